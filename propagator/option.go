@@ -1,0 +1,39 @@
+package propagator
+
+// Option changes what [New] returns.
+type Option interface{ apply(*traceContext) }
+
+type optionFunc func(*traceContext)
+
+func (f optionFunc) apply(p *traceContext) { f(p) }
+
+const (
+	// maxTracestateLen is what 32 members of the longest key and value take.
+	maxTracestateLen = 32*(256+1+256) + 31
+	// minTracestateLen is what section 3.3.1.5 asks everybody to propagate.
+	minTracestateLen = 512
+)
+
+// WithMaxTracestate limits the tracestate that Inject sends to n bytes. Whole
+// members are left out: those over 128 bytes first, then from the end.
+//
+// Without this option all of it is sent, 16447 bytes at most. The
+// Recommendation asks to propagate at least 512 (section 3.3.1.5), so a
+// smaller n counts as 512.
+func WithMaxTracestate(n int) Option {
+	return optionFunc(func(p *traceContext) {
+		p.maxTracestate = min(max(n, minTracestateLen), maxTracestateLen)
+	})
+}
+
+// WithLowerCase makes Inject write "traceparent" and "tracestate" to a
+// [go.opentelemetry.io/otel/propagation.HeaderCarrier], as the Recommendation
+// asks of senders (section 3.2.1). Over HTTP/1.1 the names then go out like
+// that; receivers exist that find no others. The header must be one that is
+// sent: [net/http.Header.Get] does not find such names.
+//
+// Without this option the names are in the canonical form of [net/http.Header],
+// which is what HTTP/2 needs no option for: there all names are lower-case.
+func WithLowerCase() Option {
+	return optionFunc(func(p *traceContext) { p.lowerCase = true })
+}

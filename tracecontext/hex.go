@@ -1,0 +1,59 @@
+package tracecontext
+
+import "encoding/binary"
+
+// Hex digits are read and written eight at a time, one digit per byte of a
+// uint64. The constants repeat one byte eight times; no sum below carries from
+// one byte into the next as long as every byte is under 0x80.
+const (
+	each    = 0x0101010101010101
+	highBit = 0x80 * each
+)
+
+// hex8 decodes the eight lower-case hex digits in s. bad is zero if all eight
+// are digits.
+func hex8(s string) (v uint32, bad uint64) {
+	_ = s[7]
+	x := uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
+		uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
+	c := x &^ highBit
+	digit := (c ^ '0'*each) + (0x7f-9)*each // high bit clear: '0' to '9'
+	letter := c ^ ('a'-1)*each              // 'a' to 'f' become 1 to 6
+	over := letter + (0x7f-6)*each          // high bit clear: at most 6
+	under := letter + 0x7f*each             // high bit set: at least 1
+	bad = (digit&(over|^under) | x) & highBit
+	x = x&(0x0f*each) + x>>6&each*9 // one digit's value per byte
+	x = (x | x>>4) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16), bad
+}
+
+// hex2 decodes two lower-case hex digits.
+func hex2(hi, lo byte) (byte, bool) {
+	h, l := hexValue[hi], hexValue[lo]
+	return h<<4 | l&0x0f, (h|l)&0xf0 == 0
+}
+
+// hexValue is the value of each lower-case hex digit, 0xff for other bytes.
+var hexValue = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i := range byte(10) {
+		t['0'+i] = i
+	}
+	for i := range byte(6) {
+		t['a'+i] = 10 + i
+	}
+	return t
+}()
+
+// putHex8 writes the four bytes of src as eight lower-case hex digits.
+func putHex8(dst, src []byte) {
+	x := uint64(binary.BigEndian.Uint32(src))
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & (0x0f * each)
+	letters := (x + 6*each) >> 4 & each // 1 in each byte over 9
+	binary.BigEndian.PutUint64(dst, x+'0'*each+letters*('a'-'0'-10))
+}

@@ -1,0 +1,284 @@
+package tracecontext
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"strconv"
+	"unsafe"
+)
+
+// Flags is the trace-flags field of a traceparent, section 3.2.2.5.
+type Flags byte
+
+const (
+	// FlagSampled says that the caller may have recorded the trace.
+	FlagSampled Flags = 0x01
+	// FlagRandom says that at least the last 7 bytes of the trace id are random.
+	FlagRandom Flags = 0x02
+
+	// knownFlags are the bits that Level 2 defines. All others are sent as
+	// zero (section 3.2.2.5.3).
+	knownFlags = FlagSampled | FlagRandom
+)
+
+// Layout of version 00, section 3.2.2:
+//
+//	00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+//	^  ^                                ^                ^
+//	0  3                                36               53
+const (
+	traceIDStart   = 3
+	parentIDStart  = 36
+	flagsStart     = 53
+	traceparentLen = 55
+)
+
+// Traceparent identifies a position in a trace: the trace, the operation that
+// is the parent of whatever comes next, and flags.
+//
+// It is comparable. The zero value is invalid; its text is empty.
+type Traceparent struct {
+	traceID  [16]byte
+	parentID [8]byte
+	flags    Flags
+}
+
+// NewTraceparent starts a trace: random ids, sampled, with [FlagRandom] set.
+//
+// The ids come from [math/rand/v2], whose generator is ChaCha8 seeded by the
+// operating system. They are unpredictable enough not to collide; they are no
+// secrets.
+func NewTraceparent() Traceparent {
+	var tp Traceparent
+	// Section 3.2.2.3: all zero is invalid. Both halves zero has a
+	// probability of 2^-128, but the loop costs nothing.
+	for tp.traceID == ([16]byte{}) {
+		binary.NativeEndian.PutUint64(tp.traceID[:8], rand.Uint64())
+		binary.NativeEndian.PutUint64(tp.traceID[8:], rand.Uint64())
+	}
+	tp.parentID = newParentID()
+	tp.flags = FlagSampled | FlagRandom
+	return tp
+}
+
+// TraceparentFrom returns the Traceparent with the given parts. Flags that
+// Level 2 does not define are dropped. The result is invalid if either id is
+// all zero.
+func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparent {
+	return Traceparent{traceID: traceID, parentID: parentID, flags: flags & knownFlags}
+}
+
+// ParseTraceparent reads the value of a traceparent header field, without
+// surrounding whitespace.
+//
+// Version 00 must be exactly 55 characters of lower-case hex digits and
+// dashes. A higher version may be longer; its first four fields are read as if
+// it were version 00, which is also how the result is written (section 4.3).
+// Unknown flags are ignored.
+func ParseTraceparent(s string) (Traceparent, error) {
+	tp, fault := parseTraceparent(s)
+	if fault != noFault {
+		return Traceparent{}, &traceparentError{in: s, fault: fault}
+	}
+	return tp, nil
+}
+
+// MustParseTraceparent is [ParseTraceparent] for constants and tests: it
+// panics if s is not valid.
+func MustParseTraceparent(s string) Traceparent {
+	tp, err := ParseTraceparent(s)
+	if err != nil {
+		panic(err)
+	}
+	return tp
+}
+
+// TraceID returns the id that all operations of the trace share.
+func (tp Traceparent) TraceID() [16]byte { return tp.traceID }
+
+// ParentID returns the id of the operation that is the parent of the next one.
+func (tp Traceparent) ParentID() [8]byte { return tp.parentID }
+
+// Flags returns the flags, [FlagSampled] and [FlagRandom] at most.
+func (tp Traceparent) Flags() Flags { return tp.flags }
+
+// IsValid reports whether neither id is all zero.
+func (tp Traceparent) IsValid() bool {
+	return tp.traceID != [16]byte{} && tp.parentID != [8]byte{}
+}
+
+// IsSampled reports whether [FlagSampled] is set.
+func (tp Traceparent) IsSampled() bool { return tp.flags&FlagSampled != 0 }
+
+// IsRandom reports whether [FlagRandom] is set.
+func (tp Traceparent) IsRandom() bool { return tp.flags&FlagRandom != 0 }
+
+// WithSampled returns tp with [FlagSampled] set or cleared.
+func (tp Traceparent) WithSampled(sampled bool) Traceparent {
+	tp.flags &^= FlagSampled
+	if sampled {
+		tp.flags |= FlagSampled
+	}
+	return tp
+}
+
+// Child returns tp with a new random parent id: the same trace, the same
+// flags. The child of an invalid Traceparent without a trace id is invalid.
+func (tp Traceparent) Child() Traceparent {
+	tp.parentID = newParentID()
+	return tp
+}
+
+func newParentID() (id [8]byte) {
+	for id == ([8]byte{}) {
+		binary.NativeEndian.PutUint64(id[:], rand.Uint64())
+	}
+	return id
+}
+
+// String returns the header value, 55 characters of version 00, or the empty
+// string if tp is invalid.
+func (tp Traceparent) String() string {
+	if !tp.IsValid() {
+		return ""
+	}
+	b := make([]byte, traceparentLen)
+	tp.put((*[traceparentLen]byte)(b))
+	return unsafe.String(&b[0], len(b)) // b has no other reference
+}
+
+// AppendText appends what [Traceparent.String] returns. The error is always nil.
+func (tp Traceparent) AppendText(b []byte) ([]byte, error) {
+	if !tp.IsValid() {
+		return b, nil
+	}
+	var text [traceparentLen]byte
+	tp.put(&text)
+	return append(b, text[:]...), nil
+}
+
+// MarshalText returns what [Traceparent.String] does. The error is always nil.
+func (tp Traceparent) MarshalText() ([]byte, error) {
+	return tp.AppendText(nil)
+}
+
+// UnmarshalText sets tp as [ParseTraceparent] does. Empty text gives the zero
+// value. If text is not valid, tp is left as it was.
+func (tp *Traceparent) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*tp = Traceparent{}
+		return nil
+	}
+	parsed, err := ParseTraceparent(string(text))
+	if err != nil {
+		return err
+	}
+	*tp = parsed
+	return nil
+}
+
+func (tp *Traceparent) put(b *[traceparentLen]byte) {
+	b[0], b[1], b[2] = '0', '0', '-'
+	putHex8(b[3:11], tp.traceID[0:4])
+	putHex8(b[11:19], tp.traceID[4:8])
+	putHex8(b[19:27], tp.traceID[8:12])
+	putHex8(b[27:35], tp.traceID[12:16])
+	b[35] = '-'
+	putHex8(b[36:44], tp.parentID[0:4])
+	putHex8(b[44:52], tp.parentID[4:8])
+	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
+}
+
+// fault is what is wrong with a traceparent. Parsing returns it instead of an
+// error so that a caller who drops the error pays nothing for it.
+type fault uint8
+
+const (
+	noFault fault = iota
+	faultLength
+	faultVersion
+	faultDelimiter
+	faultTraceID
+	faultParentID
+	faultFlags
+	faultZeroTraceID
+	faultZeroParentID
+	faultTrailing
+)
+
+var faultText = [...]string{
+	noFault:           "",
+	faultLength:       "shorter than 55 characters",
+	faultVersion:      "version is not two lower-case hex digits below ff",
+	faultDelimiter:    "no dash after version, trace-id and parent-id (positions 2, 35, 52)",
+	faultTraceID:      "trace-id is not 32 lower-case hex digits",
+	faultParentID:     "parent-id is not 16 lower-case hex digits",
+	faultFlags:        "trace-flags are not two lower-case hex digits",
+	faultZeroTraceID:  "trace-id is all zero",
+	faultZeroParentID: "parent-id is all zero",
+	faultTrailing:     "characters after trace-flags",
+}
+
+type traceparentError struct {
+	in    string
+	fault fault
+}
+
+func (e *traceparentError) Error() string {
+	return "traceparent " + quote(e.in) + ": " + faultText[e.fault]
+}
+
+// quote keeps error texts short whatever was received.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "..."
+	}
+	return strconv.Quote(s)
+}
+
+func parseTraceparent(s string) (tp Traceparent, _ fault) {
+	if len(s) < traceparentLen {
+		return tp, faultLength
+	}
+	version, ok := hex2(s[0], s[1])
+	if !ok || version == 0xff {
+		return tp, faultVersion
+	}
+	if s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return tp, faultDelimiter
+	}
+	if len(s) > traceparentLen && (version == 0 || s[traceparentLen] != '-') {
+		return tp, faultTrailing
+	}
+	t0, bad0 := hex8(s[3:11])
+	t1, bad1 := hex8(s[11:19])
+	t2, bad2 := hex8(s[19:27])
+	t3, bad3 := hex8(s[27:35])
+	if bad0|bad1|bad2|bad3 != 0 {
+		return tp, faultTraceID
+	}
+	if t0|t1|t2|t3 == 0 {
+		return tp, faultZeroTraceID
+	}
+	p0, bad4 := hex8(s[36:44])
+	p1, bad5 := hex8(s[44:52])
+	if bad4|bad5 != 0 {
+		return tp, faultParentID
+	}
+	if p0|p1 == 0 {
+		return tp, faultZeroParentID
+	}
+	flags, ok := hex2(s[53], s[54])
+	if !ok {
+		return tp, faultFlags
+	}
+	binary.BigEndian.PutUint32(tp.traceID[0:], t0)
+	binary.BigEndian.PutUint32(tp.traceID[4:], t1)
+	binary.BigEndian.PutUint32(tp.traceID[8:], t2)
+	binary.BigEndian.PutUint32(tp.traceID[12:], t3)
+	binary.BigEndian.PutUint32(tp.parentID[0:], p0)
+	binary.BigEndian.PutUint32(tp.parentID[4:], p1)
+	tp.flags = Flags(flags) & knownFlags
+	return tp, noFault
+}

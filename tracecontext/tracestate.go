@@ -1,0 +1,173 @@
+package tracecontext
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Limits of section 3.3.1.
+const (
+	maxMembers     = 32
+	maxKeyLen      = 256
+	maxValueLen    = 256
+	largeMemberLen = 128 // section 3.3.1.5: longer members are removed first
+)
+
+// Tracestate is a list of at most 32 members, each a key with a value, in
+// which vendors keep what they need beside the traceparent. The first member
+// is the one that changed last.
+//
+// It is immutable and comparable. The zero value is the empty list and ready
+// to use.
+type Tracestate struct {
+	// list is the members as they are sent: key=value,key=value, no
+	// whitespace around members, no key twice.
+	list string
+	n    int
+}
+
+// ParseTracestate reads the values of all tracestate header fields of a
+// message, one argument each, as one list in that order (RFC 9110 section 5.3).
+//
+// Empty members and whitespace around members are skipped. Of members with the
+// same key the first is kept. More than 32 members, or one that does not
+// follow the grammar of section 3.3.1, make the whole list invalid.
+//
+// A single field that is already in the form that [Tracestate.String] returns
+// is kept as it is, without an allocation.
+func ParseTracestate(fields ...string) (Tracestate, error) {
+	var p parser
+	for i, field := range fields {
+		if err := p.parse(field); err != nil {
+			err.field = i
+			return Tracestate{}, err
+		}
+	}
+	return p.tracestate(), nil
+}
+
+// Get returns the value of the member with the given key.
+func (ts Tracestate) Get(key string) (value string, ok bool) {
+	for k, v := range ts.All() {
+		if k == key {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Set returns ts with the member as its first, as section 3.3.1.3.2 asks of
+// whoever changes it; a previous member with that key is gone. If the list was
+// full, its last member is dropped. If key or value does not follow the grammar,
+// Set returns ts and an error.
+func (ts Tracestate) Set(key, value string) (Tracestate, error) {
+	if !validKey(key) {
+		return ts, errors.New("tracestate key " + quote(key) +
+			": want 1 to 256 of a-z 0-9 _ - * / @, the first one of a-z 0-9")
+	}
+	if !validValue(value) {
+		return ts, errors.New("tracestate value " + quote(value) +
+			": want 1 to 256 printable ASCII characters without comma and equals sign, the last one no space")
+	}
+	rest := ts.Delete(key)
+	if rest.n == maxMembers {
+		rest = rest.without(rest.n - 1)
+	}
+	if rest.n == 0 {
+		return Tracestate{list: key + "=" + value, n: 1}, nil
+	}
+	return Tracestate{list: key + "=" + value + "," + rest.list, n: rest.n + 1}, nil
+}
+
+// Delete returns ts without the member with the given key.
+func (ts Tracestate) Delete(key string) Tracestate {
+	i := 0
+	for k := range ts.All() {
+		if k == key {
+			return ts.without(i)
+		}
+		i++
+	}
+	return ts
+}
+
+// Len returns the number of members, 0 to 32.
+func (ts Tracestate) Len() int { return ts.n }
+
+// All iterates over keys and values in order.
+func (ts Tracestate) All() iter.Seq2[string, string] {
+	return func(yield func(key, value string) bool) {
+		for rest := ts.list; rest != ""; {
+			var member string
+			member, rest, _ = strings.Cut(rest, ",")
+			key, value, _ := strings.Cut(member, "=")
+			if !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+// Truncate returns ts cut to at most maxBytes bytes of text. Section 3.3.1.5
+// says how: whole members go, those of more than 128 bytes first, then others,
+// each time the last one in the list, until the rest fits.
+func (ts Tracestate) Truncate(maxBytes int) Tracestate {
+	if len(ts.list) <= maxBytes {
+		return ts
+	}
+	members := strings.Split(ts.list, ",")
+	size := len(ts.list)
+	removeLonger := func(length int) {
+		for i := len(members) - 1; i >= 0 && size > maxBytes; i-- {
+			if len(members[i]) > length {
+				size -= len(members[i]) + len(",")
+				members = slices.Delete(members, i, i+1)
+			}
+		}
+	}
+	removeLonger(largeMemberLen)
+	removeLonger(0)
+	return Tracestate{list: strings.Join(members, ","), n: len(members)}
+}
+
+// String returns the members as one header value: key=value,key=value.
+func (ts Tracestate) String() string { return ts.list }
+
+// AppendText appends what [Tracestate.String] returns. The error is always nil.
+func (ts Tracestate) AppendText(b []byte) ([]byte, error) {
+	return append(b, ts.list...), nil
+}
+
+// MarshalText returns what [Tracestate.String] does. The error is always nil.
+func (ts Tracestate) MarshalText() ([]byte, error) {
+	return []byte(ts.list), nil
+}
+
+// UnmarshalText sets ts as [ParseTracestate] does with one field. If text is
+// not valid, ts is left as it was.
+func (ts *Tracestate) UnmarshalText(text []byte) error {
+	parsed, err := ParseTracestate(string(text))
+	if err != nil {
+		return err
+	}
+	*ts = parsed
+	return nil
+}
+
+// without returns ts without its i-th member.
+func (ts Tracestate) without(i int) Tracestate {
+	if ts.n == 1 {
+		return Tracestate{}
+	}
+	start := 0
+	for range i {
+		start += strings.IndexByte(ts.list[start:], ',') + 1
+	}
+	end := strings.IndexByte(ts.list[start:], ',')
+	if end < 0 {
+		return Tracestate{list: ts.list[:start-1], n: ts.n - 1}
+	}
+	return Tracestate{list: ts.list[:start] + ts.list[start+end+1:], n: ts.n - 1}
+}

@@ -1,0 +1,132 @@
+package tracecontext
+
+import (
+	"strconv"
+	"strings"
+)
+
+// parser combines header fields to one list.
+type parser struct {
+	members [maxMembers]string // key=value, without surrounding whitespace
+	keyLens [maxMembers]int
+	n       int // of members kept
+	seen    int // of members read, with those whose key came before
+	textLen int // of the members kept, and a comma for each
+}
+
+func (p *parser) parse(field string) *tracestateError {
+	for rest, more := field, true; more; {
+		var member string
+		start := len(field) - len(rest)
+		member, rest, more = strings.Cut(rest, ",")
+		member = strings.Trim(member, " \t")
+		if member == "" {
+			continue // section 3.3.1.1: empty members are allowed
+		}
+		if msg := p.add(member); msg != "" {
+			return &tracestateError{in: field, at: start, msg: msg}
+		}
+	}
+	return nil
+}
+
+func (p *parser) add(member string) (msg string) {
+	key, value, ok := strings.Cut(member, "=")
+	switch {
+	case !ok:
+		return "member without equals sign"
+	case !validKey(key):
+		return "invalid key"
+	case !validValue(value):
+		return "invalid value"
+	case p.seen == maxMembers:
+		return "more than 32 members"
+	}
+	p.seen++
+	for i := range p.n {
+		if p.keyLens[i] == len(key) && p.members[i][:len(key)] == key {
+			return ""
+		}
+	}
+	p.members[p.n], p.keyLens[p.n] = member, len(key)
+	p.n++
+	p.textLen += len(member) + len(",")
+	return ""
+}
+
+func (p *parser) tracestate() Tracestate {
+	switch p.n {
+	case 0:
+		return Tracestate{}
+	case 1:
+		return Tracestate{list: p.members[0], n: 1}
+	}
+	var b strings.Builder
+	b.Grow(p.textLen)
+	for i, member := range p.members[:p.n] {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(member)
+	}
+	return Tracestate{list: b.String(), n: p.n}
+}
+
+// tracestateError says which member of which header field is wrong. Its text
+// quotes the beginning of the field from that member on.
+type tracestateError struct {
+	in    string
+	field int
+	at    int
+	msg   string
+}
+
+func (e *tracestateError) Error() string {
+	return "tracestate field " + strconv.Itoa(e.field+1) + ", position " + strconv.Itoa(e.at) +
+		", " + quote(e.in[e.at:]) + ": " + e.msg
+}
+
+// Bytes of the grammar of section 3.3.1.
+const (
+	keyFirst  = 1 << iota // a-z 0-9
+	keyByte               // a-z 0-9 _ - * / @
+	valueByte             // 0x20 to 0x7e without comma and equals sign
+)
+
+var class = func() (t [256]uint8) {
+	for c := byte(0x20); c <= 0x7e; c++ {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			t[c] = keyFirst | keyByte | valueByte
+		case c == '_', c == '-', c == '*', c == '/', c == '@':
+			t[c] = keyByte | valueByte
+		case c != ',' && c != '=':
+			t[c] = valueByte
+		}
+	}
+	return t
+}()
+
+func validKey(s string) bool {
+	if s == "" || len(s) > maxKeyLen || class[s[0]]&keyFirst == 0 {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if class[s[i]]&keyByte == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func validValue(s string) bool {
+	if s == "" || len(s) > maxValueLen || s[len(s)-1] == ' ' {
+		return false
+	}
+	for i := range len(s) {
+		if class[s[i]]&valueByte == 0 {
+			return false
+		}
+	}
+	return true
+}
