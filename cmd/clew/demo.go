@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+const (
+	startTimeout = 30 * time.Second // for the server to listen
+	stopTimeout  = 10 * time.Second // for a process to flush and end
+)
+
+// demo runs the example server and client as processes that export to a
+// receiver in this one, and prints the trace they make together.
+func demo(ctx context.Context, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "clew-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintln(out, "Building examples/server and examples/client ...")
+	if err := build(ctx, dir); err != nil {
+		return err
+	}
+	var store otlpreceiver.Store
+	endpoint, stop, err := receive(ctx, &store)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := runPair(ctx, dir, endpoint); err != nil {
+		return err
+	}
+	return report(out, &store)
+}
+
+func build(ctx context.Context, dir string) error {
+	const module = "github.com/clewtrace/clew"
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, module+"/examples/server", module+"/examples/client")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the examples do not build here (run it inside a clone of %s, with Go installed): %w\n%s", module, err, output)
+	}
+	return nil
+}
+
+// receive starts an OTLP/HTTP receiver on a free loopback port.
+func receive(ctx context.Context, store *otlpreceiver.Store) (endpoint string, stop func(), err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: store.Handler(), ReadHeaderTimeout: stopTimeout}
+	go server.Serve(listener) //nolint:errcheck // ends with ErrServerClosed
+	return "http://" + listener.Addr().String(), func() { server.Close() }, nil
+}
+
+// runPair runs the server, the client once against it, and ends the server.
+// Both have sent all they recorded when it returns.
+func runPair(ctx context.Context, dir, endpoint string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := service(ctx, dir, "server", endpoint, "-addr", "127.0.0.1:0")
+	ready := newAddressWatcher()
+	server.Stderr = ready
+	if err := server.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+
+	var url string
+	select {
+	case url = <-ready.url:
+	case err := <-ended:
+		return fmt.Errorf("the server ended before it listened: %w\n%s", err, ready)
+	case <-time.After(startTimeout):
+		cancel()
+		<-ended
+		return fmt.Errorf("the server does not listen after %v\n%s", startTimeout, ready)
+	case <-ctx.Done():
+		<-ended
+		return context.Cause(ctx)
+	}
+
+	output, clientErr := service(ctx, dir, "client", endpoint, "-url", url).CombinedOutput()
+	cancel()
+	serverErr := <-ended
+	if clientErr != nil {
+		return fmt.Errorf("the client failed: %w\n%s", clientErr, output)
+	}
+	if code := server.ProcessState.ExitCode(); code != 128+int(syscall.SIGTERM) {
+		return fmt.Errorf("the server failed: %w\n%s", serverErr, ready)
+	}
+	return nil
+}
+
+// service is one of the example programs, with an environment of its own: the
+// OTEL_* variables of this process would lead its telemetry elsewhere. When ctx
+// ends it is asked to stop, and killed if it does not.
+func service(ctx context.Context, dir, name, endpoint string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OTEL_") })
+	cmd.Env = append(cmd.Env, "OTEL_SERVICE_NAME="+name, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
+	return cmd
+}
+
+// addressWatcher keeps what a server prints, and finds the URL in it.
+type addressWatcher struct {
+	url chan string
+
+	mu     sync.Mutex
+	found  bool
+	output bytes.Buffer
+}
+
+func newAddressWatcher() *addressWatcher { return &addressWatcher{url: make(chan string, 1)} }
+
+var listening = regexp.MustCompile(`Listening on (http://[0-9.:]+/)`)
+
+func (a *addressWatcher) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.output.Write(p)
+	if m := listening.FindSubmatch(a.output.Bytes()); m != nil && !a.found {
+		a.found = true
+		a.url <- string(m[1])
+	}
+	return len(p), nil
+}
+
+func (a *addressWatcher) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.output.String()
+}
+
+// report prints the trace and returns what is missing from it.
+func report(out io.Writer, store *otlpreceiver.Store) error {
+	spans, logs := store.Spans(), store.Logs()
+	traces := newTraces(spans, logs)
+	for _, t := range traces {
+		fmt.Fprintln(out)
+		t.print(out)
+	}
+	if len(traces) != 1 {
+		return fmt.Errorf("expected one trace, got %d", len(traces))
+	}
+	return incomplete(traces[0])
+}
+
+// incomplete compares the trace with what the two programs should have made.
+func incomplete(t *traceTree) error {
+	expected := []struct {
+		service, name string
+		logs          []string
+	}{
+		{"client", "call-api", []string{"Client: Starting API call", `Client: Received response: {"message":"Hello from server!"}`}},
+		{"client", "GET", nil},
+		{"server", "GET", nil},
+		{"server", "GET /", []string{"Server: Processing request in trace context"}},
+	}
+	var errs []error
+	nodes := t.roots
+	for _, e := range expected {
+		if len(nodes) != 1 {
+			return fmt.Errorf("expected one span %s %q here, got %d", e.service, e.name, len(nodes))
+		}
+		n := nodes[0]
+		if n.span.Service() != e.service || n.span.GetName() != e.name {
+			errs = append(errs, fmt.Errorf("expected span %s %q, got %s %q", e.service, e.name, n.span.Service(), n.span.GetName()))
+		}
+		var bodies []string
+		for _, l := range n.logs {
+			bodies = append(bodies, l.GetBody().GetStringValue())
+		}
+		if !slices.Equal(bodies, e.logs) {
+			errs = append(errs, fmt.Errorf("span %s %q: expected log lines %q, got %q", e.service, e.name, e.logs, bodies))
+		}
+		nodes = n.children
+	}
+	if len(nodes) > 0 {
+		errs = append(errs, fmt.Errorf("unexpected span %q", nodes[0].span.GetName()))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+// traceTree is one trace. A span whose parent was not received is a root.
+type traceTree struct {
+	id         string
+	roots      []*node
+	start, end uint64 // Unix time in nanoseconds
+	spans      int
+	services   map[string]bool
+}
+
+type node struct {
+	span     otlpreceiver.Span
+	logs     []otlpreceiver.Log // in order of time
+	children []*node            // in order of start
+}
+
+// newTraces builds the traces, in order of start. Log records that belong to
+// no span are left out.
+func newTraces(spans []otlpreceiver.Span, logs []otlpreceiver.Log) []*traceTree {
+	nodes := make(map[string]*node, len(spans))
+	for _, s := range spans {
+		nodes[string(s.GetSpanId())] = &node{span: s}
+	}
+	for _, l := range logs {
+		if n := nodes[string(l.GetSpanId())]; n != nil {
+			n.logs = append(n.logs, l)
+		}
+	}
+	traces := map[string]*traceTree{}
+	for _, n := range nodes {
+		s := n.span
+		t := traces[string(s.GetTraceId())]
+		if t == nil {
+			t = &traceTree{id: hex.EncodeToString(s.GetTraceId()), start: s.GetStartTimeUnixNano(), services: map[string]bool{}}
+			traces[string(s.GetTraceId())] = t
+		}
+		t.spans++
+		t.services[s.Service()] = true
+		t.start, t.end = min(t.start, s.GetStartTimeUnixNano()), max(t.end, s.GetEndTimeUnixNano())
+		if parent := nodes[string(s.GetParentSpanId())]; parent != nil {
+			parent.children = append(parent.children, n)
+		} else {
+			t.roots = append(t.roots, n)
+		}
+	}
+	for _, n := range nodes {
+		slices.SortFunc(n.children, byStart)
+		slices.SortStableFunc(n.logs, func(a, b otlpreceiver.Log) int { return cmp.Compare(a.GetTimeUnixNano(), b.GetTimeUnixNano()) })
+	}
+	return slices.SortedFunc(maps.Values(traces), func(a, b *traceTree) int { return cmp.Compare(a.start, b.start) })
+}
+
+func byStart(a, b *node) int {
+	return cmp.Compare(a.span.GetStartTimeUnixNano(), b.span.GetStartTimeUnixNano())
+}
+
+const barWidth = 24
+
+// print writes the trace: a line for each span, and below it its attributes,
+// events and log lines.
+func (t *traceTree) print(w io.Writer) {
+	fmt.Fprintf(w, "trace %s: %s, %s, %s\n\n", t.id, count(t.spans, "span"), count(len(t.services), "service"), duration(t.start, t.end))
+	width := 0
+	for _, n := range t.roots {
+		width = max(width, n.labelWidth(0))
+	}
+	slices.SortFunc(t.roots, byStart)
+	for _, n := range t.roots {
+		t.printNode(w, n, "", "", width)
+	}
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+func (n *node) label() string { return n.span.Service() + "  " + n.span.GetName() }
+
+func (n *node) labelWidth(indent int) int {
+	width := indent + utf8.RuneCountInString(n.label())
+	for _, c := range n.children {
+		width = max(width, c.labelWidth(indent+3))
+	}
+	return width
+}
+
+// printNode prints n behind the prefix first, and what belongs to it behind
+// the prefix rest.
+func (t *traceTree) printNode(w io.Writer, n *node, first, rest string, width int) {
+	s := n.span
+	kind := strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_")
+	pad := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(first+n.label())))
+	fmt.Fprintf(w, "%s%s%s  %-8s %9s  %s  %s\n", first, n.label(), pad, kind,
+		duration(s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano()), t.bar(s), status(s.GetStatus()))
+
+	detail := rest + "   "
+	if len(n.children) > 0 {
+		detail = rest + "│  "
+	}
+	if attrs := keyAttributes(s.GetAttributes()); attrs != "" {
+		fmt.Fprintf(w, "%s%s\n", detail, attrs)
+	}
+	for _, e := range s.GetEvents() {
+		fmt.Fprintln(w, detail+"• "+e.GetName()+attributes(e.GetAttributes()))
+	}
+	for _, l := range n.logs {
+		fmt.Fprintln(w, detail+l.GetSeverityText()+" "+value(l.GetBody())+attributes(l.GetAttributes()))
+	}
+	for i, c := range n.children {
+		if i == len(n.children)-1 {
+			t.printNode(w, c, rest+"└─ ", rest+"   ", width)
+		} else {
+			t.printNode(w, c, rest+"├─ ", rest+"│  ", width)
+		}
+	}
+}
+
+// bar shows when the span was active, as a part of the trace's time.
+func (t *traceTree) bar(s otlpreceiver.Span) string {
+	total := max(1, t.end-t.start)
+	from := int((s.GetStartTimeUnixNano() - t.start) * barWidth / total)
+	length := int((s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano()) * barWidth / total)
+	from = min(from, barWidth-1)
+	length = min(max(length, 1), barWidth-from)
+	return strings.Repeat("·", from) + strings.Repeat("█", length) + strings.Repeat("·", barWidth-from-length)
+}
+
+func duration(start, end uint64) string {
+	d := time.Duration(end - start) //nolint:gosec // spans do not last 292 years
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 1, 64) + "ms"
+}
+
+func status(s *tracepb.Status) string {
+	switch s.GetCode() {
+	case tracepb.Status_STATUS_CODE_OK:
+		return "OK"
+	case tracepb.Status_STATUS_CODE_ERROR:
+		return strings.TrimSpace("ERROR " + s.GetMessage())
+	default:
+		return "unset" // nothing went wrong
+	}
+}
+
+// shown are the attributes of a span that tell what it did.
+var shown = []string{"http.request.method", "http.route", "url.full", "http.response.status_code", "error.type"}
+
+func keyAttributes(attrs []*commonpb.KeyValue) string {
+	var parts []string
+	for _, key := range shown {
+		if v := otlpreceiver.Attribute(attrs, key); v != nil {
+			parts = append(parts, key+"="+value(v))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func attributes(attrs []*commonpb.KeyValue) string {
+	var text strings.Builder
+	for _, a := range attrs {
+		text.WriteString(" " + a.GetKey() + "=" + value(a.GetValue()))
+	}
+	return text.String()
+}
+
+// value prints an attribute's value. Control characters would change what a
+// terminal shows, so a string that has any is quoted.
+func value(v *commonpb.AnyValue) string {
+	switch v := v.GetValue().(type) {
+	case *commonpb.AnyValue_StringValue:
+		if strings.ContainsFunc(v.StringValue, func(r rune) bool { return !strconv.IsPrint(r) }) {
+			return strconv.Quote(v.StringValue)
+		}
+		return v.StringValue
+	case *commonpb.AnyValue_IntValue:
+		return strconv.FormatInt(v.IntValue, 10)
+	case *commonpb.AnyValue_DoubleValue:
+		return strconv.FormatFloat(v.DoubleValue, 'g', -1, 64)
+	case *commonpb.AnyValue_BoolValue:
+		return strconv.FormatBool(v.BoolValue)
+	default:
+		return fmt.Sprint(v)
+	}
+}

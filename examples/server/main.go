@@ -1,0 +1,73 @@
+// Command server answers every request with a greeting, traced: each request
+// makes a server span, and inside it a span of the program's own.
+//
+//	OTEL_SERVICE_NAME=server go run ./examples/server
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+var tracer = otel.Tracer("api-server", trace.WithInstrumentationVersion("1.0.0"))
+
+func main() {
+	addr := flag.String("addr", "localhost:8000", "`address` to listen on")
+	flag.Parse()
+	otelsetup.Main(func(ctx context.Context) error { return serve(ctx, *addr) })
+}
+
+func serve(ctx context.Context, addr string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: otelsetup.Handler(http.HandlerFunc(greet)), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	slog.Info("Listening on http://" + listener.Addr().String() + "/")
+
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return server.Shutdown(deadline)
+	}
+}
+
+func greet(w http.ResponseWriter, r *http.Request) {
+	ctx, span := tracer.Start(r.Context(), "process-api-request")
+	defer span.End()
+	span.SetName(r.Method + " " + r.URL.Path)
+	span.SetAttributes(semconv.HTTPRoute(r.URL.Path))
+	span.AddEvent("processing_request", trace.WithAttributes(
+		attribute.String("request_id", uuid.NewString()),
+		attribute.Int64("timestamp", time.Now().UnixMilli()),
+	))
+	slog.InfoContext(ctx, "Server: Processing request in trace context")
+
+	select {
+	case <-time.After(50 * time.Millisecond): // the work
+	case <-ctx.Done():
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(map[string]string{"message": "Hello from server!"}); err != nil {
+		span.RecordError(err)
+	}
+}

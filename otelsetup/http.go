@@ -1,0 +1,159 @@
+package otelsetup
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// HTTPOption changes what [Handler] or [Transport] records.
+type HTTPOption interface{ applyHTTP(*httpConfig) }
+
+type httpConfig struct{ otelhttp []otelhttp.Option }
+
+type httpOption func(*httpConfig)
+
+func (o httpOption) applyHTTP(c *httpConfig) { o(c) }
+
+// WithFilter leaves out the requests for which trace returns false: they are
+// served or sent without a span. By default every request is traced. A health
+// check that is left out here costs nothing, but its callees start traces of
+// their own.
+func WithFilter(trace func(*http.Request) bool) HTTPOption {
+	return httpOption(func(c *httpConfig) { c.otelhttp = append(c.otelhttp, otelhttp.WithFilter(trace)) })
+}
+
+func newHTTPConfig(opts []HTTPOption) httpConfig {
+	var c httpConfig
+	for _, o := range opts {
+		o.applyHTTP(&c)
+	}
+	return c
+}
+
+// Handler records a server span and the HTTP server metrics for each request
+// that h serves, and continues the caller's trace. The span is active in the
+// request's context.
+//
+// It is named by the method and, when an [http.ServeMux] inside h matched a
+// pattern, by its path: "GET /users/{id}"; http.route is set then. A status of
+// 500 or more is an error. A panic is recorded with its stack, logged with the
+// ids of the span, and goes on.
+func Handler(h http.Handler, opts ...HTTPOption) http.Handler {
+	return otelhttp.NewHandler(serverSpan{h}, "", newHTTPConfig(opts).otelhttp...)
+}
+
+// serverSpan completes the span that otelhttp makes.
+type serverSpan struct{ next http.Handler }
+
+func (h serverSpan) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	span := trace.SpanFromContext(r.Context())
+	if span.IsRecording() {
+		span.SetAttributes(semconv.URLFull(requestURL(r)))
+	}
+	defer func() {
+		if path := patternPath(r.Pattern); path != "" {
+			span.SetAttributes(semconv.HTTPRoute(path))
+		}
+		if v := recover(); v != nil {
+			if v != http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
+				recordPanic(r.Context(), span, v)
+			}
+			panic(v)
+		}
+	}()
+	h.next.ServeHTTP(w, r)
+}
+
+// requestURL is the URL that the client asked for, as far as the server knows.
+func requestURL(r *http.Request) string {
+	u := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	return u.String()
+}
+
+// patternPath is the path of a [http.ServeMux] pattern "[METHOD ][HOST]/[PATH]".
+func patternPath(pattern string) string {
+	for i := range len(pattern) {
+		if pattern[i] == '/' {
+			return pattern[i:]
+		}
+	}
+	return ""
+}
+
+// recordPanic puts a panic on its span, and into the log.
+func recordPanic(ctx context.Context, span trace.Span, v any) {
+	err, ok := v.(error)
+	if !ok {
+		err = fmt.Errorf("%v", v)
+	}
+	stack := string(debug.Stack())
+	span.RecordError(fmt.Errorf("panic: %w", err), trace.WithAttributes(semconv.ExceptionStacktrace(stack)))
+	span.SetStatus(codes.Error, "panic: "+err.Error())
+	slog.ErrorContext(ctx, "panic", slog.Any("error", err), slog.String("stack", stack))
+}
+
+// Transport records a client span and the HTTP client metrics for each request
+// that base sends, and passes the trace on. A nil base is
+// [http.DefaultTransport].
+//
+// The span is named by the method, ends when the response's body has been read
+// or closed, and is an error from status 400 up. Header names go out in lower
+// case, once each, as Trace Context Level 2, section "Header name", asks:
+// some servers compare them case-sensitively.
+func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
+	if t, ok := base.(*http.Transport); base == nil || ok && http.RoundTripper(t) == http.DefaultTransport {
+		base = defaultTransport{}
+	}
+	return otelhttp.NewTransport(clientSpan{base}, append([]otelhttp.Option{
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
+		otelhttp.WithPropagators(lowerCase{otel.GetTextMapPropagator()}),
+	}, newHTTPConfig(opts).otelhttp...)...)
+}
+
+// clientSpan completes the span that otelhttp makes.
+type clientSpan struct{ next http.RoundTripper }
+
+func (t clientSpan) RoundTrip(r *http.Request) (*http.Response, error) {
+	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
+		span.SetAttributes(semconv.URLScheme(r.URL.Scheme), semconv.URLPath(r.URL.Path))
+	}
+	return t.next.RoundTrip(r)
+}
+
+// lowerCase gives the W3C header fields that a propagator wrote their
+// lower-case names.
+type lowerCase struct{ propagation.TextMapPropagator }
+
+var w3cFields = [...]struct{ canonical, lower string }{
+	{"Traceparent", "traceparent"},
+	{"Tracestate", "tracestate"},
+	{"Baggage", "baggage"},
+}
+
+func (p lowerCase) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	p.TextMapPropagator.Inject(ctx, carrier)
+	h, ok := carrier.(propagation.HeaderCarrier)
+	if !ok {
+		return
+	}
+	for _, field := range w3cFields {
+		if v, ok := h[field.canonical]; ok {
+			delete(h, field.canonical)
+			h[field.lower] = v
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package otelsetup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/contrib/bridges/otelslog"
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/log"
+	nooplog "go.opentelemetry.io/otel/log/noop"
+	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
+)
+
+// ShutdownTimeout bounds [Telemetry.Shutdown] when its context has no
+// deadline, and the flush at the end of [Main].
+const ShutdownTimeout = 5 * time.Second
+
+// Telemetry is a running SDK. Its methods are safe for concurrent use.
+type Telemetry struct {
+	tracers trace.TracerProvider
+	meters  metric.MeterProvider
+	loggers log.LoggerProvider
+
+	signals     []signalLife
+	diagnostics *diagnostics
+	restore     []func() // undone last to first
+	once        sync.Once
+	err         error
+}
+
+// signalLife is the provider of one signal, as far as its life goes.
+type signalLife struct {
+	name     string
+	provider interface {
+		ForceFlush(ctx context.Context) error
+		Shutdown(ctx context.Context) error
+	}
+}
+
+// running is true between Start and Shutdown: the globals can be set once.
+var running struct {
+	sync.Mutex
+	started bool
+}
+
+var errRunning = errors.New("otelsetup: Start was called before the Shutdown of the Telemetry that is running")
+
+// Start sets up traces, metrics and logs as the OTEL_* environment variables
+// say, and makes them global: [otel.GetTracerProvider] and its siblings, the
+// propagator, the default logger of log/slog and of log, and
+// [http.DefaultTransport], whose requests are traced from then on.
+//
+// Telemetry never stops the program: when a variable holds a value that cannot
+// be used, its default applies and the error (an [*EnvError] for each,
+// joined) says so. The Telemetry is nil only if one is running already.
+func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
+	running.Lock()
+	defer running.Unlock()
+	if running.started {
+		return nil, errRunning
+	}
+	cfg := config{printer: newPrinter(), defaultTransport: true}
+	for _, o := range opts {
+		o.apply(&cfg)
+	}
+	t := &Telemetry{}
+	printer := newIDHandler(cfg.printer)
+	t.diagnostics = &diagnostics{log: slog.New(printer)}
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(t.diagnostics)
+	t.onShutdown(func() { otel.SetErrorHandler(previous) })
+
+	e := &env{}
+	propagator := otel.GetTextMapPropagator()
+	otel.SetTextMapPropagator(e.propagator())
+	t.onShutdown(func() { otel.SetTextMapPropagator(propagator) })
+
+	var handler slog.Handler = printer
+	var err error
+	if e.boolean("OTEL_SDK_DISABLED") {
+		t.tracers, t.meters, t.loggers = nooptrace.NewTracerProvider(), noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
+	} else {
+		handler, err = t.startSDK(ctx, e, &cfg, printer)
+	}
+	t.setGlobals()
+	t.onShutdown(setDefaultLogger(handler))
+	if cfg.defaultTransport {
+		stop, transportErr := traceDefaultTransport()
+		err = errors.Join(err, transportErr)
+		t.onShutdown(stop)
+	}
+	running.started = true
+	return t, errors.Join(append(e.problems, err)...)
+}
+
+// startSDK makes the three providers, and the handler for log records.
+func (t *Telemetry) startSDK(ctx context.Context, e *env, cfg *config, printer slog.Handler) (slog.Handler, error) {
+	res, resErr := newResource(ctx, cfg.attributes)
+	tp, traceErr := e.tracerProvider(ctx, res, cfg.processors)
+	mp, metricErr := e.meterProvider(ctx, res)
+	lp, export, printed, logErr := e.loggerProvider(ctx, res)
+	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
+	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
+	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
+	err := errors.Join(resErr, traceErr, metricErr, logErr, runtimeErr)
+	if !export {
+		return printer, err
+	}
+	exported := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(lp))
+	if !printed {
+		return exported, err
+	}
+	return slog.NewMultiHandler(printer, exported), err
+}
+
+// instrumentationName is the scope of what this package records itself.
+const instrumentationName = "github.com/clewtrace/clew/otelsetup"
+
+func (t *Telemetry) setGlobals() {
+	tracers, meters, loggers := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
+	otel.SetTracerProvider(t.tracers)
+	otel.SetMeterProvider(t.meters)
+	otel.SetLoggerProvider(t.loggers)
+	t.onShutdown(func() {
+		otel.SetTracerProvider(tracers)
+		otel.SetMeterProvider(meters)
+		otel.SetLoggerProvider(loggers)
+	})
+}
+
+func (t *Telemetry) onShutdown(f func()) { t.restore = append(t.restore, f) }
+
+// TracerProvider returns the provider that Start made global.
+func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracers }
+
+// MeterProvider returns the provider that Start made global.
+func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meters }
+
+// LoggerProvider returns the provider that Start made global.
+func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.loggers }
+
+// ForceFlush exports what has been recorded so far, all signals at once. It
+// returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
+// if it has none), with what went wrong.
+func (t *Telemetry) ForceFlush(ctx context.Context) error {
+	return t.each(ctx, func(ctx context.Context, s signalLife) error { return s.provider.ForceFlush(ctx) })
+}
+
+// Shutdown exports what has been recorded, all signals at once, stops the SDK
+// and puts the globals back as Start found them. It returns when that is done,
+// or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
+// went wrong. Later calls return the result of the first.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.once.Do(func() {
+		t.diagnostics.collect()
+		err := t.each(ctx, func(ctx context.Context, s signalLife) error { return s.provider.Shutdown(ctx) })
+		t.err = errors.Join(t.diagnostics.collectedErrors(), err)
+		running.Lock()
+		defer running.Unlock()
+		for i := len(t.restore) - 1; i >= 0; i-- {
+			t.restore[i]()
+		}
+		running.started = false
+	})
+	return t.err
+}
+
+// each runs do for every signal at the same time. A provider that does not
+// keep to the deadline is left behind: nothing here waits longer than ctx.
+func (t *Telemetry) each(ctx context.Context, do func(context.Context, signalLife) error) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, ShutdownTimeout)
+		defer cancel()
+	}
+	results := make([]chan error, len(t.signals))
+	for i, s := range t.signals {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- do(ctx, s) }()
+	}
+	var errs []error
+	for i, s := range t.signals {
+		var err error
+		select {
+		case err = <-results[i]:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
