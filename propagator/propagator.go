@@ -58,6 +58,7 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	if err != nil {
 		return ctx
 	}
+	b, untrusted := boundaryOf(ctx)
 	c := &remoteContext{Context: ctx, span: remoteSpan{Span: &noopSpan}}
 	config := trace.SpanContextConfig{
 		TraceID:    parent.TraceID(),
@@ -72,6 +73,9 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 		config.TraceState, c.span.state = p.seen.tracestate(f.state)
 	}
 	c.span.sc = trace.NewSpanContext(config)
+	if untrusted {
+		return b.restart(ctx, c.span.sc)
+	}
 	return c
 }
 
