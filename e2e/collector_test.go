@@ -14,6 +14,9 @@ import (
 // telemetry: they do their work, exit in time and say so in a line or two.
 func TestProgramsOutliveCollector(t *testing.T) {
 	programs := buildExamples(t)
+	// Often enough to fill the output with the failures, were each one told.
+	const often = "20"
+	intervals := []string{"OTEL_BSP_SCHEDULE_DELAY=" + often, "OTEL_BLRP_SCHEDULE_DELAY=" + often, "OTEL_METRIC_EXPORT_INTERVAL=" + often}
 	for name, collector := range map[string]string{
 		"no collector runs":                   "http://127.0.0.1:1",
 		"collector refuses for good":          answering(t, http.StatusForbidden),
@@ -22,8 +25,9 @@ func TestProgramsOutliveCollector(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of each is waiting
-			server, url := programs.startServer(t, exportTo(collector))
-			client := programs.startClient(t, url, exportTo(collector))
+			env := append([]string{exportTo(collector)}, intervals...)
+			server, url := programs.startServer(t, env...)
+			client := programs.startClient(t, url, env...)
 			// From start to exit, which is more than the exit alone.
 			if code := client.Wait(t, exitLimit); code != 0 {
 				t.Errorf("client exits with %d", code)
