@@ -3,6 +3,7 @@ package tracecontext
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"unsafe"
 )
@@ -154,9 +155,10 @@ func (tp Traceparent) AppendText(b []byte) ([]byte, error) {
 	if !tp.IsValid() {
 		return b, nil
 	}
-	var text [traceparentLen]byte
-	tp.put(&text)
-	return append(b, text[:]...), nil
+	n := len(b)
+	b = slices.Grow(b, traceparentLen)[:n+traceparentLen]
+	tp.put((*[traceparentLen]byte)(b[n:]))
+	return b, nil
 }
 
 // MarshalText returns what [Traceparent.String] does. The error is always nil.
@@ -252,34 +254,31 @@ func parseTraceparent(s string) (tp Traceparent, _ fault) {
 	if len(s) > traceparentLen && (version == 0 || s[traceparentLen] != '-') {
 		return tp, faultTrailing
 	}
-	t0, bad0 := hex8(s[3:11])
-	t1, bad1 := hex8(s[11:19])
-	t2, bad2 := hex8(s[19:27])
-	t3, bad3 := hex8(s[27:35])
-	if bad0|bad1|bad2|bad3 != 0 {
+	t0, t1, t2, t3 := hex8(s[3:11]), hex8(s[11:19]), hex8(s[19:27]), hex8(s[27:35])
+	if notHex(t0)|notHex(t1)|notHex(t2)|notHex(t3) != 0 {
 		return tp, faultTraceID
 	}
-	if t0|t1|t2|t3 == 0 {
-		return tp, faultZeroTraceID
-	}
-	p0, bad4 := hex8(s[36:44])
-	p1, bad5 := hex8(s[44:52])
-	if bad4|bad5 != 0 {
+	p0, p1 := hex8(s[36:44]), hex8(s[44:52])
+	if notHex(p0)|notHex(p1) != 0 {
 		return tp, faultParentID
 	}
-	if p0|p1 == 0 {
+	const zeros = '0' * each
+	if t0 == zeros && t1 == zeros && t2 == zeros && t3 == zeros {
+		return tp, faultZeroTraceID
+	}
+	if p0 == zeros && p1 == zeros {
 		return tp, faultZeroParentID
 	}
 	flags, ok := hex2(s[53], s[54])
 	if !ok {
 		return tp, faultFlags
 	}
-	binary.BigEndian.PutUint32(tp.traceID[0:], t0)
-	binary.BigEndian.PutUint32(tp.traceID[4:], t1)
-	binary.BigEndian.PutUint32(tp.traceID[8:], t2)
-	binary.BigEndian.PutUint32(tp.traceID[12:], t3)
-	binary.BigEndian.PutUint32(tp.parentID[0:], p0)
-	binary.BigEndian.PutUint32(tp.parentID[4:], p1)
+	binary.BigEndian.PutUint32(tp.traceID[0:], fromHex(t0))
+	binary.BigEndian.PutUint32(tp.traceID[4:], fromHex(t1))
+	binary.BigEndian.PutUint32(tp.traceID[8:], fromHex(t2))
+	binary.BigEndian.PutUint32(tp.traceID[12:], fromHex(t3))
+	binary.BigEndian.PutUint32(tp.parentID[0:], fromHex(p0))
+	binary.BigEndian.PutUint32(tp.parentID[4:], fromHex(p1))
 	tp.flags = Flags(flags) & knownFlags
 	return tp, noFault
 }
