@@ -50,7 +50,7 @@ func newCache() *cache { return &cache{seed: maphash.MakeSeed()} }
 // no more than the first.
 func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 	if len(field) > maxCachedField {
-		return parse(field).unlessWhole()
+		return once(field)
 	}
 	hash := maphash.String(c.seed, field)
 	slot := &c.slots[hash%cacheSlots]
@@ -66,10 +66,17 @@ func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 		return r.held, &r
 	}
 	door.Store(mark)
-	// All that trace.ParseTraceState accepts is valid, and then nothing has
-	// to be kept beside it.
-	if held, err := trace.ParseTraceState(field); err == nil {
-		return held, nil
+	return once(field)
+}
+
+// once parses a field that is not remembered.
+func once(field string) (trace.TraceState, *received) {
+	// All that trace.ParseTraceState accepts is valid, and then nothing has to
+	// be kept beside it. What is longer than usual is not worth the attempt.
+	if len(field) <= maxCachedField {
+		if held, err := trace.ParseTraceState(field); err == nil {
+			return held, nil
+		}
 	}
 	return parse(field).unlessWhole()
 }
