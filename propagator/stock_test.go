@@ -25,7 +25,7 @@ func stockDiffers(parents, states []string) (rules []string) {
 	add("two traceparent fields", len(parents) > 1)
 	add("whitespace around traceparent", value != first)
 	add("one trailing dash in version 00", len(value) == 56 && value[55] == '-')
-	add("unknown flags in version 00", len(value) == 55 && strings.HasPrefix(value, "00-") && strings.TrimLeft(value[53:], "0") > "3")
+	add("unknown flags in version 00", len(value) == 55 && strings.HasPrefix(value, "00-") && (value[53] != '0' || value[54] > '3'))
 	add("several tracestate fields", len(states) > 1)
 	if len(states) == 0 {
 		return rules
