@@ -59,7 +59,7 @@ func TestGRPC(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 
 			incoming := http.Header{"Traceparent": {parent}, "Tracestate": {"1a=x,foo=1"}, "Baggage": {"user=alice"}}
 			ctx := p.Extract(t.Context(), propagation.HeaderCarrier(incoming))

@@ -34,9 +34,9 @@ func startDeno() (*deno, string) {
 		}
 		program = found[0]
 	}
-	package_, err := filepath.Abs("node_modules/tctx")
+	module, err := filepath.Abs("node_modules/tctx")
 	if err == nil {
-		_, err = os.Stat(package_)
+		_, err = os.Stat(module)
 	}
 	if err != nil {
 		return nil, "tctx was not measured: it is not in node_modules (`npm install`)."
@@ -46,7 +46,7 @@ func startDeno() (*deno, string) {
 	if err := os.WriteFile(file, script, 0o600); err != nil {
 		return nil, "tctx was not measured: " + err.Error()
 	}
-	d.cmd = exec.Command(program, "run", "--quiet", "--allow-read", "--node-modules-dir=manual", file, "file://"+package_, parent, ts2) //nolint:noctx // ends with its input
+	d.cmd = exec.Command(program, "run", "--quiet", "--allow-read", "--node-modules-dir=manual", file, "file://"+module, parent, ts2) //nolint:noctx // ends with its input
 	d.cmd.Stderr = os.Stderr
 	d.in = must(d.cmd.StdinPipe())
 	d.out = bufio.NewScanner(must(d.cmd.StdoutPipe()))

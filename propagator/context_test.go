@@ -37,7 +37,7 @@ func TestContext(t *testing.T) {
 		defer stop()
 		cancelChild(cause)
 		<-child.Done()
-		if context.Cause(child) != cause || ctx.Err() != nil {
+		if !errors.Is(context.Cause(child), cause) || ctx.Err() != nil {
 			t.Errorf("cause of the child %v, error of its parent %v", context.Cause(child), ctx.Err())
 		}
 		grandchild, cancelGrandchild := context.WithCancel(context.WithValue(ctx, key{}, "other"))

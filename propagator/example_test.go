@@ -56,7 +56,7 @@ func ExampleBoundary() {
 	}), "server", otelhttp.WithTracerProvider(tp), otelhttp.WithPropagators(propagator.New())), private)
 
 	for _, peer := range []string{"10.1.2.3:4567", "203.0.113.9:4567"} {
-		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", http.NoBody)
 		r.RemoteAddr = peer
 		r.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		handler.ServeHTTP(httptest.NewRecorder(), r)
@@ -135,7 +135,7 @@ func ExampleSave() {
 
 func ExampleWithSecret() {
 	trusted := propagator.WithSecret("X-Edge-Secret", "s3cret")
-	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", http.NoBody)
 	fmt.Println(trusted(r))
 	r.Header.Set("X-Edge-Secret", "s3cret")
 	fmt.Println(trusted(r))

@@ -49,7 +49,7 @@ func header(fields ...string) propagation.HeaderCarrier {
 	return h
 }
 
-func extract(t testing.TB, carrier propagation.TextMapCarrier) context.Context {
+func extract(t *testing.T, carrier propagation.TextMapCarrier) context.Context {
 	t.Helper()
 	return propagator.New().Extract(t.Context(), carrier)
 }

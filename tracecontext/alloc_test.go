@@ -39,7 +39,6 @@ func TestAllocations(t *testing.T) {
 				_ = k
 			}
 		}},
-		{"Len", 0, func() { ts.Len() }},
 		{"Tracestate.String", 0, func() { _ = ts.String() }},
 		{"Tracestate.AppendText", 0, func() { _, _ = ts.AppendText(buf) }},
 		{"Truncate, nothing to cut", 0, func() { ts.Truncate(1000) }},

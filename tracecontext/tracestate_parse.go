@@ -28,7 +28,9 @@ func canonical(s string) (n int, ok bool) {
 
 		start = i + 1
 		end := min(len(s), start+maxValueLen+1)
-		for i++; i < end && class[s[i]]&valueByte != 0; i++ {
+		i++
+		for i < end && class[s[i]]&valueByte != 0 {
+			i++
 		}
 		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == maxMembers {
 			return 0, false
