@@ -13,7 +13,7 @@ import (
 )
 
 // Names of the two fields as the Recommendation writes them (sections 3.2.1
-// and 3.3), and as [net/http.Header] has them.
+// and 3.3.1), and as [net/http.Header] has them.
 const (
 	traceparentName   = "traceparent"
 	tracestateName    = "tracestate"
@@ -29,7 +29,7 @@ type fields struct {
 }
 
 // read sets f to the fields in carrier. If there are two traceparent fields,
-// nobody can tell which one to trust (section 4.3), so they count as none.
+// nobody can tell which one to trust, so they count as none.
 func (f *fields) read(ctx context.Context, carrier propagation.TextMapCarrier) {
 	switch c := carrier.(type) {
 	case propagation.HeaderCarrier:
@@ -63,7 +63,7 @@ func (f *fields) set(parents, states []string) {
 }
 
 // readHeader finds every spelling of the names, for they are case-insensitive
-// (sections 3.2.1 and 3.3).
+// (sections 3.2.1 and 3.3.1).
 func (f *fields) readHeader(ctx context.Context, h http.Header) {
 	known := 0
 	var states []string

@@ -74,7 +74,7 @@ func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparen
 //
 // Version 00 must be exactly 55 characters of lower-case hex digits and
 // dashes. A higher version may be longer; its first four fields are read as if
-// it were version 00, which is also how the result is written (section 4.3).
+// it were version 00, which is also how the result is written (section 3.2.4).
 // Unknown flags are ignored.
 func ParseTraceparent(s string) (Traceparent, error) {
 	// Short enough to be inlined: an error that the caller only compares with

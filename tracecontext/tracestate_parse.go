@@ -72,7 +72,7 @@ type parser struct {
 func (p *parser) parse(field string) *tracestateError {
 	rest := field
 	for {
-		// Section 3.3.1.1: empty members are allowed.
+		// "tracestate Header Field Values": empty members are allowed.
 		if rest = strings.TrimLeft(rest, " \t,"); rest == "" {
 			return nil
 		}
@@ -142,7 +142,7 @@ func (e *tracestateError) Error() string {
 		", " + quote(e.in[e.at:]) + ": " + e.msg
 }
 
-// Bytes of the grammar of section 3.3.1.
+// Bytes of the grammar of "tracestate Header Field Values".
 const (
 	keyFirst  = 1 << iota // a-z 0-9
 	keyByte               // a-z 0-9 _ - * / @
