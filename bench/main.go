@@ -47,7 +47,11 @@ func run(s settings, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "codec.svg"), []byte(chart(tables[0])), 0o644); err != nil {
 		return err
 	}
-	text := report(tables, note)
+	flood, err := flood()
+	if err != nil {
+		return err
+	}
+	text := report(tables, note) + flood
 	fmt.Print(text)
 	return os.WriteFile(filepath.Join(out, "codec.md"), []byte(text), 0o644)
 }

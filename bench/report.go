@@ -39,12 +39,18 @@ func (r *row) line() string {
 		cells = append(cells, res.String())
 	}
 	met, required := r.met()
-	verdict := ""
+	cells = append(cells, fmt.Sprintf("%.2f", r.ratio()), r.want.String(), "")
 	if required {
-		verdict = map[bool]string{true: "yes", false: "**no**"}[met]
+		cells[len(cells)-1] = verdict(met)
 	}
-	cells = append(cells, fmt.Sprintf("%.2f", r.ratio()), r.want.String(), verdict)
 	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+func verdict(met bool) string {
+	if met {
+		return "yes"
+	}
+	return "**no**"
 }
 
 func (r result) String() string {

@@ -8,6 +8,8 @@ import "encoding/binary"
 const (
 	each    = 0x0101010101010101
 	highBit = 0x80 * each
+
+	low = 1<<32 - 1 // the lower half of a uint64
 )
 
 // hex8 returns the first eight bytes of s, the first one highest.
@@ -24,11 +26,11 @@ func notHex(x uint64) uint64 {
 }
 
 // fromHex returns the value of eight hex digits.
-func fromHex(x uint64) uint32 {
+func fromHex(x uint64) uint64 {
 	x = x&(0x0f*each) + x>>6&each*9 // one digit's value per byte
 	x = (x | x>>4) & 0x00ff00ff00ff00ff
 	x = (x | x>>8) & 0x0000ffff0000ffff
-	return uint32(x | x>>16)
+	return (x | x>>16) & low
 }
 
 // hex2 decodes two lower-case hex digits.
@@ -51,9 +53,8 @@ var hexValue = func() (t [256]byte) {
 	return t
 }()
 
-// putHex8 writes the four bytes of src as eight lower-case hex digits.
-func putHex8(dst, src []byte) {
-	x := uint64(binary.BigEndian.Uint32(src))
+// putHex8 writes x, which is less than 1<<32, as eight lower-case hex digits.
+func putHex8(dst []byte, x uint64) {
 	x = (x | x<<16) & 0x0000ffff0000ffff
 	x = (x | x<<8) & 0x00ff00ff00ff00ff
 	x = (x | x<<4) & (0x0f * each)

@@ -39,9 +39,10 @@ const (
 //
 // It is comparable. The zero value is invalid; its text is empty.
 type Traceparent struct {
-	traceID  [16]byte
-	parentID [8]byte
-	flags    Flags
+	// The ids are numbers, first byte highest: four words travel in registers
+	// where arrays go through memory.
+	traceHigh, traceLow, parent uint64
+	flags                       Flags
 }
 
 // NewTraceparent starts a trace: random ids, sampled, with [FlagRandom] set.
@@ -50,15 +51,12 @@ type Traceparent struct {
 // operating system. They are unpredictable enough not to collide; they are no
 // secrets.
 func NewTraceparent() Traceparent {
-	var tp Traceparent
-	// Section 3.2.2.3: all zero is invalid. Both halves zero has a
-	// probability of 2^-128, but the loop costs nothing.
-	for tp.traceID == ([16]byte{}) {
-		binary.NativeEndian.PutUint64(tp.traceID[:8], rand.Uint64())
-		binary.NativeEndian.PutUint64(tp.traceID[8:], rand.Uint64())
+	tp := Traceparent{parent: newParentID(), flags: FlagSampled | FlagRandom}
+	// Section 3.2.2.3: all zero is invalid. That has a probability of 2^-128,
+	// but the loop costs nothing.
+	for tp.traceHigh|tp.traceLow == 0 {
+		tp.traceHigh, tp.traceLow = rand.Uint64(), rand.Uint64()
 	}
-	tp.parentID = newParentID()
-	tp.flags = FlagSampled | FlagRandom
 	return tp
 }
 
@@ -66,7 +64,12 @@ func NewTraceparent() Traceparent {
 // Level 2 does not define are dropped. The result is invalid if either id is
 // all zero.
 func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparent {
-	return Traceparent{traceID: traceID, parentID: parentID, flags: flags & knownFlags}
+	return Traceparent{
+		traceHigh: binary.BigEndian.Uint64(traceID[:8]),
+		traceLow:  binary.BigEndian.Uint64(traceID[8:]),
+		parent:    binary.BigEndian.Uint64(parentID[:]),
+		flags:     flags & knownFlags,
+	}
 }
 
 // ParseTraceparent reads the value of a traceparent header field, without
@@ -97,17 +100,24 @@ func MustParseTraceparent(s string) Traceparent {
 }
 
 // TraceID returns the id that all operations of the trace share.
-func (tp Traceparent) TraceID() [16]byte { return tp.traceID }
+func (tp Traceparent) TraceID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], tp.traceHigh)
+	binary.BigEndian.PutUint64(id[8:], tp.traceLow)
+	return id
+}
 
 // ParentID returns the id of the operation that is the parent of the next one.
-func (tp Traceparent) ParentID() [8]byte { return tp.parentID }
+func (tp Traceparent) ParentID() (id [8]byte) {
+	binary.BigEndian.PutUint64(id[:], tp.parent)
+	return id
+}
 
 // Flags returns the flags, [FlagSampled] and [FlagRandom] at most.
 func (tp Traceparent) Flags() Flags { return tp.flags }
 
 // IsValid reports whether neither id is all zero.
 func (tp Traceparent) IsValid() bool {
-	return tp.traceID != [16]byte{} && tp.parentID != [8]byte{}
+	return tp.traceHigh|tp.traceLow != 0 && tp.parent != 0
 }
 
 // IsSampled reports whether [FlagSampled] is set.
@@ -128,13 +138,13 @@ func (tp Traceparent) WithSampled(sampled bool) Traceparent {
 // Child returns tp with a new random parent id: the same trace, the same
 // flags. The child of an invalid Traceparent without a trace id is invalid.
 func (tp Traceparent) Child() Traceparent {
-	tp.parentID = newParentID()
+	tp.parent = newParentID()
 	return tp
 }
 
-func newParentID() (id [8]byte) {
-	for id == ([8]byte{}) {
-		binary.NativeEndian.PutUint64(id[:], rand.Uint64())
+func newParentID() (id uint64) {
+	for id == 0 {
+		id = rand.Uint64()
 	}
 	return id
 }
@@ -181,15 +191,15 @@ func (tp *Traceparent) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (tp *Traceparent) put(b *[traceparentLen]byte) {
+func (tp Traceparent) put(b *[traceparentLen]byte) {
 	b[0], b[1], b[2] = '0', '0', '-'
-	putHex8(b[3:11], tp.traceID[0:4])
-	putHex8(b[11:19], tp.traceID[4:8])
-	putHex8(b[19:27], tp.traceID[8:12])
-	putHex8(b[27:35], tp.traceID[12:16])
+	putHex8(b[3:11], tp.traceHigh>>32)
+	putHex8(b[11:19], tp.traceHigh&low)
+	putHex8(b[19:27], tp.traceLow>>32)
+	putHex8(b[27:35], tp.traceLow&low)
 	b[35] = '-'
-	putHex8(b[36:44], tp.parentID[0:4])
-	putHex8(b[44:52], tp.parentID[4:8])
+	putHex8(b[36:44], tp.parent>>32)
+	putHex8(b[44:52], tp.parent&low)
 	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
 }
 
@@ -273,12 +283,9 @@ func parseTraceparent(s string) (tp Traceparent, _ fault) {
 	if !ok {
 		return tp, faultFlags
 	}
-	binary.BigEndian.PutUint32(tp.traceID[0:], fromHex(t0))
-	binary.BigEndian.PutUint32(tp.traceID[4:], fromHex(t1))
-	binary.BigEndian.PutUint32(tp.traceID[8:], fromHex(t2))
-	binary.BigEndian.PutUint32(tp.traceID[12:], fromHex(t3))
-	binary.BigEndian.PutUint32(tp.parentID[0:], fromHex(p0))
-	binary.BigEndian.PutUint32(tp.parentID[4:], fromHex(p1))
+	tp.traceHigh = fromHex(t0)<<32 | fromHex(t1)
+	tp.traceLow = fromHex(t2)<<32 | fromHex(t3)
+	tp.parent = fromHex(p0)<<32 | fromHex(p1)
 	tp.flags = Flags(flags) & knownFlags
 	return tp, noFault
 }
