@@ -10,8 +10,8 @@ import (
 
 // flood runs the benchmark of the memory of parsed tracestates, which compares
 // having it with having none and so lives beside it.
-func flood() (string, error) {
-	out, err := exec.Command("go", "test", "-run", "^$", "-bench", "Flood", "-benchtime", "400x", "-cpu", "1", "github.com/clewtrace/clew/propagator").CombinedOutput() //nolint:noctx // ends by itself
+func flood(s settings) (string, error) {
+	out, err := exec.Command("go", "test", "-run", "^$", "-bench", "Flood", "-benchtime", strconv.Itoa(10*s.rounds)+"x", "-cpu", "1", "github.com/clewtrace/clew/propagator").CombinedOutput() //nolint:noctx // ends by itself
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

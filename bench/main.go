@@ -47,7 +47,7 @@ func run(s settings, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "codec.svg"), []byte(chart(tables[0])), 0o644); err != nil {
 		return err
 	}
-	flood, err := flood()
+	flood, err := flood(s)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func TestInlining(t *testing.T) {
 		got = append(got, m[1])
 	}
 	for _, want := range []string{
-		"ParseTraceparent", "TraceparentFrom", "hex2", "putHex8", "newParentID",
+		"ParseTraceparent", "TraceparentFrom", "hex2", "hex8", "notHex", "fromHex", "putHex8", "newParentID",
 		"Traceparent.TraceID", "Traceparent.ParentID", "Traceparent.Flags", "Traceparent.IsValid",
 		"Traceparent.IsSampled", "Traceparent.IsRandom", "Traceparent.WithSampled",
 		"Tracestate.Len", "Tracestate.All", "Tracestate.String", "Tracestate.AppendText",
