@@ -24,8 +24,6 @@ const (
 	ts5    = "dd=s:2;o:rum;t.dm:-4;p:00f067aa0ba902b7,33@nr=0-0-33-2827902-7d3efb1b173fecfa-e8b91a159289ff74-1-1.23456-1518469636035,es=s:1,congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
 )
 
-// ts5 in members that stock can read: it knows no key that begins with a digit
-// unless an at sign follows.
 var ts32 = func() string {
 	var b strings.Builder
 	for i := range 32 {

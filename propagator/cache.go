@@ -25,8 +25,9 @@ func (r *received) partial() bool {
 const (
 	cacheSlots = 256
 	doorSlots  = 1024
-	// maxCachedField bounds what one entry keeps: the field, and 32 bytes for
-	// each of at most 32 members. All entries together stay under 512 KiB.
+	// maxCachedField bounds what one entry keeps: the field, at most two copies
+	// without what is left out, and 32 bytes for each of at most 32 members. All
+	// entries together stay under 1 MiB.
 	maxCachedField = 512
 )
 

@@ -3,6 +3,7 @@ package propagator
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"sort"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"unsafe"
 
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 func (c *cache) entries() (n int) {
@@ -112,6 +114,27 @@ func TestCacheConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Without the key of package trace there is one object more and no difference.
+func TestWithoutSpanKey(t *testing.T) {
+	before := spanKey
+	spanKey = nil
+	defer func() { spanKey = before }()
+	p, sent := New(), propagation.MapCarrier{}
+	received := propagation.MapCarrier{
+		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "1a=x,foo=1",
+	}
+	ctx := p.Extract(t.Context(), received)
+	p.Inject(ctx, sent)
+	if !maps.Equal(sent, received) {
+		t.Errorf("received %v, sent %v", received, sent)
+	}
+	sc := trace.SpanContextFromContext(ctx)
+	p.Inject(trace.ContextWithSpanContext(ctx, sc.WithTraceState(sc.TraceState().Delete("foo"))), sent)
+	if sent["tracestate"] != "1a=x" {
+		t.Errorf("after a change sent %v", sent)
+	}
 }
 
 // BenchmarkFlood reports what the cache costs when every tracestate is new:

@@ -74,8 +74,11 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 		config.TraceState, c.span.state = p.seen.tracestate(f.state)
 	}
 	c.span.sc = trace.NewSpanContext(config)
-	if untrusted {
+	switch {
+	case untrusted:
 		return b.restart(ctx, c.span.sc)
+	case spanKey == nil:
+		return trace.ContextWithSpan(c, &c.span)
 	}
 	return c
 }
@@ -84,13 +87,13 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 // is left alone.
 func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	span := trace.SpanFromContext(ctx)
-	remote, forward := span.(*remoteSpan)
-	if !forward {
-		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
-	}
 	sc := span.SpanContext()
 	if !sc.IsValid() {
 		return
+	}
+	remote, forward := span.(*remoteSpan)
+	if !forward {
+		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
 	}
 	var state string
 	switch {

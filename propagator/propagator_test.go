@@ -219,6 +219,13 @@ func TestMaxTracestate(t *testing.T) {
 	}
 }
 
+func TestNilContext(t *testing.T) {
+	var ctx context.Context
+	if h := inject(ctx); len(h) != 0 {
+		t.Errorf("sent %v without a context", h)
+	}
+}
+
 func TestFields(t *testing.T) {
 	if got := propagator.New().Fields(); !slices.Equal(got, []string{"traceparent", "tracestate"}) {
 		t.Errorf("Fields() = %q", got)
