@@ -25,8 +25,9 @@ func (r *received) partial() bool {
 const (
 	cacheSlots = 256
 	doorSlots  = 1024
-	// maxCachedField bounds what one entry keeps: the field, and 32 bytes for
-	// each of at most 32 members. All entries together stay under 512 KiB.
+	// maxCachedField bounds what one entry keeps: the field, at most two copies
+	// without what is left out, and 32 bytes for each of at most 32 members. All
+	// entries together stay under 1 MiB.
 	maxCachedField = 512
 )
 
@@ -50,7 +51,7 @@ func newCache() *cache { return &cache{seed: maphash.MakeSeed()} }
 // no more than the first.
 func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 	if len(field) > maxCachedField {
-		return parse(field).unlessWhole()
+		return once(field)
 	}
 	hash := maphash.String(c.seed, field)
 	slot := &c.slots[hash%cacheSlots]
@@ -66,10 +67,17 @@ func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 		return r.held, &r
 	}
 	door.Store(mark)
-	// All that trace.ParseTraceState accepts is valid, and then nothing has
-	// to be kept beside it.
-	if held, err := trace.ParseTraceState(field); err == nil {
-		return held, nil
+	return once(field)
+}
+
+// once parses a field that is not remembered.
+func once(field string) (trace.TraceState, *received) {
+	// All that trace.ParseTraceState accepts is valid, and then nothing has to
+	// be kept beside it. What is longer than usual is not worth the attempt.
+	if len(field) <= maxCachedField {
+		if held, err := trace.ParseTraceState(field); err == nil {
+			return held, nil
+		}
 	}
 	return parse(field).unlessWhole()
 }

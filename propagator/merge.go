@@ -6,7 +6,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const maxMembers = 32 // section 3.3.1.1
+const maxMembers = 32 // section "tracestate Header Field Values"
 
 type member struct{ key, value string }
 
@@ -21,7 +21,7 @@ func membersOf(ts trace.TraceState, room []member) []member {
 // merge returns the tracestate to send for ts, which is r.held after any number
 // of changes: the members that only r.all has are put back in their places.
 //
-// Whoever changes a member moves it to the front (section 3.3.1.3), so ts is
+// Whoever changes a member moves it to the front (section 3.5), so ts is
 // changed members followed by an end of which nothing was changed: the longest
 // one whose members are in r.held in the same order, others between them
 // deleted. The result is the changed members, then what is left of r.all, in
