@@ -22,9 +22,9 @@ const (
 
 // ParentOf returns the one kind of parent that a span context stands for, be
 // it found in the context of a new span or as the Parent of a finished one.
-func ParentOf(parent trace.SpanContext) Parent { return parentOf(parent) }
+func ParentOf(parent trace.SpanContext) Parent { return parentOf(&parent) }
 
-func parentOf(psc trace.SpanContext) Parent {
+func parentOf(psc *trace.SpanContext) Parent {
 	switch {
 	case !psc.IsValid():
 		return NoParent
