@@ -144,7 +144,7 @@ func (a *Adaptive) refresh(now time.Duration) {
 		// Names that are no longer in use make room for new ones.
 		a.nextEviction = now + time.Minute
 		a.ops.Store(ops.without(func(op *operation) bool {
-			return op.age(now) > a.budget.forgotten()
+			return op.idle(now) > a.budget.forgotten()
 		}))
 	}
 }

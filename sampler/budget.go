@@ -28,7 +28,7 @@ const (
 	clockStep = time.Second
 
 	// The share of the budget that overdue operations may take at most.
-	overdueShare = 0.86
+	overdueShare = 0.88
 	// The share of what they leave that is spread evenly over all spans. It
 	// bounds the variance of estimated totals.
 	evenShare = 0.2

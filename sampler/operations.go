@@ -12,28 +12,36 @@ import (
 // An operation is a class of spans that is given its share of the budget.
 type operation struct {
 	name     string
-	lastKept atomic.Int64 // a time.Duration of the budget's clock
+	lastKept atomic.Int64 // a time.Duration of the budget's clock; at first, when it was new
 	interval atomicFloat  // mean seconds between the last kept spans, or neverKept
 }
 
 const (
 	// The interval of an operation that was never kept.
 	neverKept = -1
-	// How long ago a new operation pretends that it was last kept.
-	newAge = time.Minute
+	// The age of an operation that was never kept, in seconds: it is overdue.
+	newAge = 60
 	// The weight of the last interval in the mean.
 	intervalWeight = 0.3
 )
 
 func newOperation(name string, now time.Duration) *operation {
 	op := &operation{name: name}
-	op.lastKept.Store(int64(now - newAge))
+	op.lastKept.Store(int64(now))
 	op.interval.Store(neverKept)
 	return op
 }
 
 // age returns for how many seconds no span was kept.
 func (op *operation) age(now time.Duration) float64 {
+	if op.interval.Load() == neverKept {
+		return newAge
+	}
+	return op.idle(now)
+}
+
+// idle is age, but for new operations counts from when they were first seen.
+func (op *operation) idle(now time.Duration) float64 {
 	return max(0, (now - time.Duration(op.lastKept.Load())).Seconds())
 }
 
