@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/propagator"
 )
@@ -27,6 +28,19 @@ func TestAllocations(t *testing.T) {
 	injecting := func(c propagation.TextMapCarrier) func() {
 		ctx := propagation.TraceContext{}.Extract(ctx, c)
 		return func() { p.Inject(ctx, propagation.HeaderCarrier(out)) }
+	}
+	sending := func(ctx context.Context) func() {
+		return func() { p.Inject(ctx, propagation.HeaderCarrier(out)) }
+	}
+	child := func(ctx context.Context) context.Context {
+		ctx, span := sdktrace.NewTracerProvider().Tracer("").Start(ctx, "child")
+		t.Cleanup(func() { span.End() })
+		return ctx
+	}
+	seen, seenLevel2 := header("Traceparent", parent, "Tracestate", state), header("Traceparent", parent, "Tracestate", "1a=x,foo=1")
+	for range 2 {
+		w3c.Extract(ctx, seen)
+		w3c.Extract(ctx, seenLevel2)
 	}
 	for _, tt := range []struct {
 		name string
@@ -47,11 +61,15 @@ func TestAllocations(t *testing.T) {
 		{"Inject, traceparent", 1, injecting(header("Traceparent", parent))},
 		{"Inject, 2 members", 2, injecting(header("Traceparent", parent, "Tracestate", state))},
 		{"Inject, no context", 0, injecting(header())},
+		{"Inject, remote span", 1, sending(w3c.Extract(ctx, seen))},
+		{"Inject, child span", 1, sending(child(w3c.Extract(ctx, seen)))},
+		{"Inject, child span, Level 2 keys", 1, sending(child(w3c.Extract(ctx, seenLevel2)))},
 	} {
 		for range 4 {
 			tt.f() // what is seen for the second time is remembered
 		}
 		clear(out)
+		tt.f() // a reused header
 		if got := testing.AllocsPerRun(100, tt.f); got != tt.want {
 			t.Errorf("%s: %v allocations, want %v", tt.name, got, tt.want)
 		}

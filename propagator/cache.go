@@ -15,12 +15,11 @@ type received struct {
 	field string // the header field, if it came in one that is remembered
 	all   tracecontext.Tracestate
 	held  trace.TraceState
+	text  string // of held
 }
 
 // partial reports whether there are members that trace.TraceState cannot hold.
-func (r *received) partial() bool {
-	return r != nil && r.all.Len() != r.held.Len()
-}
+func (r *received) partial() bool { return r.all.Len() != r.held.Len() }
 
 const (
 	cacheSlots = 256
@@ -98,7 +97,7 @@ func parse(fields ...string) received {
 	}
 	held, err := trace.ParseTraceState(all.String())
 	if err == nil {
-		return received{all: all, held: held}
+		return received{all: all, held: held, text: all.String()}
 	}
 	var b strings.Builder
 	for k, v := range all.All() {
@@ -111,5 +110,5 @@ func parse(fields ...string) received {
 		b.WriteString(k + "=" + v)
 	}
 	held, _ = trace.ParseTraceState(b.String())
-	return received{all: all, held: held}
+	return received{all: all, held: held, text: b.String()}
 }

@@ -122,11 +122,17 @@ func trim(s string) string {
 	return strings.Trim(s, " \t")
 }
 
-// sent is the traceparent field of one header, in one object: the slice that
-// the header holds, and the text of its string.
+// sent is what a header holds of a traceparent in one object: a slice of one
+// string, and the text of that.
 type sent struct {
-	values [2]string // traceparent, tracestate
+	values [1]string
 	text   [traceparentLen]byte
+}
+
+// sentBoth has the slice for the tracestate too.
+type sentBoth struct {
+	sent
+	states [1]string
 }
 
 const traceparentLen = 55
@@ -153,21 +159,23 @@ func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, 
 
 // writeHeader replaces the trace context in h and leaves one spelling of each name.
 func writeHeader(h http.Header, parent tracecontext.Traceparent, state string, lowerCase bool) {
-	s := &sent{}
-	text, _ := parent.AppendText(s.text[:0])
-	// The bytes belong to s, which nobody else has yet.
-	s.values = [2]string{unsafe.String(&text[0], len(text)), state}
-
 	parentKey, stateKey := traceparentHeader, tracestateHeader
 	if lowerCase {
 		parentKey, stateKey = traceparentName, tracestateName
 	}
-	h[parentKey] = s.values[0:1:1]
+	var s *sent
 	written := 1
-	if state != "" {
-		h[stateKey] = s.values[1:2:2]
-		written++
+	if state == "" {
+		s = &sent{}
+	} else {
+		both := &sentBoth{states: [1]string{state}}
+		s = &both.sent
+		h[stateKey] = both.states[:]
+		written = 2
 	}
+	text, _ := parent.AppendText(s.text[:0])
+	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
+	h[parentKey] = s.values[:]
 	if len(h) == written {
 		return
 	}

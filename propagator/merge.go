@@ -28,6 +28,12 @@ func membersOf(ts trace.TraceState, room []member) []member {
 // its order, without those that were changed or deleted; 32 at most.
 // The members that ts holds are in the order of ts, whatever was done to it.
 func (r *received) merge(ts trace.TraceState) string {
+	switch {
+	case r.unchanged(ts):
+		return r.all.String()
+	case !r.partial():
+		return ts.String()
+	}
 	var room [2][maxMembers]member
 	now, before := membersOf(ts, room[0][:0]), membersOf(r.held, room[1][:0])
 
@@ -69,4 +75,20 @@ func (r *received) merge(ts trace.TraceState) string {
 		i++
 	}
 	return b.String()
+}
+
+// unchanged reports whether ts is r.held. Its text is at hand then, and needs no
+// allocation.
+func (r *received) unchanged(ts trace.TraceState) bool {
+	rest := r.text
+	ts.Walk(func(k, v string) bool {
+		var member string
+		member, rest, _ = strings.Cut(rest, ",")
+		if len(member) != len(k)+1+len(v) || member[:len(k)] != k || member[len(k)+1:] != v {
+			rest = "changed"
+			return false
+		}
+		return true
+	})
+	return rest == "" && ts.Len() == r.held.Len()
 }

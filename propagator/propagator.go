@@ -99,7 +99,7 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 	switch {
 	case forward && remote.state != nil:
 		state = remote.state.all.String()
-	case remote != nil && remote.state.partial() && remote.continues(sc):
+	case remote != nil && remote.state != nil && remote.continues(sc):
 		state = remote.state.merge(sc.TraceState())
 	default:
 		state = sc.TraceState().String()
