@@ -47,7 +47,9 @@ func TestCheckFindsBrokenRules(t *testing.T) {
 		want   string
 	}{
 		{policy{ok, ""}, "Description is empty"},
-		{policy{func(p sampler.Parameters) sampler.Intent { return sampler.Intent{Attributes: []attribute.KeyValue{p.Attributes[0]}} }, "panics"}, "panics"},
+		{policy{func(p sampler.Parameters) sampler.Intent {
+			return sampler.Intent{Attributes: []attribute.KeyValue{p.Attributes[0]}}
+		}, "panics"}, "panics"},
 		{policy{func(sampler.Parameters) sampler.Intent { return sampler.Intent{Reliable: true} }, "none"}, "said to be reliable"},
 		{policy{func(sampler.Parameters) sampler.Intent {
 			return sampler.Intent{TraceState: func(ts trace.TraceState) trace.TraceState { return ts.Delete("ot") }}
