@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type account struct {
 	queued    int64
 	delivered int64
 	retried   int64
+	kept      int64
 	lost      map[string]int64
 }
 
@@ -27,13 +29,14 @@ func (a *account) drop(reason string, items int64) {
 
 // Stats is what became of the items of one signal so far: spans, data points
 // or log records. Whatever was handed over is in exactly one of Queued,
-// Delivered and Dropped.
+// Delivered, Dropped and Kept.
 type Stats struct {
 	Queued      int64            // waiting or being sent
 	QueuedBytes int64            // in memory for those
 	OldestAge   time.Duration    // of those, since they were handed over
 	Delivered   int64            // taken by the server with a 2xx
 	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
+	Kept        int64            // left in the spool by Shutdown
 	Retried     int64            // failed attempts that will be or were repeated, in requests
 }
 
@@ -56,12 +59,11 @@ func (t *Transport) Stats(s Signal) Stats {
 		Queued:      a.queued,
 		QueuedBytes: t.budget.signal[s],
 		Delivered:   a.delivered,
+		Kept:        a.kept,
 		Retried:     a.retried,
 		Dropped:     make(map[string]int64, len(a.lost)),
 	}
-	for reason, n := range a.lost {
-		st.Dropped[reason] = n
-	}
+	maps.Copy(st.Dropped, a.lost)
 	t.eachPending(func(r *request) {
 		if r.dest.signal == s {
 			st.OldestAge = max(st.OldestAge, now.Sub(r.accepted))

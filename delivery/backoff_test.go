@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,10 +176,8 @@ func (badSpan) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range spanNames(body) {
-		if name == "bad" {
-			return answer(http.StatusBadGateway)
-		}
+	if slices.Contains(spanNames(body), "bad") {
+		return answer(http.StatusBadGateway)
 	}
 	return answer(http.StatusOK)
 }

@@ -52,6 +52,22 @@ type Config struct {
 	// and on its own.
 	Linger time.Duration
 
+	// SpoolDir is a directory in which requests are kept, beside the queue in
+	// memory, until they are delivered, so that the next process can deliver
+	// what this one could not. It is created if need be and belongs to one
+	// process at a time. What is found in it goes where this process's first
+	// request of the same signal goes. Empty means no spool.
+	SpoolDir string
+
+	// SpoolSize bounds the spool's files in bytes. When it is reached, further
+	// requests are in memory only. Zero means four times QueueSize; the least
+	// is 8 MiB.
+	SpoolSize int64
+
+	// SpoolSync makes each request wait until it is on stable storage. Without
+	// it, the spool survives the end of the process, but not of the machine.
+	SpoolSync bool
+
 	// MeterProvider receives the metrics the Transport keeps about itself. Nil
 	// means the global one, which may be set later.
 	MeterProvider metric.MeterProvider
@@ -65,6 +81,7 @@ type Config struct {
 const (
 	defaultQueueSize  = 64 << 20
 	minQueueSize      = 64 << 10
+	minSpoolSize      = 8 << 20
 	defaultSenders    = 4
 	defaultTimeout    = 10 * time.Second
 	defaultMinBackoff = 100 * time.Millisecond
@@ -94,6 +111,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Senders < 0 {
 		reject("Senders is %d: must not be negative", c.Senders)
+	}
+	if c.SpoolSize == 0 {
+		c.SpoolSize = max(4*c.QueueSize, minSpoolSize)
+	}
+	if c.SpoolSize < minSpoolSize {
+		reject("SpoolSize is %d: must be 0 or at least %d bytes", c.SpoolSize, minSpoolSize)
 	}
 	for _, d := range []struct {
 		name  string

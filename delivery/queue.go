@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"time"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
 // request is one encoded export request between the answer given to the
@@ -20,6 +22,8 @@ type request struct {
 	attempts  int
 	notBefore time.Time // no attempt of this request before
 	solo      bool      // never sent together with others
+
+	ref spool.Ref // zero: in memory only
 
 	prev, next *request // in dest.waiting
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
 // outcome is what came of one attempt.
@@ -46,14 +49,14 @@ const (
 const maxAnswer = 64 << 10
 
 // attempt makes one HTTP request of the group and judges the answer.
-func (t *Transport) attempt(url string, header http.Header, group []*request) outcome {
+func (t *Transport) attempt(to string, header http.Header, group []*request) outcome {
 	body, err := assemble(group)
 	if err != nil {
 		return outcome{verdict: discard, reason: reasonCorrupt, err: err}
 	}
 	ctx, cancel := context.WithTimeoutCause(t.ctx, t.cfg.Timeout, errAttemptTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return outcome{verdict: discard, reason: "url", err: err}
 	}
@@ -68,6 +71,9 @@ func (t *Transport) attempt(url string, header http.Header, group []*request) ou
 	start := time.Now()
 	resp, err := t.client.Do(req)
 	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err // which names the URL once more
+		}
 		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the very error given above
 			err = fmt.Errorf("no answer within %v", t.cfg.Timeout)
 		}
@@ -76,7 +82,7 @@ func (t *Transport) attempt(url string, header http.Header, group []*request) ou
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
-	out := judge(resp, answer, group)
+	out := t.judge(resp, answer, group)
 	t.self.attempt(group[0].dest.signal, time.Since(start), out.reason)
 	if err != nil && out.verdict != delivered {
 		out.err = errors.Join(out.err, err)
@@ -116,7 +122,7 @@ func assemble(group []*request) ([]byte, error) {
 
 // judge turns an answer into what to do next, following "OTLP/HTTP Response"
 // of the OTLP specification: exactly 429, 502, 503 and 504 may be retried.
-func judge(resp *http.Response, answer []byte, group []*request) outcome {
+func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) outcome {
 	switch code := resp.StatusCode; code {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return outcome{
@@ -127,7 +133,7 @@ func judge(resp *http.Response, answer []byte, group []*request) outcome {
 		}
 	case http.StatusRequestEntityTooLarge:
 		out := outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
-		if out.halves = halve(group); out.halves != nil {
+		if out.halves = t.halve(group); out.halves != nil {
 			out.verdict = split
 		}
 		return out
@@ -157,7 +163,7 @@ func statusError(resp *http.Response, answer []byte) error {
 
 // halve divides what was too large: a group into its requests, a request into
 // two. It returns nil if there is nothing to divide.
-func halve(group []*request) []*request {
+func (t *Transport) halve(group []*request) []*request {
 	if len(group) > 1 {
 		for _, r := range group {
 			r.solo = true
@@ -189,6 +195,8 @@ func halve(group []*request) []*request {
 				half.body, half.packed = body, true
 			}
 		}
+		half.ref = spool.Ref{}
+		t.keep(r.dest.signal, &half)
 		halves = append(halves, &half)
 	}
 	return halves
@@ -270,9 +278,13 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 // replace puts the parts of a request that was too large in its place. Their
 // number is bounded by its items, and each part is sent on its own.
 func (t *Transport) replace(d *destination, group, parts []*request) {
-	for _, r := range group {
-		t.forget(r)
+	if len(group) > 1 { // the parts are the very requests, to be sent singly
+		for _, r := range parts {
+			d.waiting.insert(r)
+		}
+		return
 	}
+	t.forget(group[0])
 	for _, r := range parts {
 		d.waiting.insert(r)
 		t.budget.add(d.signal, r.size())
@@ -284,6 +296,7 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 func (t *Transport) forget(r *request) {
 	t.budget.add(r.dest.signal, -r.size())
 	t.accounts[r.dest.signal].queued -= r.items
+	t.unkeep(r)
 }
 
 func (t *Transport) drop(r *request, reason string, err error) *DroppedError {

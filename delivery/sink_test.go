@@ -54,11 +54,17 @@ func newStoppedSink(t *testing.T) *sink {
 // restart makes a sink that listens where another one did.
 func restart(t *testing.T, addr string) *sink {
 	t.Helper()
+	return restartWith(t, addr, nil)
+}
+
+func restartWith(t *testing.T, addr string, fault func(http.ResponseWriter, *http.Request, []byte) bool) *sink {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := newStoppedSink(t)
+	s.fault = fault
 	_ = s.Listener.Close()
 	s.Listener = l
 	s.Start()
@@ -191,8 +197,7 @@ func (h *handled) drops() []*delivery.DroppedError {
 	defer h.mu.Unlock()
 	var drops []*delivery.DroppedError
 	for _, err := range h.errs {
-		var d *delivery.DroppedError
-		if errors.As(err, &d) {
+		if d, ok := errors.AsType[*delivery.DroppedError](err); ok {
 			drops = append(drops, d)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
 // Transport takes the requests of OTLP/HTTP exporters, answers them at once
@@ -24,6 +26,7 @@ type Transport struct {
 	client *http.Client
 	report *reporter
 	self   *selfMetrics
+	spool  *spool.Spool // nil without Config.SpoolDir
 
 	ctx    context.Context // of every attempt; ended by Shutdown
 	cancel context.CancelFunc
@@ -46,7 +49,8 @@ type Transport struct {
 var ErrShutdown = errors.New("delivery: transport is shut down")
 
 // New returns a running Transport. The error says what is wrong with cfg, all
-// of it at once.
+// of it at once, or why the spool cannot be used; if another process uses it,
+// the error names that process.
 func New(cfg Config) (*Transport, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -60,6 +64,9 @@ func New(cfg Config) (*Transport, error) {
 		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
 		sending: make(map[*request]struct{}),
 		changed: make(chan struct{}),
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
 	}
 	base := cfg.Base
 	if base == nil {
@@ -173,10 +180,13 @@ func (t *Transport) accept(s Signal, r *request, from *http.Request) error {
 		}
 	}
 
+	t.keep(s, r)
+
 	t.mu.Lock()
 	if t.closed {
 		t.accounts[s].drop(reasonShutdown, r.items)
 		t.mu.Unlock()
+		t.unkeep(r)
 		return ErrShutdown
 	}
 	t.seq++
@@ -219,7 +229,8 @@ func (t *Transport) destination(s Signal, req *http.Request) *destination {
 	url := req.URL.String()
 	var d *destination
 	for _, have := range t.dests {
-		if have.signal == s && have.url == url {
+		if have.signal == s && (have.url == url || have.url == "") {
+			have.url = url
 			d = have
 			break
 		}

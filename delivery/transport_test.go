@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -148,7 +149,7 @@ func TestExportersOfAllSignals(t *testing.T) {
 
 			const n = 5000
 			for i := range n {
-				_, span := tp.Tracer("t").Start(ctx, fmt.Sprint(i))
+				_, span := tp.Tracer("t").Start(ctx, strconv.Itoa(i))
 				span.End()
 			}
 			counter, err := mp.Meter("t").Int64Counter("c")
@@ -288,7 +289,7 @@ func TestOutageLosesNothing(t *testing.T) {
 
 func TestFinalAnswersAreNotRepeated(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404, 500, 501} {
-		t.Run(fmt.Sprint(code), func(t *testing.T) {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			s := newStoppedSink(t)
 			var requests atomic.Int64
 			s.fault = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
@@ -302,7 +303,7 @@ func TestFinalAnswersAreNotRepeated(t *testing.T) {
 			post(t, tr, delivery.Traces, s.URL, traceRequest("a", "b", "c"))
 			flush(t, tr)
 			st := tr.Stats(delivery.Traces)
-			if requests.Load() != 1 || st.Dropped[fmt.Sprint(code)] != 3 || st.Queued != 0 || st.Delivered != 0 {
+			if requests.Load() != 1 || st.Dropped[strconv.Itoa(code)] != 3 || st.Queued != 0 || st.Delivered != 0 {
 				t.Errorf("%d requests, %+v: want 1 and 3 spans dropped", requests.Load(), st)
 			}
 			if d := h.drops(); len(d) != 1 || d[0].Items != 3 || !strings.Contains(d[0].Error(), "no such tenant") {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -39,7 +40,8 @@ func load(ctx context.Context, addr string, conns, rate int) int64 {
 				if err != nil {
 					return
 				}
-				_, _ = r.Discard(int(resp.ContentLength))
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
 				n.Add(1)
 			}
 		})

@@ -30,6 +30,7 @@ func main() {
 	role := flag.String("role", "", "what this process is; set by the command itself")
 	kind := flag.String("kind", "", "pipeline of the server; set by the command itself")
 	sinkAddr := flag.String("sink", "", "address of the sink; set by the command itself")
+	spool := flag.String("spool", "", "spool directory of the server; set by the command itself")
 	deadline := flag.Duration("deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
 	rows := flag.String("rows", ".", "regular expression of the rows to measure")
 	scale := flag.Float64("scale", 1, "factor for durations of load and outages")
@@ -42,7 +43,7 @@ func main() {
 	case "sink":
 		err = runSink()
 	case "server":
-		err = runServer(*kind, *sinkAddr, *deadline)
+		err = runServer(*kind, *sinkAddr, *spool, *deadline)
 	default:
 		err = run(*rows, *scale, *parallel, *out)
 	}
@@ -59,6 +60,7 @@ type row struct {
 	outage   time.Duration // of which the fault lasts
 	flaps    bool          // the fault comes and goes every second
 	ends     bool          // the fault lasts to the end
+	kill     bool          // the server gets kill -9 at the end of the load, and a successor
 	latency  time.Duration
 	conns    int
 	rate     int // 0: saturation
@@ -74,9 +76,9 @@ func table() []row {
 		rows = append(rows, row{name: fmt.Sprintf("saturation, sink answers after %v", latency), latency: latency, conns: 32, load: 10 * time.Second, kinds: both})
 	}
 	rows = append(rows, row{name: "cost, sink answers at once", conns: 32, load: 10 * time.Second, kinds: []string{"bare", "stock", "clew"}})
-	for _, d := range []time.Duration{5, 20, 60} {
+	for _, d := range []time.Duration{5 * time.Second, 20 * time.Second, 60 * time.Second} {
 		for _, fault := range []string{"refused", "black hole", "503", "503 Retry-After"} {
-			rows = append(rows, row{name: fmt.Sprintf("outage %d s at 1,000/s, %s", d, fault), fault: fault, outage: d * time.Second, conns: 4, rate: 1000, load: (d + 8) * time.Second, kinds: both})
+			rows = append(rows, row{name: fmt.Sprintf("outage %.0f s at 1,000/s, %s", d.Seconds(), fault), fault: fault, outage: d, conns: 4, rate: 1000, load: d + 8*time.Second, kinds: both})
 		}
 	}
 	rows = append(rows,
@@ -86,6 +88,11 @@ func table() []row {
 	for _, fault := range []string{"refused", "black hole", "503"} {
 		rows = append(rows, row{name: "shutdown within 5 s, " + fault, fault: fault, ends: true, conns: 4, rate: 1000, load: 8 * time.Second, deadline: 5 * time.Second, kinds: both})
 	}
+	killed := []string{"stock", "spool", "journal"}
+	rows = append(rows,
+		row{name: "kill -9 at 1,000/s, sink up", kill: true, conns: 4, rate: 1000, load: 7300 * time.Millisecond, kinds: killed},
+		row{name: "kill -9 at 1,000/s, sink refuses", kill: true, fault: "refused", ends: true, conns: 4, rate: 1000, load: 7300 * time.Millisecond, kinds: killed},
+		row{name: "cost of a spool, sink answers at once", conns: 32, load: 10 * time.Second, kinds: []string{"stock", "clew", "spool", "journal"}})
 	return rows
 }
 
@@ -122,9 +129,7 @@ func run(pattern string, scale float64, parallel int, out string) error {
 		for _, kind := range r.kinds {
 			line := make(chan string, 1)
 			done = append(done, line)
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
+			wg.Go(func() {
 				need := 1
 				if r.rate != 1000 {
 					need = cap(slots) // nothing beside it
@@ -138,7 +143,7 @@ func run(pattern string, scale float64, parallel int, out string) error {
 				for range need {
 					<-slots
 				}
-			}()
+			})
 		}
 	}
 	for _, line := range done {
@@ -189,7 +194,13 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if r.deadline == 0 {
 		r.deadline = 30 * time.Second
 	}
-	server, err := start("-role", "server", "-kind", kind, "-sink", addr, "-deadline", r.deadline.String())
+	spool, err := os.MkdirTemp("", "spool")
+	if err != nil {
+		return res, err
+	}
+	defer os.RemoveAll(spool)
+	args := []string{"-role", "server", "-kind", kind, "-sink", addr, "-spool", spool, "-deadline", r.deadline.String()}
+	server, err := start(args...)
 	if err != nil {
 		return res, err
 	}
@@ -205,6 +216,22 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if err := <-faults; err != nil {
 		return res, err
 	}
+	var before int64
+	if r.kill {
+		if err := errors.Join(server.kill(), control("fault=")); err != nil {
+			return res, err
+		}
+		// The successor delivers what it finds when it has something of its own
+		// to deliver. Of the one killed, answered requests are all that is known.
+		if server, err = start(args...); err != nil {
+			return res, err
+		}
+		defer server.end()
+		before = res.requests
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		load(ctx, server.first, 1, 10)
+	}
 	last, err := server.finish()
 	if err != nil {
 		return res, err
@@ -212,6 +239,7 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if err := json.Unmarshal([]byte(last), &res.serverReport); err != nil {
 		return res, fmt.Errorf("report %q: %w", last, err)
 	}
+	res.Ended += before
 	return res, control("")
 }
 
@@ -291,6 +319,15 @@ func (p *process) finish() (string, error) {
 		return "", errors.New("child process ended without a report")
 	}
 	return p.out.Text(), nil
+}
+
+// kill is kill -9. It returns when the process is gone, and its locks with it.
+func (p *process) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = p.cmd.Wait() // which says that it was killed
+	return nil
 }
 
 func (p *process) end() {

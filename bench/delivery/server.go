@@ -41,10 +41,10 @@ func (c *endedCounter) OnEnd(sdktrace.ReadOnlySpan)                   { c.n.Add(
 func (*endedCounter) Shutdown(context.Context) error                  { return nil }
 func (*endedCounter) ForceFlush(context.Context) error                { return nil }
 
-// runServer serves "hello" with the pipeline called kind: bare, stock or clew. It
-// prints its address, ends when its standard input does, and then prints a
+// runServer serves "hello" with the pipeline called kind: bare, stock, clew, spool
+// (clew with a spool) or journal (a spool that spans reach as they end). It prints its address, ends when its standard input does, and then prints a
 // report.
-func runServer(kind, sink string, deadline time.Duration) error {
+func runServer(kind, sink, spool string, deadline time.Duration) error {
 	ctx := context.Background()
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -53,7 +53,7 @@ func runServer(kind, sink string, deadline time.Duration) error {
 	var ended endedCounter
 	shutdown := func(context.Context) (int64, error) { return 0, nil }
 	if kind != "bare" {
-		tp, stop, err := pipeline(ctx, kind, sink, &ended)
+		tp, stop, err := pipeline(ctx, kind, sink, spool, &ended)
 		if err != nil {
 			return err
 		}
@@ -88,16 +88,27 @@ func runServer(kind, sink string, deadline time.Duration) error {
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-func pipeline(ctx context.Context, kind, sink string, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
+func pipeline(ctx context.Context, kind, sink, spool string, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
 	opts := []otlptracehttp.Option{otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(sink)}
 	var batch []sdktrace.BatchSpanProcessorOption
 	var t *delivery.Transport
-	if kind == "clew" {
+	if kind != "stock" {
+		var cfg delivery.Config
+		if kind != "clew" {
+			cfg.SpoolDir = spool
+		}
+		if kind == "journal" {
+			cfg.Linger = time.Second
+		}
 		var err error
-		if t, err = delivery.New(delivery.Config{}); err != nil {
+		if t, err = delivery.New(cfg); err != nil {
 			return nil, nil, err
 		}
-		if batch, err = (delivery.Batch{}).SpanOptions(); err != nil {
+		var b delivery.Batch
+		if kind == "spool" {
+			b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
+		}
+		if batch, err = b.SpanOptions(); err != nil {
 			return nil, nil, err
 		}
 		opts = append(opts, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
@@ -106,7 +117,13 @@ func pipeline(ctx context.Context, kind, sink string, ended sdktrace.SpanProcess
 	if err != nil {
 		return nil, nil, err
 	}
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended), sdktrace.WithBatcher(exporter, batch...))
+	processor := sdktrace.NewBatchSpanProcessor
+	if kind == "journal" {
+		processor = func(e sdktrace.SpanExporter, _ ...sdktrace.BatchSpanProcessorOption) sdktrace.SpanProcessor {
+			return sdktrace.NewSimpleSpanProcessor(e)
+		}
+	}
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor(exporter, batch...)))
 	return tp, func(ctx context.Context) (int64, error) {
 		err := tp.Shutdown(ctx)
 		if t == nil {
