@@ -1,7 +1,9 @@
 package exampletest
 
 import (
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +44,19 @@ func (c *Collector) FindAll(service, name string) []otlpreceiver.Span {
 	return slices.DeleteFunc(c.Spans(), func(s otlpreceiver.Span) bool {
 		return s.Service() != service || s.GetName() != name
 	})
+}
+
+// TraceID returns the hexadecimal id of the only trace received so far.
+func (c *Collector) TraceID(t *testing.T) string {
+	t.Helper()
+	ids := make(map[string]bool)
+	for _, s := range c.Spans() {
+		ids[hex.EncodeToString(s.GetTraceId())] = true
+	}
+	if len(ids) != 1 {
+		t.Fatalf("%d traces, want 1:\n%s", len(ids), trees(c.Spans()))
+	}
+	return slices.Collect(maps.Keys(ids))[0]
 }
 
 // spanKey is a span's identity. The trace id belongs to it: a child with
