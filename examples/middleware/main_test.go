@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,7 +33,7 @@ func TestMiddleware(t *testing.T) {
 	for _, name := range []string{"GET /users/{id}", "load-user"} {
 		var tenants []string
 		for _, span := range c.FindAll("users", name) {
-			if fmt.Sprintf("%x", span.GetTraceId()) == traceID {
+			if hex.EncodeToString(span.GetTraceId()) == traceID {
 				tenants = append(tenants, otlpreceiver.Attribute(span.GetAttributes(), "app.tenant").GetStringValue())
 				if span.GetTraceState() != "vendor=x" {
 					t.Errorf("%s has tracestate %q", name, span.GetTraceState())

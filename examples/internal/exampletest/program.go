@@ -154,6 +154,15 @@ func (p *Program) Terminate(t *testing.T, code int) {
 	p.Wait(t, code)
 }
 
+// Kill ends the program at once: what it has not exported by now is lost.
+func (p *Program) Kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatalf("kill %s: %v", p.service, err)
+	}
+	p.Wait(t, -1)
+}
+
 // Stdout returns what the program has written to standard output so far.
 func (p *Program) Stdout() string { return p.stdout.String() }
 

@@ -115,7 +115,7 @@ func links(s otlpreceiver.Span, all map[spanKey]otlpreceiver.Span) string {
 		if linked, ok := all[spanKey{string(l.GetTraceId()), string(l.GetSpanId())}]; ok {
 			titles = append(titles, title(linked))
 		} else {
-			titles = append(titles, fmt.Sprintf("%x", l.GetSpanId()))
+			titles = append(titles, hex.EncodeToString(l.GetSpanId()))
 		}
 	}
 	return " links: " + strings.Join(titles, ", ")
