@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
@@ -49,6 +54,22 @@ func testRuns(t *testing.T, program string) {
 	}
 	if len(traces) != 3 {
 		t.Errorf("%d traces, want 3", len(traces))
+	}
+}
+
+// TestStartedInSpan has a request start the schedule, so to speak.
+func TestStartedInSpan(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
+	ctx, request := tracer.Start(t.Context(), "request")
+	defer request.End()
+	if err := schedule(ctx, time.Millisecond, 2, func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	runs := spans.Ended()
+	if len(runs) != 2 || runs[0].Parent().IsValid() || runs[1].Parent().IsValid() ||
+		runs[0].SpanContext().TraceID() == runs[1].SpanContext().TraceID() {
+		t.Errorf("the runs are %v, want two traces", runs)
 	}
 }
 

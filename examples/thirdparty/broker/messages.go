@@ -90,9 +90,8 @@ func process(ctx context.Context, msgs []jetstream.Msg) error {
 		links[i] = trace.LinkFromContext(producer)
 	}
 	ctx, span := tracer.Start(ctx, "process "+subject, trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithNewRoot(), trace.WithLinks(links...), trace.WithAttributes(
-			semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName(subject),
-			semconv.MessagingBatchMessageCount(len(msgs))))
+		trace.WithLinks(links...), trace.WithAttributes(semconv.MessagingOperationTypeProcess,
+			semconv.MessagingDestinationName(subject), semconv.MessagingBatchMessageCount(len(msgs))))
 	defer span.End()
 	for _, msg := range msgs {
 		slog.InfoContext(ctx, "billed", slog.String("order", string(msg.Data())))

@@ -99,7 +99,7 @@ func process(ctx context.Context, j job, sameTrace bool) error {
 	if sameTrace {
 		ctx = j.Trace.Context(ctx)
 	} else {
-		opts = append(opts, trace.WithNewRoot(), trace.WithLinks(j.Trace.Link()))
+		opts = append(opts, trace.WithLinks(j.Trace.Link()))
 	}
 	ctx, span := tracer.Start(ctx, "process webhooks", opts...)
 	defer span.End()
