@@ -67,13 +67,19 @@ func LinkCaller(ctx context.Context, span trace.Span) {
 	}
 }
 
-// Guard returns p, except that its Extract honours [ContextWithUntrusted],
-// whatever p is composed of.
+// Guard returns p, except that its Extract honours [ContextWithUntrusted] and
+// its Inject [Outbound], whatever p is composed of.
 func Guard(p propagation.TextMapPropagator) propagation.TextMapPropagator {
 	return guard{p}
 }
 
 type guard struct{ propagation.TextMapPropagator }
+
+func (g guard) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	if ctx.Value(withheldKey{}) == nil {
+		g.TextMapPropagator.Inject(ctx, carrier)
+	}
+}
 
 func (g guard) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	b, untrusted := boundaryOf(ctx)
