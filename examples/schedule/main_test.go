@@ -11,15 +11,14 @@ import (
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.uber.org/goleak"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestSchedule(t *testing.T) {
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	t.Run("one trace per run", func(t *testing.T) { testRuns(t, program) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, program) })
 }
