@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
@@ -59,7 +59,8 @@ func testRuns(t *testing.T, program string) {
 // TestStartedInSpan has a request start the schedule, so to speak.
 func TestStartedInSpan(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
-	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
+	defer func(before trace.Tracer) { tracer = before }(tracer)
+	tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
 	ctx, request := tracer.Start(t.Context(), "request")
 	defer request.End()
 	if err := schedule(ctx, time.Millisecond, 2, func(context.Context) error { return nil }); err != nil {
