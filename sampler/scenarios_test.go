@@ -303,9 +303,11 @@ func (o *outcomes) estimates() []requirement {
 		least += o.all[i].least / n
 	}
 	// With few seeds chance moves the mean by more than 1%.
-	tolerance := max(0.01, 5*math.Sqrt(max(0, squares-ratio*ratio)/n))
+	deviation := math.Sqrt(max(0, squares-ratio*ratio) / n)
+	tolerance := max(0.01, 5*deviation)
 	checks := []requirement{{
-		"sum of adjusted counts / spans, mean", "1 ± 0.01", fmt.Sprintf("%.4f", ratio), math.Abs(ratio-1) <= tolerance,
+		"sum of adjusted counts / spans, mean", "1 ± 0.01",
+		fmt.Sprintf("%.4f (standard error %.4f)", ratio, deviation), math.Abs(ratio-1) <= tolerance,
 	}}
 	maxSpread := o.sc.maxSpread
 	if maxSpread == 0 {
