@@ -105,7 +105,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(example)
 	f.Add(exampleJSON)
 	f.Add("rules: &a [*a]")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		if rules, err := rulesfile.Parse([]byte(text)); err == nil {
 			sampler.Rules(rules...).SamplingIntent(sampler.NewParameters(sdktrace.SamplingParameters{Name: text}))
 		}
