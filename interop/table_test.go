@@ -19,11 +19,12 @@ const (
 	sampledFlag
 	randomFlag
 	traceState
+	levelTwoKeys
 	baggageHeader
 	properties // how many there are
 )
 
-var propertyNames = [properties]string{"trace id", "parent", "sampled", "random", "tracestate", "baggage"}
+var propertyNames = [properties]string{"trace id", "parent", "sampled", "random", "tracestate", "Level 2 keys", "baggage"}
 
 // outcome says for each property whether it holds. A property that is not
 // there had nothing to be kept: nobody sent any.
