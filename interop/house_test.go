@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
@@ -24,6 +25,8 @@ type house struct {
 	telemetry *otelsetup.Telemetry
 	store     *otlpreceiver.Store
 	storeURL  string
+	shared    bool // the others export to the store too
+	h2c       bool // our services speak HTTP/2 without TLS
 }
 
 // newHouse starts the SDK for the length of the test. The propagators are the
@@ -69,31 +72,78 @@ func (h *house) service(t *testing.T) (url string) {
 	t.Helper()
 	l := library{
 		wrap:      func(next http.Handler) http.Handler { return otelsetup.Handler(next) },
-		transport: h.transport(t, new(http.Transport)),
+		transport: h.transport(t, &http.Transport{Protocols: h.protocols()}),
 		view: func(ctx context.Context, r *record) {
 			sc := trace.SpanContextFromContext(ctx)
 			r.TraceID, r.SpanID, r.Sampled = sc.TraceID().String(), sc.SpanID().String(), sc.IsSampled()
 		},
 	}
-	server := httptest.NewServer(l.handler())
+	server := httptest.NewUnstartedServer(l.handler())
+	server.Config.Protocols = h.protocols()
+	if h.h2c {
+		server.Config.Protocols.SetHTTP1(true) // for the request that the test sends
+	}
+	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// spans returns what has been exported of a trace, by span id. Programs other
-// than this one have to have exported theirs.
-func (h *house) spans(t *testing.T, traceID string) map[string]span {
+// protocols is nil, for the default ones, unless HTTP/2 is wanted.
+func (h *house) protocols() *http.Protocols {
+	if !h.h2c {
+		return nil
+	}
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+// spans returns what has been exported of a trace, by span id. Where the
+// others export to the store too, it waits for the server spans of theirs, and
+// fills in their parents.
+func (h *house) spans(t *testing.T, traceID string, theirs ...*record) map[string]span {
 	t.Helper()
 	if err := h.telemetry.ForceFlush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	spans := make(map[string]span)
-	for _, s := range h.store.Spans() {
-		if hexID(s.GetTraceId()) == traceID {
-			spans[hexID(s.GetSpanId())] = s
+	if !h.shared {
+		theirs = nil
+	}
+	eventually(t, func() bool {
+		parents := make(map[string]string)
+		for _, s := range h.store.Spans() {
+			id := hexID(s.GetSpanId())
+			parents[id] = hexID(s.GetParentSpanId())
+			if hexID(s.GetTraceId()) == traceID {
+				spans[id] = s
+			}
+		}
+		complete := true
+		for _, r := range theirs {
+			parent, ok := parents[r.SpanID]
+			r.ParentID = parent
+			complete = complete && (ok || r.SpanID == "")
+		}
+		return complete
+	})
+	return spans
+}
+
+// eventually waits for what happens in another process.
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	timeout := time.NewTimer(20 * time.Second)
+	defer timeout.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			t.Fatal("it did not happen in 20 s")
 		}
 	}
-	return spans
 }
 
 // hexID formats an id; one that is all zeros or missing is empty.
