@@ -100,8 +100,8 @@ func denoServices(version string) []denoService {
 func TestDeno(t *testing.T) {
 	tb := newTable(t, "deno")
 	for _, version := range denoVersions {
+		d := installDeno(t, version)
 		t.Run(version, func(t *testing.T) {
-			d := installDeno(t, version)
 			h := newHouse(t)
 			h.shared = true
 			for _, theirs := range denoServices(version) {
@@ -117,8 +117,8 @@ func TestDeno(t *testing.T) {
 func TestDenoHTTP2(t *testing.T) {
 	tb := newTable(t, "deno-h2c")
 	for _, version := range denoVersions {
+		d := installDeno(t, version)
 		t.Run(version, func(t *testing.T) {
-			d := installDeno(t, version)
 			h := newHouse(t)
 			h.shared, h.h2c = true, true
 			url := firstLine(t, d.command(t, h.storeURL, "deno", []string{"serve.ts", "h2c"}, nil))
@@ -134,8 +134,8 @@ func TestDenoHTTP2(t *testing.T) {
 func TestDenoHeaderNames(t *testing.T) {
 	tb := newTable(t, "deno-names")
 	for _, version := range denoVersions {
+		d := installDeno(t, version)
 		t.Run(version, func(t *testing.T) {
-			d := installDeno(t, version)
 			h := newHouse(t)
 			url := firstLine(t, d.command(t, h.storeURL, "deno", []string{"serve.ts"}, nil))
 			for _, names := range []string{"traceparent", "Traceparent"} {

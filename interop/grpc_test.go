@@ -199,7 +199,8 @@ func callGRPC(t *testing.T, client, server grpcLibrary) outcome {
 // Why things are lost over gRPC.
 const (
 	binaryCarries = "`grpc-trace-bin` has ids and flags, no more."
-	stockKeys     = "The stock propagator of OpenTelemetry Go drops the whole tracestate when a key is not of Level 1. So in v1.47.0."
+	stockKeys     = "The stock propagator of OpenTelemetry Go knows keys of Level 1 only: it drops a tracestate that has another one, " +
+		"and has none to write. So in v1.47.0."
 )
 
 func TestGRPC(t *testing.T) {

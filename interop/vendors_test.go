@@ -92,9 +92,8 @@ var everything = []property{traceID, parentID, traceState, levelTwoKeys, baggage
 
 // Why things are lost on the other side.
 const (
-	datadogFlags = "dd-trace-go writes `00` or `01` for the flags, whatever they were. So in v2.12.0."
-	datadogOnly  = "With this setting dd-trace-go reads and writes the `x-datadog-*` fields alone, which 64-bit ids made what they are. " +
-		"W3C is among its defaults: leave the setting out."
+	datadogFlags     = "dd-trace-go writes `00` or `01` for the flags, whatever they were. So in v2.12.0."
+	datadogOnly      = "With this setting dd-trace-go reads and writes the `x-datadog-*` fields alone. W3C is among its defaults: leave the setting out."
 	newRelicSampling = "The agent's own sampler decides, also when the parent is unsampled. So in v3.45.0."
 	newRelicFlags    = "The agent writes `00` or `01` for the flags, whatever they were. So in v3.45.0."
 	noBaggage        = "The library does not know the `baggage` field; the service would have to forward it by itself."
