@@ -20,6 +20,10 @@ import (
 // TestTutorial runs the tutorial's two programs, one of them in Deno and the
 // other in Go, each as a process, both exporting to one store.
 func TestTutorial(t *testing.T) {
+	denos := make(map[string]deno)
+	for _, version := range denoVersions {
+		denos[version] = installDeno(t, version)
+	}
 	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./examples/server", "./examples/client")
 	build.Dir = ".."
@@ -27,7 +31,7 @@ func TestTutorial(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, version := range denoVersions {
-		d := installDeno(t, version)
+		d := denos[version]
 		t.Run("client in Deno "+version, func(t *testing.T) {
 			store, endpoint := newStore(t)
 			stop, url := startGoServer(t, filepath.Join(bin, "server"), endpoint)
