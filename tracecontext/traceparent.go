@@ -76,9 +76,11 @@ func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparen
 // it were version 00, which is also how the result is written (section 4.3).
 // Unknown flags are ignored.
 func ParseTraceparent(s string) (Traceparent, error) {
+	// Short enough to be inlined: an error that the caller only compares with
+	// nil is then not allocated.
 	tp, fault := parseTraceparent(s)
 	if fault != noFault {
-		return Traceparent{}, &traceparentError{in: s, fault: fault}
+		return tp, traceparentError(s)
 	}
 	return tp, nil
 }
@@ -189,8 +191,7 @@ func (tp *Traceparent) put(b *[traceparentLen]byte) {
 	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
 }
 
-// fault is what is wrong with a traceparent. Parsing returns it instead of an
-// error so that a caller who drops the error pays nothing for it.
+// fault is what is wrong with a traceparent.
 type fault uint8
 
 const (
@@ -219,13 +220,13 @@ var faultText = [...]string{
 	faultTrailing:     "characters after trace-flags",
 }
 
-type traceparentError struct {
-	in    string
-	fault fault
-}
+// traceparentError is the text that could not be parsed. What is wrong with it
+// is found again when somebody asks.
+type traceparentError string
 
-func (e *traceparentError) Error() string {
-	return "traceparent " + quote(e.in) + ": " + faultText[e.fault]
+func (e traceparentError) Error() string {
+	_, fault := parseTraceparent(string(e))
+	return "traceparent " + quote(string(e)) + ": " + faultText[fault]
 }
 
 // quote keeps error texts short whatever was received.

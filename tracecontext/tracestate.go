@@ -38,6 +38,11 @@ type Tracestate struct {
 // A single field that is already in the form that [Tracestate.String] returns
 // is kept as it is, without an allocation.
 func ParseTracestate(fields ...string) (Tracestate, error) {
+	if len(fields) == 1 {
+		if n, ok := canonical(fields[0]); ok {
+			return Tracestate{list: fields[0], n: n}, nil
+		}
+	}
 	var p parser
 	for i, field := range fields {
 		if err := p.parse(field); err != nil {

@@ -5,6 +5,58 @@ import (
 	"strings"
 )
 
+// canonical reports whether s is a list as [Tracestate.String] writes it, and
+// of how many members. It is one pass over s; parser takes whatever it refuses.
+func canonical(s string) (n int, ok bool) {
+	var keys [4]uint64 // one bit for the hash of each key
+	for i := 0; ; i++ {
+		start := i
+		hash := uint32(0)
+		for i < len(s) && class[s[i]]&keyByte != 0 {
+			hash = hash*31 + uint32(s[i])
+			i++
+		}
+		if i == start || i == len(s) || s[i] != '=' || i-start > maxKeyLen || class[s[start]]&keyFirst == 0 {
+			return 0, false
+		}
+		hash ^= hash >> 8
+		word, bit := &keys[hash>>6&3], uint64(1)<<(hash&63)
+		if *word&bit != 0 && hasKey(s[:start], s[start:i+1]) {
+			return 0, false
+		}
+		*word |= bit
+
+		start = i + 1
+		for i++; i < len(s) && class[s[i]]&valueByte != 0; i++ {
+		}
+		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == maxMembers {
+			return 0, false
+		}
+		n++
+		if i == len(s) {
+			return n, true
+		}
+		if s[i] != ',' {
+			return 0, false
+		}
+	}
+}
+
+// hasKey reports whether a member of list begins with key, which ends in an
+// equals sign.
+func hasKey(list, key string) bool {
+	for {
+		i := strings.Index(list, key)
+		if i < 0 {
+			return false
+		}
+		if i == 0 || list[i-1] == ',' {
+			return true
+		}
+		list = list[i+len(key):]
+	}
+}
+
 // parser combines header fields to one list.
 type parser struct {
 	members [maxMembers]string // key=value, without surrounding whitespace

@@ -128,14 +128,18 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 	if err := server.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	var serverErr error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		serverErr = server.Wait()
+	}()
 
 	var url string
 	select {
 	case url = <-ready.url:
-	case err := <-ended:
-		return fmt.Errorf("the server ended before it listened: %w\n%s", err, ready)
+	case <-ended:
+		return fmt.Errorf("the server ended before it listened: %w\n%s", serverErr, ready)
 	case <-time.After(startTimeout):
 		cancel()
 		<-ended
@@ -147,7 +151,7 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 
 	output, clientErr := service(ctx, dir, "client", endpoint, "-url", url).CombinedOutput()
 	cancel()
-	serverErr := <-ended
+	<-ended
 	if clientErr != nil {
 		return fmt.Errorf("the client failed: %w\n%s", clientErr, output)
 	}

@@ -33,8 +33,9 @@ Runs the example server and client, and prints the trace they make together.
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
 }
 
 type stdio struct {
@@ -76,20 +77,21 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return 2
 	}
 	err := cmd.run(ctx, args[1:], std)
-	var wrong usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, flag.ErrHelp):
+	}
+	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(std.out, cmd.help)
 		return 0
-	case errors.As(err, &wrong):
-		fmt.Fprintf(std.err, "clew %s: %v\n\n%s", args[0], err, cmd.help)
-		return 2
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintf(std.err, "clew %s: interrupted\n", args[0])
+		return 130
 	}
 	fmt.Fprintf(std.err, "clew %s: %v\n", args[0], err)
-	if ctx.Err() != nil {
-		return 130
+	if _, wrong := errors.AsType[usageError](err); wrong {
+		fmt.Fprint(std.err, "\n", cmd.help)
+		return 2
 	}
 	return 1
 }

@@ -136,8 +136,7 @@ func (rc receiver) release() { <-rc.slots }
 // refuse answers with the Status message that the specification asks for.
 func (enc *payload) refuse(w http.ResponseWriter, err error) {
 	status := http.StatusBadRequest
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || errors.Is(err, errTooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || errors.Is(err, errTooLarge) {
 		status = http.StatusRequestEntityTooLarge
 	}
 	body, marshalErr := enc.marshal(&spb.Status{Code: int32(codes.InvalidArgument), Message: strings.ToValidUTF8(err.Error(), "\uFFFD")})

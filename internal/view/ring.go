@@ -76,7 +76,8 @@ func NewRing(limit int64) *Ring {
 }
 
 // AddTraces implements [otlpreceiver.Sink]. A span whose id is known already is
-// left out: exporters send again what was not acknowledged.
+// left out: exporters send again what was not acknowledged. So is one whose ids
+// have the wrong length.
 func (r *Ring) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,6 +93,9 @@ func (r *Ring) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 }
 
 func (r *Ring) addSpan(s otlpreceiver.Span) {
+	if len(s.GetTraceId()) != len(TraceID{}) || len(s.GetSpanId()) != len(spanID{}) {
+		return
+	}
 	t := r.trace(TraceID(s.GetTraceId()))
 	id := spanID(s.GetSpanId())
 	if _, known := t.seen[id]; known {
@@ -116,7 +120,7 @@ func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
 		for _, scope := range resource.GetScopeLogs() {
 			origin := otlpreceiver.Origin{Resource: resource.GetResource(), Scope: scope.GetScope()}
 			for _, record := range scope.GetLogRecords() {
-				if len(record.GetTraceId()) == 0 || TraceID(record.GetTraceId()) == (TraceID{}) {
+				if len(record.GetTraceId()) != len(TraceID{}) || TraceID(record.GetTraceId()) == (TraceID{}) {
 					continue
 				}
 				t := r.trace(TraceID(record.GetTraceId()))
