@@ -64,20 +64,17 @@ type GraphEdge struct {
 
 // Graph returns the graph of the selected traces.
 func (r *Ring) Graph(q Query) Graph {
-	type pair struct {
-		from, to string
-		external bool
-	}
-	nodes, edges := map[pair]*GraphNode{}, map[pair]*GraphEdge{}
-	nodeOf := func(service string, external bool) *GraphNode {
-		key := pair{to: service, external: external}
-		if nodes[key] == nil {
-			nodes[key] = &GraphNode{Service: service, External: external}
+	type pair struct{ from, to string }
+	nodes, edges := map[string]*GraphNode{}, map[pair]*GraphEdge{}
+	nodeOf := func(service string) *GraphNode {
+		if nodes[service] == nil {
+			nodes[service] = &GraphNode{Service: service, External: true}
 		}
-		return nodes[key]
+		return nodes[service]
 	}
-	addEdge := func(from, to string, external bool, s otlpreceiver.Span) {
-		key := pair{from, to, external}
+	addCall := func(from, to string, s otlpreceiver.Span) {
+		nodeOf(to).add(s)
+		key := pair{from, to}
 		if edges[key] == nil {
 			edges[key] = &GraphEdge{From: from, To: to}
 		}
@@ -86,17 +83,14 @@ func (r *Ring) Graph(q Query) Graph {
 	r.eachTree(q, func(t *tree) {
 		for _, n := range t.nodes {
 			service := n.Service()
-			node := nodeOf(service, false)
-			switch {
-			case n.parent < 0:
-				node.add(n.Span)
-			case t.nodes[n.parent].Service() != service:
-				node.add(n.Span)
-				addEdge(t.nodes[n.parent].Service(), service, false, n.Span)
+			nodeOf(service).External = false
+			if n.parent < 0 {
+				nodeOf(service).add(n.Span)
+			} else if caller := t.nodes[n.parent].Service(); caller != service {
+				addCall(caller, service, n.Span)
 			}
-			if peer := peer(n); peer != "" {
-				nodeOf(peer, true).add(n.Span)
-				addEdge(service, peer, true, n.Span)
+			if to := peer(n); to != "" && to != service {
+				addCall(service, to, n.Span)
 			}
 		}
 	})

@@ -65,7 +65,7 @@ function show() {
   problem.textContent = "";
   input.value = app.query();
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.dataset.view === currentName;
+    const here = link.dataset.view === (currentName === "trace" ? "traces" : currentName);
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -166,7 +166,10 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
   if (event.target.matches("input, textarea, select")) {
-    if (event.key === "Escape") event.target.blur();
+    if (event.key === "Escape") {
+      event.preventDefault(); // or the browser empties the field
+      event.target.blur();
+    }
     if (event.key === "ArrowDown" && event.target === input) (input.blur(), current.key?.(event));
     return;
   }

@@ -11,13 +11,20 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
+// put replaces what a node holds.
+export function put(node, ...children) {
+  node.replaceChildren(...children.filter(present));
+}
+
+const present = (child) => child !== null && child !== undefined && child !== false;
+
 function fill(node, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null) continue;
     if (name.includes("-") || name === "role") node.setAttribute(name, value);
     else node[name] = value;
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.filter(present));
   return node;
 }
 
@@ -30,7 +37,7 @@ export function setColours(all) {
 }
 
 export function colour(service) {
-  return "c" + (colours[service] ?? 0) % palette;
+  return service in colours ? "c" + (colours[service] % palette) : "";
 }
 
 export function services() {

@@ -12,7 +12,7 @@ export function duration(ns) {
 const digits = (n) => n.toFixed(Math.abs(n) < 9.995 ? 2 : Math.abs(n) < 99.95 ? 1 : 0);
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
 // A Date holds 8.64e15 ms either way; a sender's clock may say anything.
 const date = (ns) => new Date(Math.min(Number(ns) / 1e6, 8.64e15));

@@ -96,7 +96,7 @@ function tracestate(t) {
   }
   const rows = (t.members ?? []).flatMap((m) => {
     const row = el("tr", {}, el("th", { scope: "row" }, m.key), el("td", {}, m.value));
-    return m.sampling ? [row, el("tr", {}, el("th"), el("td", {}, sampling(m.sampling)))] : [row];
+    return m.sampling ? [row, el("tr", {}, el("td", { colSpan: 2 }, sampling(m.sampling)))] : [row];
   });
   return section("tracestate", rows.length && t.members.length, el("table", { className: "attributes" }, el("tbody", {}, ...rows)));
 }

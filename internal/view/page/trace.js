@@ -1,4 +1,4 @@
-import { colour, copy, el, get, say, swatch } from "./dom.js";
+import { colour, copy, el, get, put, say, swatch } from "./dom.js";
 import { count, dateTime, duration, number } from "./format.js";
 import { spanDetail } from "./span.js";
 import { waterfall } from "./waterfall.js";
@@ -29,6 +29,7 @@ export function traceView(app) {
       split.append(fall.element, detail);
       const wanted = new URLSearchParams(location.search).get("span");
       fall.start(wanted);
+      requestAnimationFrame(() => performance.mark("trace-shown"));
     } else {
       fall.update(trace);
     }
@@ -38,7 +39,8 @@ export function traceView(app) {
     document.title = trace.name + " · clew";
     const root = trace.rows.find((r) => r.parent < 0) ?? trace.rows[0];
     const errors = trace.errors ? el("span", { className: "bad" }, "✕ " + count(trace.errors, "error")) : null;
-    head.replaceChildren(
+    put(
+      head,
       el("h1", {}, swatch(trace.service), el("b", {}, trace.service || "unknown service"), " ", trace.name),
       el(
         "div",

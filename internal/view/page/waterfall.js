@@ -102,14 +102,7 @@ export function waterfall(trace, on) {
       parts.push(dot);
     }
     const text = el("span", { className: "took" }, duration(r.duration) + (r.logs ? "  ≡" + r.logs : "") + (r.links ? "  ⇄" + r.links : ""));
-    if (to < 75) text.style.left = to + "%";
-    else if (from > 25) {
-      text.style.right = 100 - from + "%";
-      text.classList.add("before");
-    } else {
-      text.style.right = 100 - to + "%";
-      text.classList.add("inside");
-    }
+    text.style.left = to + "%";
     return el("div", { className: "line" }, ...parts, text);
   }
 
@@ -118,7 +111,7 @@ export function waterfall(trace, on) {
     const wide = scroller.clientWidth || 1000;
     const marks = ticks(from, to, Math.max(2, Math.min(10, wide / 160))).map((at) => {
       const p = percent(at);
-      const mark = el("span", { className: p > 92 ? "last" : "" }, at === 0 ? "0" : duration(at));
+      const mark = el("span", {}, at === 0 ? "0" : duration(at));
       mark.style.left = p + "%";
       return mark;
     });
