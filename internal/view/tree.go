@@ -23,7 +23,7 @@ type node struct {
 	parent     int // index in the tree, -1 for a root
 	depth      int
 	children   []int // indexes, by start
-	orphan     bool  // has a parent that was not received
+	orphan     bool  // a root only because its parent was not received
 	critical   [][2]int64
 }
 
@@ -42,22 +42,19 @@ func newTree(spans []otlpreceiver.Span) *tree {
 	})
 	children := make([][]int, len(spans))
 	var roots []int
-	orphan := make([]bool, len(spans))
 	for _, i := range byStart {
 		var parent spanID
 		copy(parent[:], spans[i].GetParentSpanId())
 		p, known := index[parent]
-		switch {
-		case known && p != i:
+		if known && p != i {
 			children[p] = append(children[p], i)
-		default:
-			orphan[i] = parent != (spanID{})
+		} else {
 			roots = append(roots, i)
 		}
 	}
 	placed := make([]bool, len(spans))
 	for _, i := range slices.Concat(roots, byStart) {
-		t.place(spans, children, orphan, placed, i)
+		t.place(spans, children, placed, i)
 	}
 	t.span()
 	return t
@@ -65,7 +62,7 @@ func newTree(spans []otlpreceiver.Span) *tree {
 
 // place adds a root and all below it. What is placed already is left alone:
 // that ends the walk around a circle.
-func (t *tree) place(spans []otlpreceiver.Span, children [][]int, orphan, placed []bool, root int) {
+func (t *tree) place(spans []otlpreceiver.Span, children [][]int, placed []bool, root int) {
 	type step struct{ span, parent int }
 	todo := []step{{root, -1}}
 	for len(todo) > 0 {
@@ -75,7 +72,8 @@ func (t *tree) place(spans []otlpreceiver.Span, children [][]int, orphan, placed
 			continue
 		}
 		placed[next.span] = true
-		n := node{Span: spans[next.span], parent: next.parent, orphan: orphan[next.span]}
+		n := node{Span: spans[next.span], parent: next.parent}
+		n.orphan = n.parent < 0 && len(n.GetParentSpanId()) > 0
 		n.start, n.end = times(n.Span)
 		at := len(t.nodes)
 		if p := next.parent; p >= 0 {
