@@ -223,7 +223,7 @@ const scrollScript = `new Promise((resolve) => {
     last = now;
     most = Math.max(most, document.querySelectorAll(".canvas .span").length);
     if (times.length < 180) {
-      rows.scrollTop += 937;
+      rows.scrollTop += 390; // 15 rows
       requestAnimationFrame(step);
       return;
     }

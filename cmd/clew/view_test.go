@@ -64,7 +64,7 @@ func TestView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // nothing is left to lose
 	if _, err := collogs.NewLogsServiceClient(conn).Export(ctx, &collogs.ExportLogsServiceRequest{}); err != nil {
 		t.Errorf("OTLP/gRPC: %v", err)
 	}

@@ -59,11 +59,11 @@ func nested(depth int) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: "nested", Value: v}
 }
 
-func marshal(t testing.TB, msg proto.Message) []byte {
-	t.Helper()
+func marshal(tb testing.TB, msg proto.Message) []byte {
+	tb.Helper()
 	b, err := proto.Marshal(msg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -77,7 +77,7 @@ func compress(b []byte) []byte {
 }
 
 func post(store *otlpreceiver.Store, path, contentType, encoding string, body []byte) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
 	if encoding != "" {
 		r.Header.Set("Content-Encoding", encoding)
@@ -204,7 +204,7 @@ func TestHTTPRefuses(t *testing.T) {
 	}
 	for path, method := range map[string]string{"/v1/traces": http.MethodGet, "/v1/nothing": http.MethodPost, "/": http.MethodGet} {
 		w := httptest.NewRecorder()
-		(&otlpreceiver.Store{}).Handler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		(&otlpreceiver.Store{}).Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 		if w.Code/100 != 4 {
 			t.Errorf("%s %s: status %d", method, path, w.Code)
 		}
@@ -260,12 +260,17 @@ func TestGRPC(t *testing.T) {
 	server := otlpreceiver.GRPCServer(&store)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
-	defer func() { server.Stop(); <-ended }()
+	defer func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // nothing is left to lose
 	traces := coltrace.NewTraceServiceClient(conn)
 	for name, opts := range map[string][]grpc.CallOption{"plain": nil, "gzip": {grpc.UseCompressor(grpcgzip.Name)}} {
 		if _, err := traces.Export(t.Context(), request(), opts...); err != nil {

@@ -75,7 +75,7 @@ func TestAllowOrigins(t *testing.T) {
 		{http.MethodOptions, "https://evil.example", 403, ""},
 		{http.MethodPost, "null", 403, ""},
 	} {
-		r := httptest.NewRequest(test.method, "/v1/traces", strings.NewReader("{}"))
+		r := httptest.NewRequestWithContext(t.Context(), test.method, "/v1/traces", strings.NewReader("{}"))
 		r.Header.Set("Content-Type", "application/json")
 		if test.origin != "" {
 			r.Header.Set("Origin", test.origin)
@@ -107,7 +107,7 @@ func TestAPI(t *testing.T) {
 			t.Errorf("%s: not JSON", target)
 		}
 	}
-	r := httptest.NewRequest(http.MethodPost, "/api/traces", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/traces", nil)
 	r.Host = "localhost"
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != http.StatusMethodNotAllowed {
@@ -125,7 +125,7 @@ func TestCopiedJSONCanBeSent(t *testing.T) {
 	}
 	second := view.NewRing(view.MinBytes)
 	for path, body := range map[string][]byte{"/v1/traces": copied.Traces, "/v1/logs": copied.Logs} {
-		r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		if otlpreceiver.Handler(second).ServeHTTP(w, r); w.Code != http.StatusOK {

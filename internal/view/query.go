@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -151,15 +152,7 @@ func (q Query) matches(t *stored) bool {
 	if !strings.HasPrefix(hex.EncodeToString(t.id[:]), q.trace) {
 		return false
 	}
-	if len(q.terms) == 0 {
-		return true
-	}
-	for _, s := range t.spans {
-		if q.matchesSpan(s) {
-			return true
-		}
-	}
-	return false
+	return len(q.terms) == 0 || slices.ContainsFunc(t.spans, q.matchesSpan)
 }
 
 func (q Query) matchesSpan(s otlpreceiver.Span) bool {

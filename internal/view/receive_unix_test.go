@@ -36,7 +36,7 @@ func BenchmarkReceive(b *testing.B) {
 			b.ReportAllocs()
 			i, before := 0, cpuTime(b)
 			for b.Loop() {
-				r := httptest.NewRequest(http.MethodPost, "/v1/traces", bytes.NewReader(bodies[i%len(bodies)]))
+				r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/traces", bytes.NewReader(bodies[i%len(bodies)]))
 				r.Header.Set("Content-Type", contentType)
 				w := httptest.NewRecorder()
 				if h.ServeHTTP(w, r); w.Code != http.StatusOK {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -278,11 +279,7 @@ func (r *Ring) get(id TraceID) (stored, bool) {
 func (r *Ring) serviceColours() map[string]int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	colours := make(map[string]int, len(r.colours))
-	for service, n := range r.colours {
-		colours[service] = n
-	}
-	return colours
+	return maps.Clone(r.colours)
 }
 
 // logsOf returns the records of a span in order of time; those of no span for

@@ -429,7 +429,7 @@ func TestWatch(t *testing.T) {
 
 func get(t *testing.T, h http.Handler, target string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, target, nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 	r.Host = "127.0.0.1:4380"
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Host" {

@@ -18,7 +18,7 @@ export function waterfall(trace, on) {
   const folded = new Set(); // span ids
   let selected = -1; // index
   let range = null; // [from, to] in nanoseconds, or the whole trace
-  let drawn = [-1, -1];
+  let drawn = new Map(); // position in visible -> element
 
   function arrange() {
     hasChildren = new Set(trace.rows.map((r) => r.parent));
@@ -36,21 +36,33 @@ export function waterfall(trace, on) {
   }
 
   function redraw() {
-    drawn = [-1, -1];
+    canvas.replaceChildren();
+    drawn = new Map();
     draw();
     drawAxis();
   }
 
+  // draw adds the rows that came into sight, and removes those that left it.
   function draw() {
     const top = Math.floor(scroller.scrollTop / rowHeight);
     const height = Math.ceil(scroller.clientHeight / rowHeight);
     const from = Math.max(0, top - spare);
     const to = Math.min(visible.length, top + height + spare);
-    if (from === drawn[0] && to === drawn[1]) return;
-    drawn = [from, to];
-    const rows = [];
-    for (let at = from; at < to; at++) rows.push(drawRow(at));
-    canvas.replaceChildren(...rows);
+    for (const [at, row] of drawn) {
+      if (at >= from && at < to) continue;
+      row.remove();
+      drawn.delete(at);
+    }
+    const above = from < Math.min(...drawn.keys()); // or below: elements stay in order
+    const added = [];
+    for (let at = from; at < to; at++) {
+      if (drawn.has(at)) continue;
+      const row = drawRow(at);
+      drawn.set(at, row);
+      added.push(row);
+    }
+    if (above) canvas.prepend(...added);
+    else canvas.append(...added);
     if (selected >= 0) scroller.setAttribute("aria-activedescendant", "s" + trace.rows[selected].id);
     else scroller.removeAttribute("aria-activedescendant");
   }
