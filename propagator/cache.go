@@ -15,18 +15,18 @@ type received struct {
 	field string // the header field, if it came in one that is remembered
 	all   tracecontext.Tracestate
 	held  trace.TraceState
+	text  string // of held
 }
 
 // partial reports whether there are members that trace.TraceState cannot hold.
-func (r *received) partial() bool {
-	return r != nil && r.all.Len() != r.held.Len()
-}
+func (r *received) partial() bool { return r.all.Len() != r.held.Len() }
 
 const (
 	cacheSlots = 256
 	doorSlots  = 1024
-	// maxCachedField bounds what one entry keeps: the field, and 32 bytes for
-	// each of at most 32 members. All entries together stay under 512 KiB.
+	// maxCachedField bounds what one entry keeps: the field, at most two copies
+	// without what is left out, and 32 bytes for each of at most 32 members. All
+	// entries together stay under 1 MiB.
 	maxCachedField = 512
 )
 
@@ -50,7 +50,7 @@ func newCache() *cache { return &cache{seed: maphash.MakeSeed()} }
 // no more than the first.
 func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 	if len(field) > maxCachedField {
-		return parse(field).unlessWhole()
+		return once(field)
 	}
 	hash := maphash.String(c.seed, field)
 	slot := &c.slots[hash%cacheSlots]
@@ -66,10 +66,17 @@ func (c *cache) tracestate(field string) (trace.TraceState, *received) {
 		return r.held, &r
 	}
 	door.Store(mark)
-	// All that trace.ParseTraceState accepts is valid, and then nothing has
-	// to be kept beside it.
-	if held, err := trace.ParseTraceState(field); err == nil {
-		return held, nil
+	return once(field)
+}
+
+// once parses a field that is not remembered.
+func once(field string) (trace.TraceState, *received) {
+	// All that trace.ParseTraceState accepts is valid, and then nothing has to
+	// be kept beside it. What is longer than usual is not worth the attempt.
+	if len(field) <= maxCachedField {
+		if held, err := trace.ParseTraceState(field); err == nil {
+			return held, nil
+		}
 	}
 	return parse(field).unlessWhole()
 }
@@ -90,7 +97,7 @@ func parse(fields ...string) received {
 	}
 	held, err := trace.ParseTraceState(all.String())
 	if err == nil {
-		return received{all: all, held: held}
+		return received{all: all, held: held, text: all.String()}
 	}
 	var b strings.Builder
 	for k, v := range all.All() {
@@ -103,5 +110,5 @@ func parse(fields ...string) received {
 		b.WriteString(k + "=" + v)
 	}
 	held, _ = trace.ParseTraceState(b.String())
-	return received{all: all, held: held}
+	return received{all: all, held: held, text: b.String()}
 }

@@ -1,6 +1,7 @@
 package propagator
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // Names of the two fields as the Recommendation writes them (sections 3.2.1
-// and 3.3), and as [net/http.Header] has them.
+// and 3.3.1), and as [net/http.Header] has them.
 const (
 	traceparentName   = "traceparent"
 	tracestateName    = "tracestate"
@@ -28,12 +29,12 @@ type fields struct {
 }
 
 // read sets f to the fields in carrier. If there are two traceparent fields,
-// nobody can tell which one to trust (section 4.3), so they count as none.
-func (f *fields) read(carrier propagation.TextMapCarrier) {
+// nobody can tell which one to trust, so they count as none.
+func (f *fields) read(ctx context.Context, carrier propagation.TextMapCarrier) {
 	switch c := carrier.(type) {
 	case propagation.HeaderCarrier:
 		if len(c) > 0 {
-			f.readHeader(http.Header(c))
+			f.readHeader(ctx, http.Header(c))
 		}
 	case propagation.MapCarrier:
 		f.parent, f.state = c[traceparentName], c[tracestateName]
@@ -61,10 +62,9 @@ func (f *fields) set(parents, states []string) {
 	}
 }
 
-// readHeader finds every spelling of the names: they are case-insensitive
-// (sections 3.2.1 and 3.3), and only headers that came through net/http are
-// sure to have them in one.
-func (f *fields) readHeader(h http.Header) {
+// readHeader finds every spelling of the names, for they are case-insensitive
+// (sections 3.2.1 and 3.3.1).
+func (f *fields) readHeader(ctx context.Context, h http.Header) {
 	known := 0
 	var states []string
 	parents, ok := h[traceparentHeader]
@@ -74,7 +74,10 @@ func (f *fields) readHeader(h http.Header) {
 			known++
 		}
 	}
-	if len(h) > known {
+	// A net/http server leaves one spelling, so a request that has the usual one
+	// has no other, and looking for one would double the cost. Without the
+	// usual one h may be some other header, of a message for example.
+	if len(h) > known && (known == 0 || ctx.Value(http.ServerContextKey) == nil) {
 		parents, states = readSpellings(h, parents)
 	}
 	f.set(parents, states)
@@ -119,20 +122,24 @@ func trim(s string) string {
 	return strings.Trim(s, " \t")
 }
 
-// sent is the traceparent field of one header, in one object: the slice that
-// the header holds, and the text of its string.
+// sent is what a header holds of a traceparent in one object: a slice of one
+// string, and the text of that.
 type sent struct {
-	values [2]string // traceparent, tracestate
+	values [1]string
 	text   [traceparentLen]byte
+}
+
+// sentBoth has the slice for the tracestate too.
+type sentBoth struct {
+	sent
+	states [1]string
 }
 
 const traceparentLen = 55
 
-// write replaces the trace context in carrier.
-func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, state string, lowerCase bool) {
+// write replaces the trace context in a carrier that is not a header.
+func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, state string) {
 	switch c := carrier.(type) {
-	case propagation.HeaderCarrier:
-		writeHeader(http.Header(c), parent, state, lowerCase)
 	case propagation.MapCarrier:
 		c[traceparentName] = parent.String()
 		if state != "" {
@@ -150,23 +157,25 @@ func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, 
 	}
 }
 
-// writeHeader leaves one spelling of each name in h.
+// writeHeader replaces the trace context in h and leaves one spelling of each name.
 func writeHeader(h http.Header, parent tracecontext.Traceparent, state string, lowerCase bool) {
-	s := &sent{}
-	text, _ := parent.AppendText(s.text[:0])
-	// The bytes belong to s, which nobody else has yet.
-	s.values = [2]string{unsafe.String(&text[0], len(text)), state}
-
 	parentKey, stateKey := traceparentHeader, tracestateHeader
 	if lowerCase {
 		parentKey, stateKey = traceparentName, tracestateName
 	}
-	h[parentKey] = s.values[0:1:1]
+	var s *sent
 	written := 1
-	if state != "" {
-		h[stateKey] = s.values[1:2:2]
-		written++
+	if state == "" {
+		s = &sent{}
+	} else {
+		both := &sentBoth{states: [1]string{state}}
+		s = &both.sent
+		h[stateKey] = both.states[:]
+		written = 2
 	}
+	text, _ := parent.AppendText(s.text[:0])
+	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
+	h[parentKey] = s.values[:]
 	if len(h) == written {
 		return
 	}

@@ -44,7 +44,8 @@ var noopSpan noop.Span
 type remoteKey struct{}
 
 // spanKey is the key under which package trace keeps the current span. It is
-// not exported; asking a context for its span tells it.
+// not exported; asking a context for its span tells it. Should a later version
+// keep spans in another way, it is nil.
 var spanKey = func() any {
 	var p keyProbe
 	trace.SpanFromContext(&p)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,14 +95,14 @@ func TestMergeProperty(t *testing.T) {
 		}
 		received := strings.Join(model, ",")
 		ctx := extract(t, header("Traceparent", parent, "Tracestate", received))
-		hops := ""
+		var steps []string
 		for step := range rng.IntN(8) {
 			key := few[rng.IntN(len(few))]
 			switch {
 			case rng.IntN(6) == 0: // the next service
 				ctx = extract(t, header("Traceparent", parent, "Tracestate", inject(ctx).Get("Tracestate")))
 				model = model[:min(len(model), 32)]
-				hops += " hop"
+				steps = append(steps, "hop")
 				continue
 			case !held(key):
 				continue // nobody can change it through the API
@@ -112,17 +113,17 @@ func TestMergeProperty(t *testing.T) {
 			}
 			if rng.IntN(3) == 0 {
 				ctx = update(ctx, remove(key))
-				hops += " -" + key
+				steps = append(steps, "-"+key)
 				continue
 			}
-			value := fmt.Sprint(step + 1)
+			value := strconv.Itoa(step + 1)
 			model = slices.Insert(model, 0, key+"="+value)
 			ctx = update(ctx, insert(key, value))
-			hops += " +" + key
+			steps = append(steps, "+"+key)
 		}
 		want := strings.Join(model[:min(len(model), 32)], ",")
 		if got := inject(ctx).Get("Tracestate"); got != want {
-			t.Fatalf("seed %d: received %q, changed%s:\nsent %q\nwant %q", seed, received, hops, got, want)
+			t.Fatalf("seed %d: received %q, changed %q:\nsent %q\nwant %q", seed, received, steps, got, want)
 		}
 	}
 }
@@ -170,8 +171,8 @@ func TestMembersSurvive(t *testing.T) {
 		{"new root", start(ctx, sdk(same), trace.WithNewRoot()), ""},
 		{"another trace", trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx).WithTraceID(trace.TraceID{9})), "foo=1,bar=2"},
 		{"another remote parent in the same trace", trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx).WithSpanID(trace.SpanID{9})), "foo=1,bar=2"},
-		{"another message", extract2(t, ctx, "2b=z"), "2b=z"},
-		{"another message without tracestate", extract2(t, ctx, ""), ""},
+		{"another message", extractInto(ctx, "2b=z"), "2b=z"},
+		{"another message without tracestate", extractInto(ctx, ""), ""},
 	} {
 		t.Run(tt.path, func(t *testing.T) {
 			if got := inject(tt.ctx).Get("Tracestate"); got != tt.want {
@@ -182,9 +183,4 @@ func TestMembersSurvive(t *testing.T) {
 	if h := inject(trace.ContextWithSpanContext(ctx, trace.SpanContext{})); len(h) != 0 {
 		t.Errorf("an invalid span context was set, sent %v", h)
 	}
-}
-
-func extract2(t *testing.T, ctx context.Context, state string) context.Context {
-	t.Helper()
-	return w3c.Extract(ctx, header("Traceparent", parent, "Tracestate", state))
 }

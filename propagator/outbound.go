@@ -1,6 +1,7 @@
 package propagator
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -74,7 +75,7 @@ func (h Hosts) Contains(host string) bool {
 //	otelhttp.NewTransport(propagator.Outbound(http.DefaultTransport, hosts))
 //
 // From requests to other hosts it removes the header fields that [Boundary]
-// removes, whoever set them. Each request of a series of redirects is looked at.
+// removes, whoever set them, and a propagator of [Guard] below it adds none. Each request of a series of redirects is looked at.
 // The span of the call is not affected. A nil base is [http.DefaultTransport].
 func Outbound(base http.RoundTripper, hosts Hosts) http.RoundTripper {
 	if base == nil {
@@ -82,6 +83,10 @@ func Outbound(base http.RoundTripper, hosts Hosts) http.RoundTripper {
 	}
 	return outbound{base, hosts}
 }
+
+// withheldKey marks the context of a request to a third party. Instrumentation
+// below Outbound finds no trace in the header, and must not add one again.
+type withheldKey struct{}
 
 type outbound struct {
 	base  http.RoundTripper
@@ -91,7 +96,7 @@ type outbound struct {
 func (o outbound) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL != nil && !o.hosts.Contains(r.URL.Hostname()) {
 		// A RoundTripper must not change the request it is given.
-		r = r.WithContext(r.Context())
+		r = r.WithContext(context.WithValue(r.Context(), withheldKey{}, true))
 		r.Header = withoutContext(r.Header, otel.GetTextMapPropagator().Fields())
 	}
 	return o.base.RoundTrip(r)

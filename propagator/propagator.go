@@ -12,6 +12,7 @@ package propagator
 
 import (
 	"context"
+	"net/http"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -51,7 +52,7 @@ func (*traceContext) Fields() []string {
 // Extract returns ctx with the span context in carrier as the remote parent.
 func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var f fields
-	if f.read(carrier); f.parent == "" {
+	if f.read(ctx, carrier); f.parent == "" {
 		return ctx
 	}
 	parent, err := tracecontext.ParseTraceparent(trim(f.parent))
@@ -73,8 +74,11 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 		config.TraceState, c.span.state = p.seen.tracestate(f.state)
 	}
 	c.span.sc = trace.NewSpanContext(config)
-	if untrusted {
+	switch {
+	case untrusted:
 		return b.restart(ctx, c.span.sc)
+	case spanKey == nil:
+		return trace.ContextWithSpan(c, &c.span)
 	}
 	return c
 }
@@ -83,19 +87,19 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 // is left alone.
 func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	span := trace.SpanFromContext(ctx)
-	remote, forward := span.(*remoteSpan)
-	if !forward {
-		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
-	}
 	sc := span.SpanContext()
 	if !sc.IsValid() {
 		return
+	}
+	remote, forward := span.(*remoteSpan)
+	if !forward {
+		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
 	}
 	var state string
 	switch {
 	case forward && remote.state != nil:
 		state = remote.state.all.String()
-	case remote != nil && remote.state.partial() && remote.continues(sc):
+	case remote != nil && remote.state != nil && remote.continues(sc):
 		state = remote.state.merge(sc.TraceState())
 	default:
 		state = sc.TraceState().String()
@@ -104,7 +108,11 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 		ts, _ := tracecontext.ParseTracestate(state)
 		state = ts.Truncate(p.maxTracestate).String()
 	}
-	write(carrier, traceparentOf(sc), state, p.lowerCase)
+	if h, ok := carrier.(propagation.HeaderCarrier); ok {
+		writeHeader(http.Header(h), traceparentOf(sc), state, p.lowerCase)
+		return
+	}
+	write(carrier, traceparentOf(sc), state)
 }
 
 func traceparentOf(sc trace.SpanContext) tracecontext.Traceparent {

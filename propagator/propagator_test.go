@@ -49,7 +49,7 @@ func header(fields ...string) propagation.HeaderCarrier {
 	return h
 }
 
-func extract(t testing.TB, carrier propagation.TextMapCarrier) context.Context {
+func extract(t *testing.T, carrier propagation.TextMapCarrier) context.Context {
 	t.Helper()
 	return propagator.New().Extract(t.Context(), carrier)
 }
@@ -216,6 +216,13 @@ func TestMaxTracestate(t *testing.T) {
 				t.Errorf("sent %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	var ctx context.Context
+	if h := inject(ctx); len(h) != 0 {
+		t.Errorf("sent %v without a context", h)
 	}
 }
 

@@ -57,23 +57,29 @@ func Caller(ctx context.Context) trace.SpanContext {
 }
 
 // LinkCaller links span to the caller that was not trusted to be its parent.
-// Of all calls for one Extract the first adds the link, so that only the first
-// span has it; without a caller nothing happens. It is meant to be called by
+// Of all calls for one Extract the first with a span that records adds the link,
+// so that one span has it; without a caller nothing happens. It is meant to be called by
 // whoever starts the first span, or for every local root span by the OnStart of
 // a span processor.
 func LinkCaller(ctx context.Context, span trace.Span) {
-	if b, ok := boundaryOf(ctx); ok && b.caller.IsValid() && b.linked.CompareAndSwap(false, true) {
+	if b, ok := boundaryOf(ctx); ok && b.caller.IsValid() && span.IsRecording() && b.linked.CompareAndSwap(false, true) {
 		span.AddLink(trace.Link{SpanContext: b.caller})
 	}
 }
 
-// Guard returns p, except that its Extract honours [ContextWithUntrusted],
-// whatever p is composed of.
+// Guard returns p, except that its Extract honours [ContextWithUntrusted] and
+// its Inject [Outbound], whatever p is composed of.
 func Guard(p propagation.TextMapPropagator) propagation.TextMapPropagator {
 	return guard{p}
 }
 
 type guard struct{ propagation.TextMapPropagator }
+
+func (g guard) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	if ctx.Value(withheldKey{}) == nil {
+		g.TextMapPropagator.Inject(ctx, carrier)
+	}
+}
 
 func (g guard) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	b, untrusted := boundaryOf(ctx)

@@ -71,9 +71,7 @@ var hostileHeader = http.Header{
 
 func TestBoundary(t *testing.T) {
 	foreignOnly := http.Header{"X-Foreign": hostileHeader["X-Foreign"], "Accept": {"*"}}
-	composed := func(p ...propagation.TextMapPropagator) propagation.TextMapPropagator {
-		return propagation.NewCompositeTextMapPropagator(p...)
-	}
+	composed := propagation.NewCompositeTextMapPropagator
 	stock := propagation.TraceContext{}
 	for _, tt := range []struct {
 		rule       string

@@ -12,7 +12,7 @@ func canonical(s string) (n int, ok bool) {
 	for i := 0; ; i++ {
 		start := i
 		hash := uint32(0)
-		for i < len(s) && class[s[i]]&keyByte != 0 {
+		for end := min(len(s), start+maxKeyLen+1); i < end && class[s[i]]&keyByte != 0; {
 			hash = hash*31 + uint32(s[i])
 			i++
 		}
@@ -27,7 +27,10 @@ func canonical(s string) (n int, ok bool) {
 		*word |= bit
 
 		start = i + 1
-		for i++; i < len(s) && class[s[i]]&valueByte != 0; i++ {
+		end := min(len(s), start+maxValueLen+1)
+		i++
+		for i < end && class[s[i]]&valueByte != 0 {
+			i++
 		}
 		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == maxMembers {
 			return 0, false
@@ -67,19 +70,20 @@ type parser struct {
 }
 
 func (p *parser) parse(field string) *tracestateError {
-	for rest, more := field, true; more; {
-		var member string
-		start := len(field) - len(rest)
-		member, rest, more = strings.Cut(rest, ",")
-		member = strings.Trim(member, " \t")
-		if member == "" {
-			continue // section 3.3.1.1: empty members are allowed
+	rest := field
+	for {
+		// "tracestate Header Field Values": empty members are allowed.
+		if rest = strings.TrimLeft(rest, " \t,"); rest == "" {
+			return nil
 		}
+		start := len(field) - len(rest)
+		var member string
+		member, rest, _ = strings.Cut(rest, ",")
+		member = strings.TrimRight(member, " \t")
 		if msg := p.add(member); msg != "" {
 			return &tracestateError{in: field, at: start, msg: msg}
 		}
 	}
-	return nil
 }
 
 func (p *parser) add(member string) (msg string) {
@@ -138,7 +142,7 @@ func (e *tracestateError) Error() string {
 		", " + quote(e.in[e.at:]) + ": " + e.msg
 }
 
-// Bytes of the grammar of section 3.3.1.
+// Bytes of the grammar of "tracestate Header Field Values".
 const (
 	keyFirst  = 1 << iota // a-z 0-9
 	keyByte               // a-z 0-9 _ - * / @
