@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -240,17 +239,15 @@ func TestViewFits(t *testing.T) {
 	v.send(t, traces...)
 	last := hex.EncodeToString(traces[len(traces)-1].ID())
 	for _, width := range []int64{360, 1280, 2560} {
+		p := chromium.Open(t, width, 900, false)
 		for path, ready := range map[string]string{
 			"/": listed + " === 42", "/graph": `document.querySelector(".picture svg")`, "/operations": `document.querySelector("tbody tr")`, "/trace/" + last: drawn + " > 10",
 		} {
-			t.Run(fmt.Sprintf("%d pixels, %s", width, strings.TrimSuffix(path, last)), func(t *testing.T) {
-				p := chromium.Open(t, width, 900, false)
-				p.Go(v.page + path)
-				p.Until(ready)
-				if wide := chromium.Eval[int64](p, `document.documentElement.scrollWidth`); wide > width {
-					t.Errorf("the page is %d pixels wide", wide)
-				}
-			})
+			p.Go(v.page + path)
+			p.Until(ready)
+			if wide := chromium.Eval[int64](p, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("%s is %d pixels wide in a window of %d", path, wide, width)
+			}
 		}
 	}
 }

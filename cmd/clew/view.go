@@ -181,7 +181,8 @@ func runView(ctx context.Context, c viewConfig, out io.Writer) error {
 	return nil
 }
 
-// openBrowser is best effort: the address is printed anyway.
+// openBrowser is best effort: the address is printed anyway. Some browsers stay
+// in the foreground, so it does not wait, and they may outlive this program.
 func openBrowser(ctx context.Context, url string, out io.Writer) {
 	command := map[string][]string{
 		"darwin":  {"open"},
@@ -190,8 +191,12 @@ func openBrowser(ctx context.Context, url string, out io.Writer) {
 	if command == nil {
 		command = []string{"xdg-open"}
 	}
-	cmd := exec.CommandContext(ctx, command[0], append(command[1:], url)...)
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintf(out, "The browser does not open (%v); the page is %s\n", err, url)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], append(command[1:], url)...)
+	err := cmd.Start()
+	if err == nil {
+		err = cmd.Process.Release()
+	}
+	if err != nil {
+		fmt.Fprintf(out, "The browser does not open: %v\n", err)
 	}
 }
