@@ -68,6 +68,15 @@ func marshal(tb testing.TB, msg proto.Message) []byte {
 	return b
 }
 
+func marshalJSON(tb testing.TB, msg proto.Message) []byte {
+	tb.Helper()
+	b, err := otlpreceiver.MarshalJSON(msg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
 func compress(b []byte) []byte {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -105,6 +114,7 @@ func TestHTTPAccepts(t *testing.T) {
 		{"JSON", asJSON + "; charset=utf-8", "", []byte(example)},
 		{"JSON, gzip", asJSON, "gzip", compress([]byte(example))},
 		{"attributes nested as far as allowed", protobuf, "", marshal(t, request(nested(20)))},
+		{"attributes nested as far as allowed, JSON", asJSON, "", marshalJSON(t, request(nested(20)))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var store otlpreceiver.Store
@@ -188,6 +198,7 @@ func TestHTTPRefuses(t *testing.T) {
 		{"too many objects", asJSON, "", []byte(`{"resourceSpans":[` + strings.Repeat("{},", 1_000_001) + `{}]}`), 413},
 		{"nested too deep", protobuf, "", marshal(t, request(nested(100))), 400},
 		{"nested too deep for the decoder", protobuf, "", marshal(t, request(nested(5_000))), 400},
+		{"attributes nested too deep in JSON", asJSON, "", marshalJSON(t, request(nested(40))), 400},
 		{"nested too deep in JSON", asJSON, "", []byte(strings.Repeat(`{"resourceSpans":[`, 100_000)), 400},
 		{"an unknown field nested too deep", asJSON, "", []byte(`{"x":` + strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000) + `}`), 400},
 	} {
