@@ -43,6 +43,8 @@ type stdio struct {
 	out, err io.Writer
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // usageError is wrong use of a command.
 type usageError struct{ error }
 
@@ -84,11 +86,10 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprint(std.out, cmd.help)
 		return 0
 	}
-	if ctx.Err() != nil {
-		fmt.Fprintf(std.err, "clew %s: interrupted\n", args[0])
+	fmt.Fprintf(std.err, "clew %s: %v\n", args[0], err)
+	if errors.Is(err, errInterrupted) {
 		return 130
 	}
-	fmt.Fprintf(std.err, "clew %s: %v\n", args[0], err)
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		fmt.Fprint(std.err, "\n", cmd.help)
 		return 2
@@ -121,10 +122,15 @@ func runDemo(ctx context.Context, args []string, std stdio) error {
 	if f.NArg() > 0 {
 		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
 	}
+	show := demo
 	if *open {
-		return demoOnPage(ctx, std.out)
+		show = demoOnPage
 	}
-	return demo(ctx, std.out)
+	err := show(ctx, std.out)
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
 }
 
 func runViewCommand(ctx context.Context, args []string, std stdio) error {

@@ -31,6 +31,8 @@ Receives traces and logs over OTLP and shows them on a web page.
                     may be repeated
   -cors-origin url  origin whose pages may send OTLP/HTTP; may be repeated
   -memory size      most memory for traces, oldest out first (default 256MiB)
+  -file path        keep the traces there across restarts: read at the start,
+                    written at the end
   -open             open the page in the browser
 
 Send to it:  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 your-program
@@ -41,6 +43,7 @@ type viewConfig struct {
 	expose, open     bool
 	hosts, origins   []string
 	memory           int64
+	file             string
 }
 
 func parseView(args []string) (viewConfig, error) {
@@ -50,6 +53,7 @@ func parseView(args []string) (viewConfig, error) {
 	f.StringVar(&c.http, "http", "127.0.0.1:4318", "")
 	f.StringVar(&c.grpc, "grpc", "127.0.0.1:4317", "")
 	f.BoolVar(&c.expose, "expose", false, "")
+	f.StringVar(&c.file, "file", "", "")
 	f.BoolVar(&c.open, "open", false, "")
 	f.Func("allow-host", "", appendTo(&c.hosts, strings.ToLower))
 	f.Func("cors-origin", "", appendTo(&c.origins, strings.Clone))
@@ -110,6 +114,11 @@ type viewer struct {
 // startView listens and serves. Call stop when done.
 func startView(ctx context.Context, c viewConfig) (*viewer, error) {
 	v := &viewer{ring: view.NewRing(c.memory)}
+	if c.file != "" {
+		if err := v.ring.Load(c.file); err != nil {
+			return nil, err
+		}
+	}
 	listen := func(address, flagName string) (net.Listener, error) {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
@@ -151,10 +160,12 @@ func (v *viewer) serveHTTP(l net.Listener, h http.Handler) {
 	v.stops = append(v.stops, func() { server.Close(); <-ended })
 }
 
+// stop can be called more than once.
 func (v *viewer) stop() {
 	for _, stop := range v.stops {
 		stop()
 	}
+	v.stops = nil
 }
 
 // runView serves until ctx ends.
@@ -178,6 +189,10 @@ func runView(ctx context.Context, c viewConfig, out io.Writer) error {
 		openBrowser(ctx, v.pageURL, out)
 	}
 	<-ctx.Done()
+	v.stop()
+	if c.file != "" {
+		return v.ring.Save(c.file)
+	}
 	return nil
 }
 

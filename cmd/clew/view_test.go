@@ -5,7 +5,9 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,16 +16,19 @@ import (
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/clewtrace/clew/internal/view"
 )
 
 func TestView(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	file := filepath.Join(t.TempDir(), "traces")
 	r, w := io.Pipe()
 	code := make(chan int)
 	var stderr bytes.Buffer
 	go func() {
-		code <- run(ctx, []string{"view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, stdio{out: w, err: &stderr})
+		code <- run(ctx, []string{"view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0", "-file", file}, stdio{out: w, err: &stderr})
 	}()
 	printed := make([]byte, 0, 256)
 	addresses := regexp.MustCompile(`^Page       (http://127\.0\.0\.1:\d+)\nOTLP/HTTP  (http://127\.0\.0\.1:\d+)\nOTLP/gRPC  (127\.0\.0\.1:\d+)\n$`)
@@ -72,6 +77,20 @@ func TestView(t *testing.T) {
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d\n%s", got, &stderr)
 	}
+	kept := view.NewRing(view.MinBytes)
+	if err := kept.Load(file); err != nil || kept.Stats().Spans != 1 {
+		t.Errorf("the file holds %+v, %v", kept.Stats(), err)
+	}
+}
+
+func TestViewFileErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "traces")
+	if err := os.WriteFile(file, []byte("hello, world"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := runWith(t, "", "view", "-file", file); code != 1 || !strings.Contains(stderr, "not a file of clew view") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
 }
 
 func TestViewUsage(t *testing.T) {
@@ -118,7 +137,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if got, want := strings.Join(words("view"), " "), "-page -http -grpc -expose -allow-host -cors-origin -memory -open"; got != want {
+	if got, want := strings.Join(words("view"), " "), "-page -http -grpc -expose -allow-host -cors-origin -memory -file -open"; got != want {
 		t.Errorf("flags of view: %s, want %s", got, want)
 	}
 }

@@ -10,11 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
@@ -151,25 +146,14 @@ func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	var traces coltrace.ExportTraceServiceRequest
-	for _, s := range st.spans {
-		traces.ResourceSpans = append(traces.ResourceSpans, &tracepb.ResourceSpans{
-			Resource: s.Resource, ScopeSpans: []*tracepb.ScopeSpans{{Scope: s.Scope, Spans: []*tracepb.Span{s.Span}}},
-		})
-	}
-	var logs collogs.ExportLogsServiceRequest
-	for _, l := range st.logs {
-		logs.ResourceLogs = append(logs.ResourceLogs, &logspb.ResourceLogs{
-			Resource: l.Resource, ScopeLogs: []*logspb.ScopeLogs{{Scope: l.Scope, LogRecords: []*logspb.LogRecord{l.LogRecord}}},
-		})
-	}
+	traces, logs := st.requests()
 	var answer struct {
 		Traces json.RawMessage `json:"traces"`
 		Logs   json.RawMessage `json:"logs"`
 	}
 	var err error
-	if answer.Traces, err = otlpreceiver.MarshalJSON(&traces); err == nil {
-		answer.Logs, err = otlpreceiver.MarshalJSON(&logs)
+	if answer.Traces, err = otlpreceiver.MarshalJSON(traces); err == nil {
+		answer.Logs, err = otlpreceiver.MarshalJSON(logs)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

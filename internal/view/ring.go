@@ -9,7 +9,9 @@ import (
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
@@ -280,6 +282,34 @@ func (r *Ring) serviceColours() map[string]int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return maps.Clone(r.colours)
+}
+
+// requests returns the trace as it was received. What shared a resource and a
+// scope does so again.
+func (t *stored) requests() (*coltrace.ExportTraceServiceRequest, *collogs.ExportLogsServiceRequest) {
+	var traces coltrace.ExportTraceServiceRequest
+	scopeSpans := map[otlpreceiver.Origin]*tracepb.ScopeSpans{}
+	for _, s := range t.spans {
+		scope := scopeSpans[s.Origin]
+		if scope == nil {
+			scope = &tracepb.ScopeSpans{Scope: s.Scope}
+			scopeSpans[s.Origin] = scope
+			traces.ResourceSpans = append(traces.ResourceSpans, &tracepb.ResourceSpans{Resource: s.Resource, ScopeSpans: []*tracepb.ScopeSpans{scope}})
+		}
+		scope.Spans = append(scope.Spans, s.Span)
+	}
+	var logs collogs.ExportLogsServiceRequest
+	scopeLogs := map[otlpreceiver.Origin]*logspb.ScopeLogs{}
+	for _, l := range t.logs {
+		scope := scopeLogs[l.Origin]
+		if scope == nil {
+			scope = &logspb.ScopeLogs{Scope: l.Scope}
+			scopeLogs[l.Origin] = scope
+			logs.ResourceLogs = append(logs.ResourceLogs, &logspb.ResourceLogs{Resource: l.Resource, ScopeLogs: []*logspb.ScopeLogs{scope}})
+		}
+		scope.LogRecords = append(scope.LogRecords, l.LogRecord)
+	}
+	return &traces, &logs
 }
 
 // logsOf returns the records of a span in order of time; those of no span for
