@@ -62,7 +62,7 @@ func (r *Ring) Load(path string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	in := bufio.NewReader(file)
 	read := protodelim.UnmarshalOptions{MaxSize: r.limit}
 	for {

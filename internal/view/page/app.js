@@ -104,9 +104,22 @@ function setFollowing(on) {
   if (on && pending) refresh();
 }
 
-function refresh() {
-  pending = !following || document.hidden;
-  if (!pending) current.refresh?.();
+// refresh looks again, one time after the other. What takes long is done less
+// often: a full ring must not be summed up all the time.
+let refreshing = false;
+async function refresh() {
+  pending = !following || document.hidden || refreshing;
+  if (pending) return;
+  refreshing = true;
+  const from = performance.now();
+  try {
+    await current.refresh?.();
+  } finally {
+    setTimeout(() => {
+      refreshing = false;
+      if (pending) refresh();
+    }, 3 * (performance.now() - from));
+  }
 }
 
 function connect() {
