@@ -17,7 +17,7 @@ check: ## formatting, tidy modules and vet, in every module
 	$(call in_each,$(MODULES),go vet ./...)
 
 lint: ## golangci-lint at its pinned version, in every module
-	$(call in_each,$(MODULES),go run $(LINT) run --config $(CURDIR)/.golangci.yml ./...)
+	$(call in_each,$(MODULES),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
 race: ## the tests that need nothing but Go under the race detector, in every module
 	$(call in_each,$(filter-out $(BACKENDS),$(MODULES)),go test -race ./...)

@@ -11,6 +11,16 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
+// Environment variables that programs may read a [Config] from. This package
+// does not read them itself. Sizes are in bytes.
+const (
+	EnvQueueSize = "CLEW_DELIVERY_QUEUE_SIZE" // Config.QueueSize
+	EnvSpoolDir  = "CLEW_DELIVERY_SPOOL_DIR"  // Config.SpoolDir
+	EnvSpoolSize = "CLEW_DELIVERY_SPOOL_SIZE" // Config.SpoolSize
+	EnvSpoolSync = "CLEW_DELIVERY_SPOOL_SYNC" // Config.SpoolSync: true or false
+	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // true: Config.Linger of 1 s and a processor that exports each span as it ends
+)
+
 // Config shapes a [Transport]. The zero value is ready to use: it keeps up to
 // 64 MiB in memory and nothing on disk.
 type Config struct {

@@ -31,5 +31,27 @@
 // once and then no more than once a minute.
 //
 // The queue is in memory. What a process has not delivered when it is killed is
-// gone.
+// gone, unless there is a spool.
+//
+// # Spool and journal
+//
+// With [Config.SpoolDir], every request is also on disk until it is delivered or
+// dropped, and the next process takes it over. What is not in a request yet,
+// because the batch processor still collects, is lost to kill -9: at most one
+// batch.
+//
+// A journal loses not even that: export each span as it ends, and let the
+// Transport put the requests together again.
+//
+//	t, err := delivery.New(delivery.Config{SpoolDir: dir, Linger: time.Second})
+//	...
+//	sdktrace.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(exporter))
+//
+// It costs an encoding and a write to the page cache on the goroutine that ends
+// the span. As each span then waits uncompressed with its own copy of the
+// resource, an outage fills [Config.QueueSize] about ten times as fast.
+//
+// When the spool cannot be written to, because the disk is full, the directory
+// is gone or read-only, requests are in memory only, the error handler is told,
+// and each further request tries again.
 package delivery

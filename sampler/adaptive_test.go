@@ -173,7 +173,7 @@ func TestForgottenOperationsMakeRoom(t *testing.T) {
 	})
 }
 
-// Both bounds of the table: they hold with room to spare.
+// The bounds hold with room to spare.
 func TestMemory(t *testing.T) {
 	for limit, atMost := range map[int]uint64{1000: 1 << 20, 10_000: 2 << 20} {
 		var before, after runtime.MemStats

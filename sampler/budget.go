@@ -128,7 +128,8 @@ func (b *budget) claims(age, interval float64) (fair, urgency float64) {
 	// the weight. The least weight keeps chance out of it where spans are
 	// kept all the time.
 	fair = (max(age, interval) + b.minWeight.Load()) * b.perWeight.Load()
-	if x := age / b.overdue.Load(); x > 0.5 {
+	if overdue := b.overdue.Load(); age > overdue/2 {
+		x := age / overdue
 		x *= x
 		x *= x
 		x *= x

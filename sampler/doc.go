@@ -70,9 +70,9 @@
 //
 // Patterns without * and ? in a [Match], or with one * at their end, cost a
 // comparison; others are searched in time bounded by the product of the
-// lengths. Put the rules that match most spans first. Policies nested directly
-// below New cost nothing extra; each level of [AnyOf], [Annotate] or [Rules]
-// copies the [Parameters], a few nanoseconds.
+// lengths. Put the rules that match most spans first. [ParentThreshold]
+// directly below New costs nothing extra; each other level copies the
+// [Parameters], a few nanoseconds.
 //
 // The benchmark BenchmarkCost prints the cost of each policy as a multiple of
 // the SDK's own ParentBased(TraceIDRatioBased).

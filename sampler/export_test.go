@@ -16,3 +16,6 @@ func CPULoadOf(used func() time.Duration, limit float64, now func() time.Time) L
 
 // CgroupQuota reads the files of a test.
 var CgroupQuota = cgroupQuota
+
+// ProcessorTime is what CPULoad reads.
+var ProcessorTime = processorTime

@@ -42,7 +42,8 @@ func (op *operation) age(now time.Duration) float64 {
 
 // idle is age, but for new operations counts from when they were first seen.
 func (op *operation) idle(now time.Duration) float64 {
-	return max(0, (now - time.Duration(op.lastKept.Load())).Seconds())
+	// Duration.Seconds would divide, to more digits than matter here.
+	return float64(max(0, int64(now)-op.lastKept.Load())) * 1e-9
 }
 
 func (op *operation) keep(now time.Duration) {

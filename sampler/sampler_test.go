@@ -36,11 +36,11 @@ type parent struct {
 	randomness uint64
 }
 
-func (p parent) context(t testing.TB) context.Context {
-	t.Helper()
+func (p parent) context(tb testing.TB) context.Context {
+	tb.Helper()
 	state, err := trace.ParseTraceState(p.tracestate)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: traceID(p.randomness), SpanID: trace.SpanID{1}, TraceFlags: p.flags, Remote: p.remote, TraceState: state,

@@ -46,10 +46,10 @@ func (t *target) update(now time.Duration) float64 {
 	}
 	var highest float64
 	for _, signal := range t.cfg.Load {
-		highest = max(highest, min(signal(), 2*fullLoad)) // NaN from a signal stays NaN: see below
+		highest = max(highest, min(signal(), 2*fullLoad))
 	}
 	smoothed := t.smoothed.Load()
-	if highest >= 0 { // false for NaN
+	if highest >= 0 { // not so if a signal is NaN, which is no news
 		smoothed += loadWeight * (highest - smoothed)
 		t.smoothed.Store(smoothed)
 	}

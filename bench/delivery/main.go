@@ -167,12 +167,15 @@ func measureLine(r row, kind string, scale float64) string {
 	if err != nil {
 		return fmt.Sprintf("| %s | %s | failed: %v |\n", r.name, kind, err)
 	}
-	perRequest := float64(res.CPU.Microseconds()) / float64(max(res.requests, 1))
+	perRequest := fmt.Sprintf("%.1f us", float64(res.CPU.Microseconds())/float64(max(res.requests, 1)))
+	if r.kill {
+		perRequest = "-" // one process made the requests, another one reports
+	}
 	message := "-"
 	if res.Error != "" {
 		message = strings.ReplaceAll(strings.ReplaceAll(res.Error, "\n", "; "), "|", "/")
 	}
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %.2f s | %s | %.0f | %.1f us | %d | %d |\n",
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %.2f s | %s | %.0f | %s | %d | %d |\n",
 		r.name, kind, res.Ended, res.Ended-int64(res.Unique), res.Counted, res.Duplicates, res.Shutdown.Seconds(), message,
 		float64(res.requests)/res.took.Seconds(), perRequest, res.RestKB>>10, res.PeakKB>>10)
 }

@@ -70,9 +70,9 @@ func execute(ctx context.Context, name string, args ...string) error {
 }
 
 // environ is the environment of this process with the trace of ctx in place of
-// the one that this process was started with. All of that one has to go: a
-// TRACESTATE or BAGGAGE that is not overwritten would be taken for part of the
-// new context.
+// the one that this process was started with. All of that one has to go: when ctx
+// holds no baggage, nothing overwrites BAGGAGE, and the child would take it for
+// part of the new context.
 func environ(ctx context.Context) []string {
 	propagator := otel.GetTextMapPropagator()
 	var carried []string

@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 func TestChildProcess(t *testing.T) {
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	t.Run("three generations", func(t *testing.T) { testGenerations(t, program) })
 	t.Run("context of the parent", func(t *testing.T) { testContinued(t, program) })
 	t.Run("stale context", func(t *testing.T) { testStale(t, program) })
@@ -57,7 +55,7 @@ func testContinued(t *testing.T, program string) {
 func testStale(t *testing.T, program string) {
 	t.Helper()
 	c := exampletest.NewCollector(t)
-	p := c.Start(t, program, "build", "TRACEPARENT=00-invalid", "TRACESTATE=vendor=x", "sh", "-c", "echo $TRACEPARENT $TRACESTATE")
+	p := c.Start(t, program, "build", "TRACEPARENT=00-invalid", "TRACESTATE=vendor=x", "BAGGAGE=not baggage", "sh", "-c", "echo $TRACEPARENT $TRACESTATE $BAGGAGE")
 	p.Wait(t, 0)
 	want := fmt.Sprintf("00-%s-%x-03\n", c.TraceID(t), c.Find(t, "build", "sh").GetSpanId())
 	if got := p.Stdout(); got != want {

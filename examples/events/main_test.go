@@ -3,16 +3,14 @@ package main
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestEvents(t *testing.T) {
 	c := exampletest.NewCollector(t)
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	server := c.Start(t, program, "server", "-addr", "127.0.0.1:0")
 	url := server.URL(t) + "/events"
 	leaves := c.Start(t, program, "one", "-url", url, "-subscribe", "-count", "2")

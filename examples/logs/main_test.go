@@ -9,13 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 const orders = 200
 
@@ -23,7 +21,7 @@ const orders = 200
 // each of the orders that were on their way at the same time.
 func TestOneTraceInAllLogs(t *testing.T) {
 	c := exampletest.NewCollector(t)
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	stock := c.Start(t, program, "stock", "-addr", "127.0.0.1:0")
 	shop := c.Start(t, program, "shop", "-addr", "127.0.0.1:0", "-next", stock.URL(t))
 	client := c.Start(t, program, "client", "-load", shop.URL(t), "-orders", strconv.Itoa(orders))

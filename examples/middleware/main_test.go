@@ -6,17 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestMiddleware(t *testing.T) {
 	c := exampletest.NewCollector(t)
-	users := c.Start(t, exampletest.Build(t, "."), "users", "-addr", "127.0.0.1:0")
+	users := c.Start(t, exampletest.Path(t), "users", "-addr", "127.0.0.1:0")
 	url := users.URL(t)
 	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
 	get(t, url+"/users/42", "Traceparent", "00-"+traceID+"-00f067aa0ba902b7-01", "Tracestate", "vendor=x", "Tenant", "acme")

@@ -2,45 +2,72 @@ package main
 
 import (
 	"bufio"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
+	"github.com/clewtrace/clew/otelsetup"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestProxy(t *testing.T) {
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	t.Run("trace goes through", func(t *testing.T) { testTrace(t, program) })
 	t.Run("header fields go through", func(t *testing.T) { testWire(t, program) })
 }
 
+// testTrace has both the client and the server in this process, with the proxy
+// between them.
 func testTrace(t *testing.T, program string) {
 	t.Helper()
 	c := exampletest.NewCollector(t)
-	server := c.Start(t, exampletest.Build(t, "../server"), "server", "-addr", "127.0.0.1:0")
-	proxy := c.Start(t, program, "proxy", "-addr", "127.0.0.1:0", "-to", server.URL(t))
-	client := c.Start(t, exampletest.Build(t, "../client"), "client", "-url", proxy.URL(t)+"/")
-	client.Wait(t, 0)
+	t.Setenv("OTEL_SERVICE_NAME", "ends")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
+	telemetry, err := otelsetup.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(otelsetup.Handler(http.NotFoundHandler()))
+	defer server.Close()
+	proxy := c.Start(t, program, "proxy", "-addr", "127.0.0.1:0", "-to", server.URL)
+	client := http.Client{Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true})}
+	status, err := get(t, &client, proxy.URL(t), nil)
+	if err != nil || status != http.StatusNotFound {
+		t.Errorf("answered %d, %v, want what the server answers: 404", status, err)
+	}
 	proxy.Terminate(t, 0)
-	server.Stop(t)
+	if err := telemetry.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 
 	c.Expect(t, `
-		client call-api INTERNAL
-			client GET CLIENT
-				server GET SERVER
-					server GET / INTERNAL
+		ends GET CLIENT ERROR
+			ends GET SERVER
 	`)
 	if lines := proxy.LogLines(c.TraceID(t)); len(lines) != 1 || !strings.Contains(lines[0], "forwarding") {
 		t.Errorf("the proxy's log lines with the trace id: %q", lines)
 	}
+}
+
+func get(t *testing.T, client *http.Client, url string, header http.Header) (status int, err error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	maps.Copy(req.Header, header)
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
 }
 
 // testWire looks at the bytes that leave the proxy.
@@ -83,7 +110,7 @@ func testWire(t *testing.T, program string) {
 // lines about the trace that arrive, sorted.
 func roundTrip(t *testing.T, url string, header http.Header, behind net.Listener) (lines []string) {
 	t.Helper()
-	arrived := make(chan []string)
+	arrived := make(chan []string, 1)
 	go func() {
 		defer close(arrived)
 		conn, err := behind.Accept()
@@ -101,18 +128,10 @@ func roundTrip(t *testing.T, url string, header http.Header, behind net.Listener
 		_, _ = conn.Write([]byte("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"))
 		arrived <- found
 	}()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = header
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent {
-		t.Errorf("the proxy answers %s", resp.Status)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	status, err := get(t, &client, url, header)
+	if err != nil || status != http.StatusNoContent {
+		t.Fatalf("answered %d, %v, want 204", status, err)
 	}
 	lines = <-arrived
 	slices.Sort(lines)

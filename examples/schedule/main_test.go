@@ -8,18 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.uber.org/goleak"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestSchedule(t *testing.T) {
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	t.Run("one trace per run", func(t *testing.T) { testRuns(t, program) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, program) })
 }
@@ -60,7 +59,8 @@ func testRuns(t *testing.T, program string) {
 // TestStartedInSpan has a request start the schedule, so to speak.
 func TestStartedInSpan(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
-	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
+	defer func(before trace.Tracer) { tracer = before }(tracer)
+	tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
 	ctx, request := tracer.Start(t.Context(), "request")
 	defer request.End()
 	if err := schedule(ctx, time.Millisecond, 2, func(context.Context) error { return nil }); err != nil {

@@ -8,12 +8,10 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 // inventoryService is busy when it is first asked for coffee, and knows no
 // juice. It keeps the traceparents it is called with.
@@ -50,7 +48,7 @@ func inventoryService(t *testing.T) (url string, traceparents func() []string) {
 func TestServiceClient(t *testing.T) {
 	c := exampletest.NewCollector(t)
 	url, traceparents := inventoryService(t)
-	shop := c.Start(t, exampletest.Build(t, "."), "shop", "-url", url, "tea", "coffee", "juice")
+	shop := c.Start(t, exampletest.Path(t), "shop", "-url", url, "tea", "coffee", "juice")
 	shop.Wait(t, 1)
 
 	c.Expect(t, `

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -105,7 +106,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(example)
 	f.Add(exampleJSON)
 	f.Add("rules: &a [*a]")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		if rules, err := rulesfile.Parse([]byte(text)); err == nil {
 			sampler.Rules(rules...).SamplingIntent(sampler.NewParameters(sdktrace.SamplingParameters{Name: text}))
 		}
@@ -131,9 +132,14 @@ func TestFileConforms(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	var mu sync.Mutex
 	var reported []string
 	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err.Error()) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		reported = append(reported, err.Error())
+	}))
 	t.Cleanup(func() { otel.SetErrorHandler(previous) })
 	path := filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, path, "rules: [{sample: never}]")
@@ -152,6 +158,8 @@ func TestReload(t *testing.T) {
 			t.Helper()
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if got := f.Description(); got != description {
 				t.Errorf("rules are %s, want %s", got, description)
 			}

@@ -114,7 +114,8 @@ func (s *Spool) load(path string) (records []Record, damaged int) {
 	}
 	seg := &segment{path: path, size: int64(len(data)), marker: [markerSize]byte(data[len(formatMark):segmentHead])}
 	damaged = Scan(data, func(offset int, meta, body []byte) {
-		records = append(records, Record{Ref: Ref{seg, int64(offset)}, Meta: meta, Body: body})
+		// Copies, so that one record does not keep the whole segment in memory.
+		records = append(records, Record{Ref: Ref{seg, int64(offset)}, Meta: bytes.Clone(meta), Body: bytes.Clone(body)})
 	})
 	if len(records) == 0 {
 		_ = os.Remove(path)

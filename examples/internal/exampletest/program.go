@@ -15,24 +15,44 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
 // limit bounds each wait for a program.
 const limit = 20 * time.Second
 
-// Build compiles the main package pkg, as seen from the test's folder, and
-// returns the program's path, which is removed with the test.
-func Build(t *testing.T, pkg string) string {
+// asProgram is set for a test binary that is to be the program it tests.
+const asProgram = "CLEW_EXAMPLE_RUN"
+
+// Main is what TestMain of an example calls, with the example's main function.
+// The test binary is the program as well, when [Collector.Start] starts what [Path] returns: so the program
+// is built once, by go test, with the race detector if that is asked for, and a
+// cached test result is never older than the program.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// Path returns the path of the program that the test belongs to, a file with the
+// name of its folder.
+func Path(t *testing.T) string {
 	t.Helper()
-	folder, err := filepath.Abs(pkg)
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), filepath.Base(folder))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", path, pkg)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	if err := os.Symlink(binary, path); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -40,7 +60,7 @@ func Build(t *testing.T, pkg string) string {
 // Collector receives what the programs export.
 type Collector struct {
 	otlpreceiver.Store
-	url string
+	URL string // for OTEL_EXPORTER_OTLP_ENDPOINT
 }
 
 // NewCollector starts a collector that stops with the test.
@@ -49,7 +69,7 @@ func NewCollector(t *testing.T) *Collector {
 	c := &Collector{}
 	server := httptest.NewServer(c.Handler())
 	t.Cleanup(server.Close)
-	c.url = server.URL
+	c.URL = server.URL
 	return c
 }
 
@@ -68,7 +88,8 @@ type Program struct {
 // front of args, as NAME=value. It is ended, by SIGTERM, when the test ends.
 func (c *Collector) Start(t *testing.T, path, service string, args ...string) *Program {
 	t.Helper()
-	env := []string{"PATH=" + os.Getenv("PATH"), "OTEL_SERVICE_NAME=" + service, "OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url}
+	env := []string{"PATH=" + os.Getenv("PATH"), "OTEL_SERVICE_NAME=" + service,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL, asProgram + "=1"}
 	for len(args) > 0 && variable.MatchString(args[0]) {
 		env, args = append(env, args[0]), args[1:]
 	}

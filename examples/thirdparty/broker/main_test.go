@@ -5,17 +5,16 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestBroker(t *testing.T) {
 	c := exampletest.NewCollector(t)
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	broker := c.Start(t, program, "broker", "-addr", "127.0.0.1:0", "-dir", t.TempDir(), "serve")
 	url := broker.URL(t)
 	c.Start(t, program, "shop", "-url", url, "-count", "3", "publish").Wait(t, 0)

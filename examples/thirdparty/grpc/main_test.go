@@ -4,16 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestGRPC(t *testing.T) {
 	c := exampletest.NewCollector(t)
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	server := c.Start(t, program, "server", "-addr", "127.0.0.1:0")
 	addr := strings.TrimPrefix(server.URL(t), "grpc://")
 	c.Start(t, program, "good", "-call", addr).Wait(t, 0)

@@ -8,15 +8,13 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { exampletest.Main(m, main) }
 
 func TestJobs(t *testing.T) {
-	program := exampletest.Build(t, ".")
+	program := exampletest.Path(t)
 	t.Run("the worker links", func(t *testing.T) {
 		runJobs(t, program, nil, `
 			web send webhooks PRODUCER
