@@ -1,4 +1,4 @@
-# Every check of the project is a target here; .ci/run calls them all.
+# Every check of the project is a target here; .ci/run calls all but screenshots.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
 BACKENDS := e2e/ interop/
@@ -6,7 +6,7 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race demo e2e
+.PHONY: test check lint race demo e2e screenshots
 
 test: ## every test that needs nothing but Go
 	go test ./...
@@ -25,5 +25,9 @@ race: ## the tests that need nothing but Go under the race detector, in every mo
 demo: ## one trace across two processes
 	go run ./cmd/clew demo
 
-e2e: ## real backends, built or installed as needed
+e2e: ## real backends and browsers, built or installed as needed
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
 	$(call in_each,$(filter $(BACKENDS),$(MODULES)),go test -race -count=1 -timeout 40m ./...)
+
+screenshots: ## the pictures of docs/view.md
+	cd e2e && go test -run ViewScreenshots . -args -screenshots ../docs/view
