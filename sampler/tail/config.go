@@ -139,8 +139,8 @@ func (c Config) validate() error {
 	}
 	names := make(map[string]int, len(c.Policies))
 	for i, p := range c.Policies {
-		if err := p.validate(); err != nil {
-			return fmt.Errorf("tail: Config.Policies[%d]: %w", i, err)
+		if err := p.validate(fmt.Sprintf("tail: Config.Policies[%d]", i)); err != nil {
+			return err
 		}
 		name := p.name()
 		if j, ok := names[name]; ok {
@@ -151,34 +151,31 @@ func (c Config) validate() error {
 	return nil
 }
 
-func (p *Policy) validate() error {
+func (p *Policy) validate(path string) error {
 	switch {
-	case p.Probability < 0 || p.Probability > 1 || p.Probability != p.Probability:
-		return fmt.Errorf("Probability is %v: want above 0 to 1, or 0 for all", p.Probability)
+	case !(p.Probability >= 0 && p.Probability <= 1):
+		return fmt.Errorf("%s.Probability is %v: want above 0 to 1, or 0 for all", path, p.Probability)
 	case !(p.TracesPerSecond >= 0):
-		return fmt.Errorf("TracesPerSecond is %v: want above 0, or 0 for no limit", p.TracesPerSecond)
+		return fmt.Errorf("%s.TracesPerSecond is %v: want above 0, or 0 for no limit", path, p.TracesPerSecond)
 	case !(p.SpansPerSecond >= 0):
-		return fmt.Errorf("SpansPerSecond is %v: want above 0, or 0 for no limit", p.SpansPerSecond)
+		return fmt.Errorf("%s.SpansPerSecond is %v: want above 0, or 0 for no limit", path, p.SpansPerSecond)
 	case p.Name == headPolicy:
-		return fmt.Errorf("Name is %q, which stands for the head sampler: want another", p.Name)
+		return fmt.Errorf("%s.Name is %q, which stands for the head sampler: want another", path, p.Name)
 	case p.reason() == "":
-		return fmt.Errorf("policy %q states nothing: use Probability: 1 to keep everything", p.Name)
+		return fmt.Errorf("%s states nothing: use Probability: 1 to keep everything", path)
 	}
-	if err := p.Root.validate(); err != nil {
-		return fmt.Errorf("Root: %w", err)
+	if err := p.Root.validate(path + ".Root"); err != nil {
+		return err
 	}
-	if err := p.Span.validate(); err != nil {
-		return fmt.Errorf("Span: %w", err)
-	}
-	return nil
+	return p.Span.validate(path + ".Span")
 }
 
-func (c *Condition) validate() error {
+func (c *Condition) validate(path string) error {
 	switch {
 	case !(c.SlowerThanQuantile >= 0 && c.SlowerThanQuantile < 1):
-		return fmt.Errorf("SlowerThanQuantile is %v: want above 0 and below 1, or 0 for none", c.SlowerThanQuantile)
+		return fmt.Errorf("%s.SlowerThanQuantile is %v: want above 0 and below 1, or 0 for none", path, c.SlowerThanQuantile)
 	case c.SlowerThan < 0:
-		return fmt.Errorf("SlowerThan is %v: want above 0, or 0 for none", c.SlowerThan)
+		return fmt.Errorf("%s.SlowerThan is %v: want above 0, or 0 for none", path, c.SlowerThan)
 	}
 	return nil
 }

@@ -115,13 +115,13 @@ func (ps policies) certain(s sdktrace.ReadOnlySpan) bool {
 // learn adds the durations of a fragment to what is known about its operations.
 func (ps policies) learn(v *view) {
 	for i := range ps {
-		root, any := ps[i].root.usual, ps[i].span.usual
-		if root == nil && any == nil {
+		root, every := ps[i].root.usual, ps[i].span.usual
+		if root == nil && every == nil {
 			continue
 		}
 		for _, s := range v.spans {
-			if any != nil {
-				any.observe(s)
+			if every != nil {
+				every.observe(s)
 			}
 			if root != nil && isLocalRoot(s) {
 				root.observe(s)
@@ -142,10 +142,10 @@ func (ps policies) ignoredOperations() (n uint64) {
 }
 
 func (p *policy) holds(v *view) bool {
-	return (!p.root.stated || v.any(&p.root, true)) && (!p.span.stated || v.any(&p.span, false))
+	return (!p.root.stated || v.has(&p.root, true)) && (!p.span.stated || v.has(&p.span, false))
 }
 
-func (v *view) any(c *condition, onlyRoots bool) bool {
+func (v *view) has(c *condition, onlyRoots bool) bool {
 	for _, s := range v.spans {
 		if (!onlyRoots || isLocalRoot(s)) && c.holds(s) {
 			return true

@@ -2,8 +2,10 @@ package tail_test
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,14 +146,14 @@ func TestConfigErrors(t *testing.T) {
 		"Config.MaxBytes is -5":                                {MaxBytes: -5},
 		"Config.Timeout is -1s":                                {Timeout: -time.Second},
 		"Config.Timeout is 1ns":                                {Timeout: 1},
-		`Config.Policies[0]: policy "x" states nothing`:        {Policies: []tail.Policy{{Name: "x"}}},
+		`Config.Policies[0] states nothing`:                    {Policies: []tail.Policy{{Name: "x"}}},
 		`Config.Policies[1]: name "error" is that of Policies`: {Policies: []tail.Policy{failedPolicy, failedPolicy}},
 		`Name is "head"`:                                       {Policies: []tail.Policy{{Name: "head", Probability: 1}}},
 		"Probability is 1.5":                                   {Policies: []tail.Policy{{Probability: 1.5}}},
 		"TracesPerSecond is -1":                                {Policies: []tail.Policy{{TracesPerSecond: -1}}},
 		"SpansPerSecond is NaN":                                {Policies: []tail.Policy{{SpansPerSecond: nan()}}},
-		"Root: SlowerThan is -1s":                              {Policies: []tail.Policy{{Root: tail.Condition{Error: true, SlowerThan: -time.Second}}}},
-		"Span: SlowerThanQuantile is 1":                        {Policies: []tail.Policy{{Span: tail.Condition{SlowerThanQuantile: 1}}}},
+		"Policies[0].Root.SlowerThan is -1s":                   {Policies: []tail.Policy{{Root: tail.Condition{Error: true, SlowerThan: -time.Second}}}},
+		"Policies[0].Span.SlowerThanQuantile is 1":             {Policies: []tail.Policy{{Span: tail.Condition{SlowerThanQuantile: 1}}}},
 	} {
 		p, err := tail.NewProcessor(sdktrace.NewSimpleSpanProcessor(nil), cfg)
 		if err == nil || !strings.Contains(err.Error(), want) || p != nil {
@@ -208,7 +210,7 @@ func TestOperationsAreBounded(t *testing.T) {
 	s := start(t, dropAll, tail.Config{MaxOperations: 2, Policies: []tail.Policy{{Root: tail.Condition{SlowerThanQuantile: 0.5}}}})
 	for i := range 100 {
 		for op := range 3 {
-			_, span := s.Start(context.Background(), fmt.Sprint(op), lasting(time.Duration(i)*time.Millisecond))
+			_, span := s.Start(context.Background(), strconv.Itoa(op), lasting(time.Duration(i)*time.Millisecond))
 			span.End()
 		}
 	}
@@ -235,4 +237,36 @@ func TestConstantDurationIsNeverSlow(t *testing.T) {
 	s.wantKept(t)
 	end(6 * time.Millisecond)
 	s.wantKept(t, "op")
+}
+
+// TestQuantileError compares with the exact quantile of all earlier durations.
+func TestQuantileError(t *testing.T) {
+	for _, q := range []float64{0.5, 0.9, 0.99} {
+		s := start(t, dropAll, tail.Config{Policies: []tail.Policy{{Root: tail.Condition{SlowerThanQuantile: q}}}})
+		rnd := rand.New(rand.NewPCG(6, 7))
+		now := time.Now()
+		var earlier []time.Duration // sorted
+		for i := range 5000 {
+			took := time.Duration(math.Exp(20 * rnd.Float64())) // 1 ns to 0.5 s
+			_, span := s.Start(context.Background(), "op", trace.WithTimestamp(now))
+			before := len(s.kept.Ended())
+			span.End(trace.WithTimestamp(now.Add(took)))
+			kept := len(s.kept.Ended()) > before
+			if enough := int(math.Round(3 / (1 - q))); i < enough {
+				if kept {
+					t.Fatalf("quantile %v: kept a span after %d of %d", q, i, enough)
+				}
+			} else {
+				exact := earlier[int(math.Ceil(q*float64(i)-1e-9))-1]
+				if kept && took <= exact {
+					t.Errorf("quantile %v, span %d: kept %v, which does not exceed %v", q, i, took, exact)
+				}
+				if limit := exact + exact/32 + 1024; !kept && took > limit {
+					t.Errorf("quantile %v, span %d: dropped %v, which exceeds %v by more than 1/32", q, i, took, exact)
+				}
+			}
+			at, _ := slices.BinarySearch(earlier, took)
+			earlier = slices.Insert(earlier, at, took)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -362,7 +363,7 @@ func (s *keptSpan) Attributes() []attribute.KeyValue {
 		return attrs
 	}
 	// Never into the spare capacity of a slice that others may share.
-	return append(attrs[:len(attrs):len(attrs)], s.added[:]...)
+	return append(slices.Clip(attrs), s.added[:]...)
 }
 
 // estimate returns about how many bytes of memory a span holds.

@@ -3,7 +3,10 @@ package tail_test
 import (
 	"context"
 	"encoding/binary"
+	"os"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,18 +34,18 @@ type service struct {
 	kept *tracetest.SpanRecorder
 }
 
-// start returns a service whose head sampler is head; it shuts down with t.
-func start(t testing.TB, head sdktrace.Sampler, cfg tail.Config) service {
-	t.Helper()
+// start returns a service whose head sampler is head; it shuts down with tb.
+func start(tb testing.TB, head sdktrace.Sampler, cfg tail.Config) service {
+	tb.Helper()
 	kept := tracetest.NewSpanRecorder()
 	p, err := tail.NewProcessor(kept, cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(head), sdktrace.WithSpanProcessor(p))
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := provider.Shutdown(context.Background()); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return service{provider.Tracer("test"), p, kept}
@@ -72,11 +75,11 @@ func traceID(r uint64) (id trace.TraceID) {
 }
 
 // from returns a context as extracted from a request of another process.
-func from(t testing.TB, id trace.TraceID, flags trace.TraceFlags, tracestate string) context.Context {
-	t.Helper()
+func from(tb testing.TB, id trace.TraceID, flags trace.TraceFlags, tracestate string) context.Context {
+	tb.Helper()
 	state, err := trace.ParseTraceState(tracestate)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: id, SpanID: trace.SpanID{1}, TraceFlags: flags, TraceState: state,
@@ -100,8 +103,25 @@ func attr(s sdktrace.ReadOnlySpan, key attribute.Key) string {
 func handledErrors(t *testing.T) *[]error {
 	t.Helper()
 	var errs []error
+	var mu sync.Mutex
 	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { errs = append(errs, err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}))
 	t.Cleanup(func() { otel.SetErrorHandler(previous) })
 	return &errs
+}
+
+// envInt reads the size of a test that is small by default.
+func envInt(t *testing.T, name string, value int) int {
+	t.Helper()
+	if s := os.Getenv(name); s != "" {
+		var err error
+		if value, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("%s=%q: want a number", name, s)
+		}
+	}
+	return value
 }
