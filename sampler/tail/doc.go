@@ -25,9 +25,8 @@
 // produced, decides once on the whole.
 //
 //   - A span that ends after the decision follows it, such as that of
-//     asynchronous work that outlives its request. Decisions are remembered
-//     until MaxDecisions newer ones have been made; a span whose decision is
-//     forgotten is decided on its own.
+//     asynchronous work that outlives its request. About MaxDecisions decisions
+//     are remembered; a span whose decision is forgotten is decided on its own.
 //   - A new local root of a trace that was kept is kept. Of a trace that was
 //     dropped, it starts a new fragment.
 //   - A root that never ends is decided on after Timeout with what is there,
@@ -57,6 +56,5 @@
 // # Performance
 //
 // State is sharded by trace id; no lock is held while policies or the next
-// processor run. A trace that is dropped costs no allocation once as many
-// traces as MaxDecisions have been seen.
+// processor run. A trace that is dropped costs no allocation of its own.
 package tail

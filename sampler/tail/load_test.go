@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/sampler"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
@@ -212,5 +214,41 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	if st.UndecidedTraces+st.UndecidedSpans+st.UndecidedBytes != 0 {
 		t.Errorf("left behind %+v", st)
+	}
+}
+
+// TestFailedRootIsKeptWheneverItStarts starts a local root around the time at
+// which a large fragment of the same trace is decided and dropped.
+func TestFailedRootIsKeptWheneverItStarts(t *testing.T) {
+	slow := sampler.Match{Name: strings.Repeat("*a", 20) + "b"} // takes its time to compare
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{{Span: tail.Condition{Match: slow}}, failedPolicy}})
+	name := strings.Repeat("a", 200)
+	const rounds = 300
+	for range rounds {
+		ctx, root := s.Start(context.Background(), "root")
+		for range 100 {
+			_, child := s.Start(ctx, name)
+			child.End()
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { root.End() })
+		wg.Go(func() {
+			for range 20 {
+				runtime.Gosched()
+			}
+			_, nested := s.Start(throughHTTP(ctx), "nested")
+			nested.SetStatus(codes.Error, "")
+			nested.End()
+		})
+		wg.Wait()
+	}
+	nested := 0
+	for _, name := range s.names() {
+		if name == "nested" {
+			nested++
+		}
+	}
+	if nested != rounds {
+		t.Errorf("kept %d of %d failed local roots", nested, rounds)
 	}
 }

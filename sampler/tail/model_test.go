@@ -266,7 +266,7 @@ func checkAgainstModel(t *testing.T, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	m := &model{
 		maxTraces: 1 + rnd.IntN(12), maxSpans: 1 + rnd.IntN(40),
-		maxSpansPerTrace: 1 + rnd.IntN(15), maxDecisions: 1 + rnd.IntN(20),
+		maxSpansPerTrace: 1 + rnd.IntN(15), maxDecisions: 1 + rnd.IntN(8), // one set, exact
 	}
 	var keep bool
 	s := start(t, tail.Record(modelHead{&keep}), tail.Config{

@@ -83,16 +83,18 @@ func newShards(cfg *Config) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
 		shards[i].bounds = b
-		shards[i].traces = make(map[trace.TraceID]*fragment)
+		shards[i].fragments = make(map[trace.TraceID]*fragment)
+		shards[i].made = newDecisions(b.decisions)
 		shards[i].counts.kept = make([]uint64, len(cfg.Policies)+1)
 	}
 	return shards
 }
 
-// shard returns the shard of a trace. A peer may choose trace ids, but not
-// which of them share a shard.
-func (p *Processor) shard(id trace.TraceID) *shard {
-	return &p.shards[maphash.Bytes(p.seed, id[:])&uint64(len(p.shards)-1)]
+// shard returns the shard of a trace, and a hash of its id. A peer may choose
+// trace ids, but not which of them share a shard.
+func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
+	hash := maphash.Bytes(p.seed, id[:])
+	return &p.shards[hash&uint64(len(p.shards)-1)], hash
 }
 
 // OnStart notes local roots. It implements the SDK's SpanProcessor.
@@ -102,13 +104,13 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 		return
 	}
 	sc := s.SpanContext()
-	sh := p.shard(sc.TraceID())
+	sh, hash := p.shard(sc.TraceID())
 	sh.mu.Lock()
 	if sh.closed {
 		sh.mu.Unlock()
 		return
 	}
-	sh.begin(sc.TraceID(), openRoot{sc.SpanID(), sc.IsSampled(), s}, p.clock.Load())
+	sh.begin(sc.TraceID(), hash, openRoot{sc.SpanID(), sc.IsSampled(), s}, p.clock.Load())
 	p.unlockAndDecide(sh)
 }
 
@@ -119,42 +121,49 @@ func (p *Processor) OnEnd(s sdktrace.ReadOnlySpan) {
 	root := isLocalRoot(s)
 	wanted := p.hinting.Load() && p.policies.certain(s)
 
-	sh := p.shard(sc.TraceID())
+	sh, hash := p.shard(sc.TraceID())
 	sh.mu.Lock()
-	f := sh.traces[sc.TraceID()]
-	switch {
-	case sh.closed:
+	if sh.closed {
 		sh.counts.refused++
 		sh.mu.Unlock()
-	case f == nil:
-		sh.counts.forgotten++
-		sh.mu.Unlock()
-		p.decideAlone(sh, s)
-	case f.state == decided:
-		d := f.decision
-		sh.counts.late++
-		sh.counts.spans(d, 1, sc.IsSampled())
-		sh.mu.Unlock()
-		p.pass(s, d)
-	default:
-		sh.add(f, s, bytes)
-		f.wanted = f.wanted || wanted
-		if root && f.end(sc.SpanID()) && f.state == undecided {
-			j := sh.take(f)
-			sh.mu.Unlock()
-			p.decide(sh, j)
-			return
-		}
-		if f.state == undecided && len(f.spans) >= sh.bounds.spansPerTrace {
-			sh.counts.early[maxSpansPerTrace]++
-			j := sh.take(f)
-			sh.mu.Unlock()
-			p.report(maxSpansPerTrace)
-			p.decide(sh, j)
-			return
-		}
-		p.unlockAndDecide(sh)
+		return
 	}
+	f := sh.fragments[sc.TraceID()]
+	if f == nil {
+		d, known := sh.made.get(sc.TraceID(), hash)
+		if known {
+			sh.counts.late++
+			sh.counts.spans(d, 1, sc.IsSampled())
+		} else {
+			sh.counts.forgotten++
+		}
+		sh.mu.Unlock()
+		if known {
+			p.pass(s, d)
+		} else {
+			p.decideAlone(sh, s)
+		}
+		return
+	}
+	sh.hold(f, s, bytes)
+	f.wanted = f.wanted || wanted
+	last := root && f.end(sc.SpanID())
+	switch {
+	case f.deciding:
+	case last:
+		j := sh.take(f)
+		sh.mu.Unlock()
+		p.decide(sh, j)
+		return
+	case len(f.spans) >= sh.bounds.spansPerTrace:
+		sh.counts.early[maxSpansPerTrace]++
+		j := sh.take(f)
+		sh.mu.Unlock()
+		p.report(maxSpansPerTrace)
+		p.decide(sh, j)
+		return
+	}
+	p.unlockAndDecide(sh)
 }
 
 // unlockAndDecide unlocks the shard, which what was added may have taken over
@@ -172,25 +181,32 @@ func (p *Processor) unlockAndDecide(sh *shard) {
 	}
 }
 
-// decide makes a decision and carries it out.
+// decide makes a decision and carries it out, and again for what local roots
+// have started and ended meanwhile.
 func (p *Processor) decide(sh *shard, j job) {
+	for again := true; again; {
+		j, again = p.decideOnce(sh, j)
+	}
+}
+
+func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 	d := p.policies.decide(&j.view)
 	p.policies.learn(&j.view)
-	sampled := 0
+	headKept, sampled := j.view.headKept(), 0
 	for _, s := range j.view.spans {
 		if s.SpanContext().IsSampled() {
 			sampled++
 		}
 	}
 	sh.mu.Lock()
-	late := sh.settle(j.fragment, d, p.clock.Load())
-	sh.counts.trace(d, j.view.headKept())
+	late, next, again := sh.settle(j.fragment, d, p.clock.Load())
+	sh.counts.trace(d, headKept)
 	sh.counts.spans(d, len(j.view.spans)-sampled, false)
 	sh.counts.spans(d, sampled, true)
 	if !d.keep && sampled == 0 && len(late) == 0 {
-		sh.finish(j.fragment, j.view.spans)
+		sh.finish(&j)
 		sh.mu.Unlock()
-		return
+		return next, again
 	}
 	sh.counts.late += uint64(len(late))
 	for _, s := range late {
@@ -201,7 +217,7 @@ func (p *Processor) decide(sh *shard, j job) {
 	defer func() { // if next panics, too
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
-		sh.finish(j.fragment, j.view.spans)
+		sh.finish(&j)
 	}()
 	for _, s := range j.view.spans {
 		p.pass(s, d)
@@ -209,6 +225,7 @@ func (p *Processor) decide(sh *shard, j job) {
 	for _, s := range late {
 		p.pass(s, d)
 	}
+	return next, again
 }
 
 // decideAlone decides on a span whose trace is not known.

@@ -45,15 +45,13 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 		return true
 	}
 	var few [4]openRoot
-	sh := p.shard(id)
+	sh, hash := p.shard(id)
 	sh.mu.Lock()
-	f := sh.traces[id]
-	if f == nil {
-		sh.mu.Unlock()
-		return false
+	d, _ := sh.made.get(id, hash)
+	wanted, open := d.keep, few[:0]
+	if f := sh.fragments[id]; f != nil {
+		wanted, open = f.wanted, append(open, f.open...)
 	}
-	wanted := f.state == decided && f.decision.keep || f.state != decided && f.wanted
-	open := append(few[:0], f.open...)
 	sh.mu.Unlock()
 	if wanted {
 		return true

@@ -9,21 +9,17 @@ import (
 
 // A shard holds the fragments of some traces. Its methods want mu to be held.
 type shard struct {
-	mu     sync.Mutex
-	bounds *bounds
-	traces map[trace.TraceID]*fragment
-	// Every fragment is in one of these, the oldest first.
-	undecided list
+	mu        sync.Mutex
+	bounds    *bounds
+	fragments map[trace.TraceID]*fragment // undecided, or with policies looking at them
+	made      decisions
+	undecided list // the oldest first
 	deciding  list // or decided, with spans still to be handed on
-	decided   list
-	spans     int // of the fragments not decided
+	spans     int  // of fragments
 	bytes     int
 	closed    bool
 	counts    counts
-
-	// For reuse: a steady stream of dropped traces allocates nothing.
-	spare  *fragment
-	slices [][]sdktrace.ReadOnlySpan
+	spare     []*fragment // a steady stream of dropped traces allocates nothing
 }
 
 // bounds are those of one shard.
@@ -31,28 +27,20 @@ type bounds struct {
 	traces, spansPerTrace, spans, bytes, decisions int
 }
 
-type state uint8
-
-const (
-	undecided state = iota
-	deciding        // policies are looking at spans taken from it
-	decided
-)
-
-// A fragment is what is known about one trace.
+// A fragment is what is known about a trace that is not decided.
 type fragment struct {
 	in         *list
 	prev, next *fragment
 	id         trace.TraceID
-	state      state
+	hash       uint64
 	started    uint32 // by Processor.clock
 	spans      []sdktrace.ReadOnlySpan
 	bytes      int
 	open       []openRoot
-	wanted     bool // a span has ended that is reason enough to keep it
-	decision   decision
-	jobs       int           // decisions being made or carried out
-	idle       chan struct{} // if not nil, closed when jobs becomes 0
+	deciding   bool          // policies look at what it held
+	renewed    bool          // and a local root has started since
+	wanted     bool          // a span has ended that is reason enough to keep it
+	idle       chan struct{} // if not nil, closed when its spans have been handed on
 }
 
 // An openRoot is a local root that has not ended.
@@ -69,33 +57,36 @@ type job struct {
 }
 
 // begin notes the start of a local root.
-func (sh *shard) begin(id trace.TraceID, root openRoot, now uint32) {
-	f := sh.traces[id]
-	switch {
-	case f == nil:
-		if f = sh.spare; f == nil {
-			f = new(fragment)
+func (sh *shard) begin(id trace.TraceID, hash uint64, root openRoot, now uint32) {
+	f := sh.fragments[id]
+	if f == nil {
+		if d, ok := sh.made.get(id, hash); ok {
+			if d.keep {
+				return // follows
+			}
+			sh.made.forget(id, hash)
 		}
-		sh.spare = nil
-		f.id, f.state, f.started = id, undecided, now
-		sh.traces[id] = f
-		sh.undecided.push(f)
-	case f.state == decided && !f.decision.keep:
-		f.remove()
-		f.state, f.started, f.wanted = undecided, now, false
-		sh.undecided.push(f)
-	case f.state == decided:
-		return // follows
+		f = sh.add(id, hash, now)
 	}
 	f.open = append(f.open, root)
+	f.renewed = f.deciding
 }
 
-// add adds an ended span to a fragment that is not decided.
-func (sh *shard) add(f *fragment, s sdktrace.ReadOnlySpan, bytes int) {
-	if n := len(sh.slices); f.spans == nil && n > 0 {
-		f.spans, sh.slices[n-1] = sh.slices[n-1], nil
-		sh.slices = sh.slices[:n-1]
+func (sh *shard) add(id trace.TraceID, hash uint64, now uint32) *fragment {
+	var f *fragment
+	if n := len(sh.spare); n > 0 {
+		f, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+	} else {
+		f = new(fragment)
 	}
+	f.id, f.hash, f.started = id, hash, now
+	sh.fragments[id] = f
+	sh.undecided.push(f)
+	return f
+}
+
+// hold adds an ended span to a fragment.
+func (sh *shard) hold(f *fragment, s sdktrace.ReadOnlySpan, bytes int) {
 	f.spans = append(f.spans, s)
 	f.bytes += bytes
 	sh.spans++
@@ -119,13 +110,11 @@ func (f *fragment) end(id trace.SpanID) bool {
 func (sh *shard) take(f *fragment) job {
 	f.remove()
 	sh.deciding.push(f)
-	f.state = deciding
-	f.jobs++
+	f.deciding = true
 	v := view{spans: sh.release(f)}
 	if len(f.open) > 0 {
 		v.open = append(v.open, f.open...)
-		clear(f.open)
-		f.open = f.open[:0]
+		f.close()
 	}
 	return job{f, v}
 }
@@ -136,6 +125,11 @@ func (sh *shard) release(f *fragment) []sdktrace.ReadOnlySpan {
 	sh.bytes -= f.bytes
 	f.spans, f.bytes = nil, 0
 	return spans
+}
+
+func (f *fragment) close() {
+	clear(f.open)
+	f.open = f.open[:0]
 }
 
 // takeOverBound takes the oldest undecided fragment if there is too much.
@@ -158,48 +152,44 @@ func (sh *shard) takeOverBound() (j job, over bound, ok bool) {
 	return sh.take(f), over, true
 }
 
-// settle stores the decision and takes the spans that ended meanwhile. They
-// follow it, unless there are new local roots that nobody wants to drop.
-func (sh *shard) settle(f *fragment, d decision, now uint32) []sdktrace.ReadOnlySpan {
-	f.decision = d
-	if len(f.open) > 0 && !d.keep {
-		f.remove()
-		f.state, f.started, f.wanted = undecided, now, false
-		sh.undecided.push(f)
-		return nil
+// settle remembers the decision and takes the spans that ended meanwhile, which
+// follow it: unless local roots have started that nobody wants to drop. These
+// make another fragment, which has to be decided at once if they have ended.
+func (sh *shard) settle(f *fragment, d decision, now uint32) (late []sdktrace.ReadOnlySpan, next job, again bool) {
+	delete(sh.fragments, f.id)
+	if !f.renewed || d.keep {
+		sh.made.remember(f.id, f.hash, d)
+		f.close()
+		return sh.release(f), job{}, false
 	}
-	f.state = decided
-	clear(f.open)
-	f.open = f.open[:0]
-	return sh.release(f)
+	other := sh.add(f.id, f.hash, now)
+	other.open, f.open = f.open, other.open
+	other.spans, f.spans = f.spans, other.spans
+	other.bytes, f.bytes = f.bytes, 0
+	if len(other.open) > 0 {
+		return nil, job{}, false
+	}
+	return nil, sh.take(other), true
 }
 
 // finish ends a job, whose spans have been handed on.
-func (sh *shard) finish(f *fragment, spans []sdktrace.ReadOnlySpan) {
-	if c := cap(spans); c > 0 && c <= 128 && len(sh.slices) < 32 {
-		clear(spans)
-		sh.slices = append(sh.slices, spans[:0])
-	}
-	f.jobs--
-	if f.jobs > 0 {
-		return
-	}
+func (sh *shard) finish(j *job) {
+	const spare, spareSpans = 32, 128
+	f := j.fragment
+	f.remove()
 	if f.idle != nil {
 		close(f.idle)
-		f.idle = nil
 	}
-	if f.state != decided {
+	if len(sh.spare) == spare {
 		return
 	}
-	f.remove()
-	sh.decided.push(f)
-	if sh.decided.len > sh.bounds.decisions {
-		oldest := sh.decided.first
-		oldest.remove()
-		delete(sh.traces, oldest.id)
-		*oldest = fragment{open: oldest.open}
-		sh.spare = oldest
+	spans := j.view.spans
+	clear(spans)
+	if cap(spans) > spareSpans {
+		spans = nil
 	}
+	*f = fragment{spans: spans[:0], open: f.open[:0]}
+	sh.spare = append(sh.spare, f)
 }
 
 // A list is a queue of fragments. A fragment is in no more than one.

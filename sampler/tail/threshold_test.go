@@ -138,6 +138,17 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestStaleThreshold: a sampler that knows no th leaves the parent's.
+func TestStaleThreshold(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	_, root := s.Start(from(t, traceID(low), 0x02, "ot=th:8;x:y"), "root")
+	root.SetStatus(codes.Error, "")
+	root.End()
+	if got := s.kept.Ended()[0].SpanContext().TraceState().String(); got != "ot=x:y" {
+		t.Errorf("tracestate %q, want it without th", got)
+	}
+}
+
 // TestMixedHead: what the head kept passes unchanged, whatever becomes of the
 // rest of its fragment.
 func TestMixedHead(t *testing.T) {
