@@ -37,7 +37,7 @@ type Config struct {
 	// an eighth more. Default 30 s.
 	Timeout time.Duration
 	// MaxDecisions is about how many decisions are remembered for late spans,
-	// at 22 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
+	// at 16 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
 	// after a quarter as many traces, 1 in 20 after half. Default 32,768.
 	MaxDecisions int
 	// MaxOperations bounds the operations whose durations are learned for each

@@ -1,7 +1,5 @@
 package tail
 
-import "go.opentelemetry.io/otel/trace"
-
 // decisions remembers the last decisions in a fixed piece of memory without
 // pointers: sets of a few, of which a hash selects one, the newest first. Where
 // there is more than one set, a decision is forgotten when its set is full,
@@ -13,8 +11,10 @@ type decisions struct {
 	mask    uint64
 }
 
+// made is keyed by a hash of the trace id, all 64 bits of it: two of the traces
+// in a set have the same with a chance of 1 in 10^18.
 type made struct {
-	id trace.TraceID // invalid if the entry is free
+	hash uint64
 	decision
 }
 
@@ -33,26 +33,26 @@ func (m *decisions) set(hash uint64) []made {
 	return m.entries[at : at+m.ways]
 }
 
-func (m *decisions) get(id trace.TraceID, hash uint64) (decision, bool) {
+func (m *decisions) get(hash uint64) (decision, bool) {
 	set := m.set(hash)
 	for i := range set {
-		if set[i].id == id {
+		if set[i].hash == hash {
 			return set[i].decision, true
 		}
 	}
 	return decision{}, false
 }
 
-func (m *decisions) remember(id trace.TraceID, hash uint64, d decision) {
+func (m *decisions) remember(hash uint64, d decision) {
 	set := m.set(hash)
 	copy(set[1:], set)
-	set[0] = made{id, d}
+	set[0] = made{hash, d}
 }
 
-func (m *decisions) forget(id trace.TraceID, hash uint64) {
+func (m *decisions) forget(hash uint64) {
 	set := m.set(hash)
 	for i := range set {
-		if set[i].id == id {
+		if set[i].hash == hash {
 			copy(set[i:], set[i+1:])
 			set[len(set)-1] = made{}
 			return

@@ -14,8 +14,15 @@ import (
 
 // A fragment of a trace, as policies see it.
 type view struct {
-	spans []sdktrace.ReadOnlySpan // ended
-	open  []openRoot              // local roots that have not ended
+	spans []endedSpan
+	open  []openRoot // local roots that have not ended
+}
+
+// An endedSpan is a span with what is asked for most.
+type endedSpan struct {
+	sdktrace.ReadOnlySpan
+	root    bool // a local root
+	sampled bool // kept by the head sampler
 }
 
 // A decision about a fragment; the zero decision is not one.
@@ -119,12 +126,13 @@ func (ps policies) learn(v *view) {
 		if root == nil && every == nil {
 			continue
 		}
-		for _, s := range v.spans {
+		for i := range v.spans {
+			s := &v.spans[i]
 			if every != nil {
-				every.observe(s)
+				every.observe(s.ReadOnlySpan)
 			}
-			if root != nil && isLocalRoot(s) {
-				root.observe(s)
+			if root != nil && s.root {
+				root.observe(s.ReadOnlySpan)
 			}
 		}
 	}
@@ -146,8 +154,8 @@ func (p *policy) holds(v *view) bool {
 }
 
 func (v *view) has(c *condition, onlyRoots bool) bool {
-	for _, s := range v.spans {
-		if (!onlyRoots || isLocalRoot(s)) && c.holds(s) {
+	for i := range v.spans {
+		if s := &v.spans[i]; (!onlyRoots || s.root) && c.holds(s.ReadOnlySpan) {
 			return true
 		}
 	}
@@ -161,8 +169,8 @@ func (v *view) has(c *condition, onlyRoots bool) bool {
 
 // headKept reports whether the head sampler kept the whole fragment.
 func (v *view) headKept() bool {
-	for _, s := range v.spans {
-		if !s.SpanContext().IsSampled() {
+	for i := range v.spans {
+		if !v.spans[i].sampled {
 			return false
 		}
 	}

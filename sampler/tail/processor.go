@@ -100,7 +100,9 @@ func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
 // OnStart notes local roots. It implements the SDK's SpanProcessor.
 func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	p.next.OnStart(parent, s)
-	if !isLocalRoot(s) {
+	psc := s.Parent()
+	first := !psc.IsValid()
+	if !first && !psc.IsRemote() {
 		return
 	}
 	sc := s.SpanContext()
@@ -110,16 +112,16 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 		sh.mu.Unlock()
 		return
 	}
-	sh.begin(sc.TraceID(), hash, openRoot{sc.SpanID(), sc.IsSampled(), s}, p.clock.Load())
+	sh.begin(sc.TraceID(), hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s}, p.clock.Load())
 	p.unlockAndDecide(sh)
 }
 
 // OnEnd takes an ended span. It implements the SDK's SpanProcessor.
-func (p *Processor) OnEnd(s sdktrace.ReadOnlySpan) {
-	sc := s.SpanContext()
-	bytes := estimate(s)
-	root := isLocalRoot(s)
-	wanted := p.hinting.Load() && p.policies.certain(s)
+func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
+	sc := span.SpanContext()
+	s := endedSpan{span, isLocalRoot(span), sc.IsSampled()}
+	bytes := estimate(span)
+	wanted := p.hinting.Load() && p.policies.certain(span)
 
 	sh, hash := p.shard(sc.TraceID())
 	sh.mu.Lock()
@@ -130,10 +132,10 @@ func (p *Processor) OnEnd(s sdktrace.ReadOnlySpan) {
 	}
 	f := sh.fragments[sc.TraceID()]
 	if f == nil {
-		d, known := sh.made.get(sc.TraceID(), hash)
+		d, known := sh.made.get(hash)
 		if known {
 			sh.counts.late++
-			sh.counts.spans(d, 1, sc.IsSampled())
+			sh.counts.spans(d, 1, s.sampled)
 		} else {
 			sh.counts.forgotten++
 		}
@@ -147,7 +149,7 @@ func (p *Processor) OnEnd(s sdktrace.ReadOnlySpan) {
 	}
 	sh.hold(f, s, bytes)
 	f.wanted = f.wanted || wanted
-	last := root && f.end(sc.SpanID())
+	last := s.root && f.end(sc.SpanID())
 	switch {
 	case f.deciding:
 	case last:
@@ -193,8 +195,8 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 	d := p.policies.decide(&j.view)
 	p.policies.learn(&j.view)
 	headKept, sampled := j.view.headKept(), 0
-	for _, s := range j.view.spans {
-		if s.SpanContext().IsSampled() {
+	for i := range j.view.spans {
+		if j.view.spans[i].sampled {
 			sampled++
 		}
 	}
@@ -210,7 +212,7 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 	}
 	sh.counts.late += uint64(len(late))
 	for _, s := range late {
-		sh.counts.spans(d, 1, s.SpanContext().IsSampled())
+		sh.counts.spans(d, 1, s.sampled)
 	}
 	sh.mu.Unlock()
 
@@ -229,8 +231,8 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 }
 
 // decideAlone decides on a span whose trace is not known.
-func (p *Processor) decideAlone(sh *shard, s sdktrace.ReadOnlySpan) {
-	v := view{spans: []sdktrace.ReadOnlySpan{s}}
+func (p *Processor) decideAlone(sh *shard, s endedSpan) {
+	v := view{spans: []endedSpan{s}}
 	d := p.policies.decide(&v)
 	sh.mu.Lock()
 	sh.counts.trace(d, v.headKept())
@@ -337,9 +339,10 @@ const (
 )
 
 // pass hands on a span if the decision or the head sampler kept it.
-func (p *Processor) pass(s sdktrace.ReadOnlySpan, d decision) {
+func (p *Processor) pass(ended endedSpan, d decision) {
+	s := ended.ReadOnlySpan
 	sc := s.SpanContext()
-	if sc.IsSampled() {
+	if ended.sampled {
 		if d.threshold != none {
 			if published := p.policies[d.threshold].consistent.publish(sc); !published.Equal(sc) {
 				s = &keptSpan{ReadOnlySpan: s, sc: published}
@@ -358,7 +361,7 @@ func (p *Processor) pass(s sdktrace.ReadOnlySpan, d decision) {
 		kept.sc = p.policies[d.threshold].consistent.publish(sc)
 	}
 	kept.sc = kept.sc.WithTraceFlags(sc.TraceFlags() | trace.FlagsSampled)
-	if isLocalRoot(s) {
+	if ended.root {
 		policy := &p.policies[d.policy]
 		kept.added = [2]attribute.KeyValue{PolicyKey.String(policy.name), ReasonKey.String(policy.reason)}
 	}

@@ -47,7 +47,7 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 	var few [4]openRoot
 	sh, hash := p.shard(id)
 	sh.mu.Lock()
-	d, _ := sh.made.get(id, hash)
+	d, _ := sh.made.get(hash)
 	wanted, open := d.keep, few[:0]
 	if f := sh.fragments[id]; f != nil {
 		wanted, open = f.wanted, append(open, f.open...)

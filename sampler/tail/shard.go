@@ -34,7 +34,7 @@ type fragment struct {
 	id         trace.TraceID
 	hash       uint64
 	started    uint32 // by Processor.clock
-	spans      []sdktrace.ReadOnlySpan
+	spans      []endedSpan
 	bytes      int
 	open       []openRoot
 	deciding   bool          // policies look at what it held
@@ -46,7 +46,8 @@ type fragment struct {
 // An openRoot is a local root that has not ended.
 type openRoot struct {
 	id      trace.SpanID
-	sampled bool
+	first   bool // of its trace: it has no parent
+	sampled bool // kept by the head sampler
 	span    sdktrace.ReadOnlySpan
 }
 
@@ -60,11 +61,13 @@ type job struct {
 func (sh *shard) begin(id trace.TraceID, hash uint64, root openRoot, now uint32) {
 	f := sh.fragments[id]
 	if f == nil {
-		if d, ok := sh.made.get(id, hash); ok {
-			if d.keep {
+		// The id of a trace that begins here has never been seen.
+		if !root.first {
+			if d, ok := sh.made.get(hash); ok && d.keep {
 				return // follows
+			} else if ok {
+				sh.made.forget(hash)
 			}
-			sh.made.forget(id, hash)
 		}
 		f = sh.add(id, hash, now)
 	}
@@ -86,7 +89,7 @@ func (sh *shard) add(id trace.TraceID, hash uint64, now uint32) *fragment {
 }
 
 // hold adds an ended span to a fragment.
-func (sh *shard) hold(f *fragment, s sdktrace.ReadOnlySpan, bytes int) {
+func (sh *shard) hold(f *fragment, s endedSpan, bytes int) {
 	f.spans = append(f.spans, s)
 	f.bytes += bytes
 	sh.spans++
@@ -119,7 +122,7 @@ func (sh *shard) take(f *fragment) job {
 	return job{f, v}
 }
 
-func (sh *shard) release(f *fragment) []sdktrace.ReadOnlySpan {
+func (sh *shard) release(f *fragment) []endedSpan {
 	spans := f.spans
 	sh.spans -= len(spans)
 	sh.bytes -= f.bytes
@@ -155,10 +158,10 @@ func (sh *shard) takeOverBound() (j job, over bound, ok bool) {
 // settle remembers the decision and takes the spans that ended meanwhile, which
 // follow it: unless local roots have started that nobody wants to drop. These
 // make another fragment, which has to be decided at once if they have ended.
-func (sh *shard) settle(f *fragment, d decision, now uint32) (late []sdktrace.ReadOnlySpan, next job, again bool) {
+func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, next job, again bool) {
 	delete(sh.fragments, f.id)
 	if !f.renewed || d.keep {
-		sh.made.remember(f.id, f.hash, d)
+		sh.made.remember(f.hash, d)
 		f.close()
 		return sh.release(f), job{}, false
 	}
@@ -188,7 +191,7 @@ func (sh *shard) finish(j *job) {
 	if cap(spans) > spareSpans {
 		spans = nil
 	}
-	*f = fragment{spans: spans[:0], open: f.open[:0]}
+	f.spans, f.deciding, f.renewed, f.wanted, f.idle = spans[:0], false, false, false, nil
 	sh.spare = append(sh.spare, f)
 }
 
