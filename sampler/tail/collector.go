@@ -118,13 +118,14 @@ func (p *Policy) collector() ([]collectorPolicy, error) {
 }
 
 // What the OpenTelemetry Transformation Language says of a span. The flags are
-// OTLP's SpanFlags: 0x100 says that 0x200 is set if the parent is remote, and
-// no higher ones are.
+// OTLP's SpanFlags: 256 says that 512 is set if the parent is remote, and no
+// higher ones are.
 const (
 	ottlNoParent = "span.parent_span_id == SpanID(0x0000000000000000)"
-	ottlRemote   = "span.flags >= 768"
-	ottlLocal    = "(span.parent_span_id != SpanID(0x0000000000000000) and span.flags < 768)"
-	ottlRoot     = "(" + ottlNoParent + " or " + ottlRemote + ")"
+	ottlParent   = "span.parent_span_id != SpanID(0x0000000000000000)"
+	ottlRemote   = "(" + ottlParent + " and span.flags >= 768)"
+	ottlLocal    = "(" + ottlParent + " and span.flags < 768)"
+	ottlRoot     = "(" + ottlNoParent + " or span.flags >= 768)"
 )
 
 func (c *Condition) collector(root bool) collectorPolicy {
