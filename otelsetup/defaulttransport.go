@@ -1,7 +1,6 @@
 package otelsetup
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,22 +10,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// schemeTransport handles http and https on behalf of [http.DefaultTransport].
-// Registering it cannot be undone, so that happens once per process, and
-// tracing is switched on and off. Requests go over a clone of the transport
-// that it is registered with, taken at the first request, so that what the
-// program set on that transport before is respected.
+// schemeTransport handles http and https on behalf of front, the
+// [http.Transport] that takes the place of [http.DefaultTransport]: the type
+// stays, and programs that change its fields can go on doing so. Requests go
+// over a clone of it, taken at the first one.
+//
+// It is put there once per process, because other goroutines may read
+// http.DefaultTransport by the time of Shutdown; tracing is switched on and off.
 type schemeTransport struct {
-	original *http.Transport
-	clone    func() *http.Transport
-	traced   atomic.Pointer[http.RoundTripper] // nil: tracing is off
+	front  *http.Transport
+	clone  func() *http.Transport
+	traced atomic.Pointer[http.RoundTripper] // nil: tracing is off
 }
 
-// registered is the schemeTransport of http.DefaultTransport, or nil.
-var (
-	registered   atomic.Pointer[schemeTransport]
-	registration sync.Mutex
-)
+// installed is the schemeTransport of http.DefaultTransport, or nil.
+var installed atomic.Pointer[schemeTransport]
 
 func (s *schemeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if traced := s.traced.Load(); traced != nil && !alreadyTraced(r) {
@@ -55,48 +53,35 @@ func alreadyTraced(r *http.Request) bool {
 }
 
 // traceDefaultTransport makes requests over [http.DefaultTransport] traced,
-// until stop is called.
+// until stop is called. It runs under the lock of Start.
 func traceDefaultTransport() (stop func(), err error) {
-	registration.Lock()
-	defer registration.Unlock()
-	stop = func() {}
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return stop, fmt.Errorf("http.DefaultTransport is a %T, not an *http.Transport: "+
+		return func() {}, fmt.Errorf("http.DefaultTransport is a %T, not an *http.Transport: "+
 			"its requests are not traced unless it is wrapped in otelsetup.Transport", http.DefaultTransport)
 	}
-	s := registered.Load()
-	if s == nil || s.original != transport {
-		s = &schemeTransport{original: transport, clone: sync.OnceValue(transport.Clone)}
-		if err := s.register(); err != nil {
-			return stop, err
-		}
-		registered.Store(s)
+	s := installed.Load()
+	if s == nil || s.front != transport {
+		s = newSchemeTransport(transport.Clone())
+		installed.Store(s)
+		http.DefaultTransport = s.front
 	}
 	traced := Transport(nil)
 	s.traced.Store(&traced)
 	return func() { s.traced.Store(nil) }, nil
 }
 
-var errTransportUsed = errors.New("http.DefaultTransport was used before otelsetup.Start, so its requests are not traced: " +
-	"call Start first, or use otelsetup.Transport")
-
-// register fails when the transport has been used: net/http has registered
-// HTTP/2 for https by then.
+// newSchemeTransport registers a schemeTransport with front.
 //
 // What is registered is a struct with one exported field because that is how
 // net/http recognises a transport with an HTTP/2 of its own: it leaves https
 // to it then, and forwards CloseIdleConnections.
-func (s *schemeTransport) register() (err error) {
+func newSchemeTransport(front *http.Transport) *schemeTransport {
 	type transport struct{ http.RoundTripper }
-	defer func() {
-		if recover() != nil {
-			err = errTransportUsed
-		}
-	}()
-	s.original.RegisterProtocol("https", transport{s})
-	s.original.RegisterProtocol("http", transport{s})
-	return nil
+	s := &schemeTransport{front: front, clone: sync.OnceValue(front.Clone)}
+	front.RegisterProtocol("https", transport{s})
+	front.RegisterProtocol("http", transport{s})
+	return s
 }
 
 // defaultTransport is [http.DefaultTransport] without what
@@ -104,7 +89,7 @@ func (s *schemeTransport) register() (err error) {
 type defaultTransport struct{}
 
 func (defaultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if s := registered.Load(); s != nil && http.RoundTripper(s.original) == http.DefaultTransport {
+	if s := installed.Load(); s != nil && http.DefaultTransport == http.RoundTripper(s.front) {
 		return s.clone().RoundTrip(r)
 	}
 	return http.DefaultTransport.RoundTrip(r)

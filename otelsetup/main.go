@@ -57,7 +57,7 @@ func runMain(run func(ctx context.Context) error) (code int) {
 		}
 	}()
 
-	err, stack := call(ctx, run)
+	stack, err := call(ctx, run)
 	signal.Stop(signals)
 	s := received.Load()
 	switch {
@@ -76,13 +76,13 @@ func runMain(run func(ctx context.Context) error) (code int) {
 }
 
 // call returns run's error, or its panic as an error with a stack.
-func call(ctx context.Context, run func(context.Context) error) (err error, stack string) { //nolint:revive // the stack belongs to the error
+func call(ctx context.Context, run func(context.Context) error) (stack string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err, stack = fmt.Errorf("panic: %v", v), string(debug.Stack())
+			stack, err = string(debug.Stack()), fmt.Errorf("panic: %v", v)
 		}
 	}()
-	return run(ctx), ""
+	return "", run(ctx)
 }
 
 // failedSpan remembers the span that ended last with an error, so that the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,12 +162,20 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.once.Do(func() {
 		t.diagnostics.collect()
-		err := t.each(ctx, func(ctx context.Context, s signalLife) error { return s.provider.Shutdown(ctx) })
+		// A provider whose context has ended does not even stop, so each gets
+		// one that lasts; only the waiting ends with ctx.
+		lasting := time.Now().Add(ShutdownTimeout)
+		if deadline, ok := ctx.Deadline(); ok && deadline.After(lasting) {
+			lasting = deadline
+		}
+		stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
+		context.AfterFunc(stop, cancel)
+		err := t.each(ctx, func(_ context.Context, s signalLife) error { return s.provider.Shutdown(stop) })
 		t.err = errors.Join(t.diagnostics.collectedErrors(), err)
 		running.Lock()
 		defer running.Unlock()
-		for i := len(t.restore) - 1; i >= 0; i-- {
-			t.restore[i]()
+		for _, restore := range slices.Backward(t.restore) {
+			restore()
 		}
 		running.started = false
 	})
@@ -188,15 +197,24 @@ func (t *Telemetry) each(ctx context.Context, do func(context.Context, signalLif
 	}
 	var errs []error
 	for i, s := range t.signals {
-		var err error
-		select {
-		case err = <-results[i]:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		if err != nil {
+		if err := resultBefore(ctx, results[i]); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// resultBefore prefers a result over the end of ctx.
+func resultBefore(ctx context.Context, result <-chan error) error {
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	default:
+		return fmt.Errorf("not delivered in time: %w", ctx.Err())
+	}
 }

@@ -56,8 +56,8 @@ func (e *env) sampler() sdktrace.Sampler {
 		"always_off":   sdktrace.NeverSample,
 		"traceidratio": func() sdktrace.Sampler { return sdktrace.TraceIDRatioBased(e.ratio("OTEL_TRACES_SAMPLER_ARG")) },
 	}
-	if make := root[name]; make != nil {
-		return make()
+	if newSampler := root[name]; newSampler != nil {
+		return newSampler()
 	}
 	return sdktrace.ParentBased(root[name[len(parentBased):]]())
 }

@@ -91,10 +91,10 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 		return fmt.Errorf("the server ended before it listened: %w\n%s", err, ready)
 	case <-time.After(startTimeout):
 		cancel()
-		<-ended
+		_ = <-ended
 		return fmt.Errorf("the server does not listen after %v\n%s", startTimeout, ready)
 	case <-ctx.Done():
-		<-ended
+		_ = <-ended
 		return context.Cause(ctx)
 	}
 

@@ -53,8 +53,7 @@ func receive(w http.ResponseWriter, r *http.Request, msg, reply proto.Message) b
 		return false
 	}
 	body, err := readBody(w, r)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return false
 	}

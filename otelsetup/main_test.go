@@ -1,0 +1,166 @@
+package otelsetup_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"go.uber.org/goleak"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+// programEnv names the program that this test binary runs instead of the
+// tests.
+const programEnv = "OTELSETUP_TEST_PROGRAM"
+
+var errCall = errors.New("the call failed")
+
+// programs are what Main runs in a process of its own.
+var programs = map[string]func(context.Context) error{
+	"returns nil": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		span.End()
+		return nil
+	},
+	"returns an error that a span recorded": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		span.RecordError(errCall)
+		span.SetStatus(codes.Error, errCall.Error())
+		return errCall
+	},
+	"returns an error that no span recorded": func(context.Context) error { return errCall },
+	"panics inside a span": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		panic("no way out")
+	},
+	"panics outside of any span": func(context.Context) error { panic("no way out") },
+	"is interrupted": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		return raise(ctx, syscall.SIGINT)
+	},
+	"is terminated": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		return raise(ctx, syscall.SIGTERM)
+	},
+}
+
+func raise(ctx context.Context, s syscall.Signal) error {
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestMain(m *testing.M) {
+	if run, ok := programs[os.Getenv(programEnv)]; ok {
+		otelsetup.Main(run)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runProgram runs one of programs as a process that exports to a receiver.
+func runProgram(t *testing.T, name string) (code int, stderr string, store *otlpreceiver.Store) {
+	t.Helper()
+	store = &otlpreceiver.Store{}
+	server := httptest.NewServer(store.Handler())
+	defer server.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), programEnv+"="+name, "OTEL_SERVICE_NAME=program", "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL)
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), store
+}
+
+func TestMainEnds(t *testing.T) {
+	for _, test := range []struct {
+		program string
+		code    int
+		span    string // the one that failed, and that the log line belongs to
+		message string
+	}{
+		{program: "returns nil", code: 0},
+		{program: "returns an error that a span recorded", code: 1, span: "work", message: errCall.Error()},
+		{program: "returns an error that no span recorded", code: 1, span: "main", message: errCall.Error()},
+		{program: "panics inside a span", code: 1, span: "work", message: "no way out"},
+		{program: "panics outside of any span", code: 1, span: "main", message: "no way out"},
+		{program: "is interrupted", code: 130},
+		{program: "is terminated", code: 143},
+	} {
+		t.Run(test.program, func(t *testing.T) {
+			t.Parallel()
+			code, stderr, store := runProgram(t, test.program)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d\n%s", code, test.code, stderr)
+			}
+			spans, logs := store.Spans(), store.Logs()
+			if len(spans) != 1 {
+				t.Fatalf("%d spans delivered, want 1\n%s", len(spans), stderr)
+			}
+			if test.span == "" {
+				if len(logs) > 0 || stderr != "" {
+					t.Errorf("logged without need: %s", stderr)
+				}
+				return
+			}
+			span := spans[0]
+			if span.GetName() != test.span {
+				t.Errorf("span %q, want %q", span.GetName(), test.span)
+			}
+			if !hasException(span, test.message) {
+				t.Errorf("%q is not recorded on the span: %v", test.message, span.GetEvents())
+			}
+			if len(logs) != 1 || !bytes.Equal(logs[0].GetSpanId(), span.GetSpanId()) || !bytes.Equal(logs[0].GetTraceId(), span.GetTraceId()) {
+				t.Errorf("want one log record inside the span %x, got %v", span.GetSpanId(), logs)
+			}
+			if !strings.Contains(stderr, test.message) || !strings.Contains(stderr, "trace_id=") {
+				t.Errorf("printed %q, want %q with its trace_id", stderr, test.message)
+			}
+		})
+	}
+}
+
+func hasException(s otlpreceiver.Span, message string) bool {
+	for _, e := range s.GetEvents() {
+		if e.GetName() == "exception" && strings.Contains(otlpreceiver.Attribute(e.GetAttributes(), "exception.message").GetStringValue(), message) {
+			return true
+		}
+	}
+	return s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR && strings.Contains(s.GetStatus().GetMessage(), message)
+}
+
+func ExampleMain() {
+	run := func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost:8000/", http.NoBody)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	main := func() { otelsetup.Main(run) }
+	_ = main
+}

@@ -1,0 +1,407 @@
+package otelsetup_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/tracecontext"
+)
+
+// start starts telemetry that is sent to the store that it returns. The end of
+// the test shuts it down; flush does so before.
+func start(t *testing.T, opts ...otelsetup.Option) (store *otlpreceiver.Store, telemetry *otelsetup.Telemetry, flush func()) {
+	t.Helper()
+	store = &otlpreceiver.Store{}
+	server := httptest.NewServer(store.Handler())
+	t.Cleanup(server.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	telemetry, err := otelsetup.Start(t.Context(), append([]otelsetup.Option{otelsetup.WithLogHandler(slog.DiscardHandler)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flush = func() {
+		t.Helper()
+		if err := telemetry.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	}
+	t.Cleanup(flush)
+	return store, telemetry, flush
+}
+
+func TestStartSendsThreeSignals(t *testing.T) {
+	t.Setenv("OTEL_SERVICE_NAME", "shop")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.name=ignored")
+	store, _, flush := start(t)
+	ctx, span := otel.Tracer("test", trace.WithInstrumentationVersion("1.2.3")).Start(t.Context(), "work")
+	slog.InfoContext(ctx, "hello", "n", 1)
+	counter, err := otel.Meter("test").Int64Counter("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(ctx, 3)
+	span.End()
+	flush()
+
+	spans, logs := store.Spans(), store.Logs()
+	if len(spans) != 1 || len(logs) != 1 {
+		t.Fatalf("%d spans and %d log records, want one of each", len(spans), len(logs))
+	}
+	if s := spans[0]; s.GetName() != "work" || s.Scope.GetName() != "test" || s.Scope.GetVersion() != "1.2.3" || s.Service() != "shop" {
+		t.Errorf("span %v of scope %v and service %q", s.Span, s.Scope, s.Service())
+	}
+	if l := logs[0]; l.Service() != "shop" || !bytes.Equal(l.GetSpanId(), spans[0].GetSpanId()) {
+		t.Errorf("log record %v of service %q", l.LogRecord, l.Service())
+	}
+	for _, key := range []string{
+		"deployment.environment.name", "service.instance.id", "telemetry.sdk.name", "host.name", "process.pid", "process.runtime.name",
+	} {
+		if otlpreceiver.Attribute(spans[0].Resource.GetAttributes(), key) == nil {
+			t.Errorf("the resource has no %s", key)
+		}
+	}
+	var names []string
+	for _, m := range store.Metrics() {
+		names = append(names, m.GetName())
+	}
+	for _, name := range []string{"orders", "go.goroutine.count"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("no metric %s among %q", name, names)
+		}
+	}
+}
+
+// parent is a remote parent with the given flags.
+func parent(t *testing.T, flags string) context.Context {
+	t.Helper()
+	carrier := http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags}}
+	return otel.GetTextMapPropagator().Extract(t.Context(), headerCarrier(carrier))
+}
+
+func TestRandomFlag(t *testing.T) {
+	_, telemetry, _ := start(t)
+	tracer := otel.Tracer("test")
+	link := trace.WithLinks(trace.Link{})
+	for _, test := range []struct {
+		name  string
+		ctx   context.Context
+		opts  []trace.SpanStartOption
+		flags trace.TraceFlags
+		root  bool
+	}{
+		{"is set on a root", t.Context(), nil, 3, true},
+		{"is set on a root with options", t.Context(), []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), link}, 3, true},
+		{"is set on an explicit root", parent(t, "01"), []trace.SpanStartOption{trace.WithNewRoot(), link}, 3, true},
+		{"is set on an explicit root without a parent", t.Context(), []trace.SpanStartOption{trace.WithNewRoot()}, 3, true},
+		{"is not added to a received trace", parent(t, "01"), nil, 1, false},
+		{"is kept on a received trace", parent(t, "03"), nil, 3, false},
+		{"is kept on a trace that is not sampled", parent(t, "02"), nil, 2, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, tracer := range []trace.Tracer{tracer, telemetry.TracerProvider().Tracer("test")} {
+				ctx, span := tracer.Start(test.ctx, "span", test.opts...)
+				defer span.End()
+				if got := span.SpanContext().TraceFlags(); got != test.flags {
+					t.Errorf("flags %v, want %v", got, test.flags)
+				}
+				if root := span.SpanContext().TraceID() != trace.SpanContextFromContext(test.ctx).TraceID(); root != test.root {
+					t.Errorf("a new trace: %v, want %v", root, test.root)
+				}
+				_, child := tracer.Start(ctx, "child")
+				defer child.End()
+				if got := child.SpanContext().TraceFlags(); got != test.flags {
+					t.Errorf("the child has flags %v, want %v", got, test.flags)
+				}
+			}
+		})
+	}
+}
+
+func TestLogRecords(t *testing.T) {
+	var printed bytes.Buffer
+	handler := slog.NewTextHandler(&printed, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+	store, _, flush := start(t, otelsetup.WithLogHandler(handler))
+	ctx := parent(t, "01")
+	const ids = " trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331"
+
+	for _, test := range []struct {
+		name string
+		log  func()
+		want string
+	}{
+		{"inside a span", func() { slog.InfoContext(ctx, "m", "a", 1) }, "level=INFO msg=m a=1" + ids},
+		{"outside of a span", func() { slog.Warn("m", "a", 1) }, "level=WARN msg=m a=1"},
+		{"with attributes", func() { slog.With("a", 1).InfoContext(ctx, "m", "b", 2) }, "level=INFO msg=m a=1 b=2" + ids},
+		{
+			"the ids stand outside of groups",
+			func() { slog.With("a", 1).WithGroup("g").With("b", 2).WithGroup("h").InfoContext(ctx, "m", "c", 3) },
+			"level=INFO msg=m" + ids + " a=1 g.b=2 g.h.c=3",
+		},
+		{"package log", func() { log.Printf("m %d", 1) }, `level=INFO msg="m 1"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			printed.Reset()
+			test.log()
+			got := strings.TrimSpace(printed.String())
+			if sortFields(got) != sortFields(test.want) {
+				t.Errorf("printed  %s\nwant     %s", got, test.want)
+			}
+		})
+	}
+	flush()
+	for i, l := range store.Logs() {
+		if inside := i == 0 || i == 2 || i == 3; inside != (len(l.GetSpanId()) == 8) {
+			t.Errorf("record %d was exported with span id %x", i, l.GetSpanId())
+		}
+	}
+	if got := len(store.Logs()); got != 5 {
+		t.Errorf("%d records exported, want 5", got)
+	}
+}
+
+// sortFields makes the order of ids and attributes not matter.
+func sortFields(line string) string {
+	fields := strings.Fields(line)
+	slices.Sort(fields)
+	return strings.Join(fields, " ")
+}
+
+func TestLogsExporterChooses(t *testing.T) {
+	for _, test := range []struct {
+		value              string
+		printed, delivered bool
+	}{
+		{"", true, true},
+		{"otlp,console", true, true},
+		{"otlp", false, true},
+		{"console", true, false},
+		{"none", true, false},
+	} {
+		t.Run("OTEL_LOGS_EXPORTER="+test.value, func(t *testing.T) {
+			t.Setenv("OTEL_LOGS_EXPORTER", test.value)
+			var printed bytes.Buffer
+			store, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+			slog.Info("hello")
+			flush()
+			if got := printed.Len() > 0; got != test.printed {
+				t.Errorf("printed: %v, want %v", got, test.printed)
+			}
+			if got := len(store.Logs()) > 0; got != test.delivered {
+				t.Errorf("exported: %v, want %v", got, test.delivered)
+			}
+		})
+	}
+}
+
+func TestDisabled(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "TRUE")
+	store, _, flush := start(t)
+	ctx := parent(t, "01")
+	_, span := otel.Tracer("test").Start(ctx, "work")
+	span.End()
+	header := http.Header{}
+	otel.GetTextMapPropagator().Inject(ctx, headerCarrier(header))
+	if header.Get("Traceparent") == "" {
+		t.Error("the trace context is not passed on")
+	}
+	flush()
+	if n := len(store.Spans()) + len(store.Logs()) + len(store.Metrics()); n > 0 {
+		t.Errorf("%d items exported", n)
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	for _, test := range []struct{ variable, value, want string }{
+		{"OTEL_SDK_DISABLED", "1", `OTEL_SDK_DISABLED="1": must be true or false; using false`},
+		{"OTEL_TRACES_SAMPLER", "sometimes", `OTEL_TRACES_SAMPLER="sometimes": must be always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio; using parentbased_always_on`},
+		{"OTEL_TRACES_SAMPLER_ARG", "1.5", `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`},
+		{"OTEL_TRACES_SAMPLER_ARG", "NaN", `OTEL_TRACES_SAMPLER_ARG="NaN": ratio must be between 0 and 1; using 1`},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "-1", `OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048`},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", `OTEL_BSP_MAX_EXPORT_BATCH_SIZE="0": must be a whole number from 1 to 2147483647; using 512`},
+		{"OTEL_BSP_SCHEDULE_DELAY", "1s", `OTEL_BSP_SCHEDULE_DELAY="1s": must be a whole number of milliseconds from 1 to 2147483647; using 5000`},
+		{"OTEL_BLRP_SCHEDULE_DELAY", "-5", `OTEL_BLRP_SCHEDULE_DELAY="-5": must be a whole number of milliseconds from 1 to 2147483647; using 1000`},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "0", `OTEL_METRIC_EXPORT_INTERVAL="0": must be a whole number of milliseconds from 1 to 2147483647; using 60000`},
+		{"OTEL_TRACES_EXPORTER", "otlp,zipkin", `OTEL_TRACES_EXPORTER="otlp,zipkin": unknown "zipkin", must be a list of otlp, console or none; using otlp`},
+		{"OTEL_METRICS_EXPORTER", "none,console", `OTEL_METRICS_EXPORTER="none,console": none excludes every other entry; using console`},
+		{"OTEL_PROPAGATORS", "b3", `OTEL_PROPAGATORS="b3": unknown "b3", must be a list of tracecontext, baggage or none; using tracecontext,baggage`},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="localhost:4318": must be a URL such as http://localhost:4318; using http://localhost:4318/v1/traces`},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "carrier pigeon", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="carrier pigeon": must be http/protobuf; using http/protobuf`},
+	} {
+		t.Run(test.variable+"="+test.value, func(t *testing.T) {
+			if strings.HasSuffix(test.variable, "_ARG") {
+				t.Setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+			}
+			t.Setenv(test.variable, test.value)
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+			if telemetry == nil {
+				t.Fatal(err)
+			}
+			defer telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
+			var envErr *otelsetup.EnvError
+			if !errors.As(err, &envErr) || envErr.Variable != test.variable || envErr.Value != test.value {
+				t.Fatalf("got error %v, want an EnvError about the variable", err)
+			}
+			if err.Error() != test.want {
+				t.Errorf("got  %s\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// expired is a context whose deadline has passed.
+func expired() context.Context {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	cancel()
+	return ctx
+}
+
+func TestEndpoints(t *testing.T) {
+	for _, test := range []struct {
+		name, general, own string // paths on the receiver
+		want               string
+	}{
+		{"the general endpoint gets the signal's path", "/", "", "/v1/traces"},
+		{"the general endpoint may have a path", "/otlp/", "", "/otlp/v1/traces"},
+		{"the signal's endpoint is taken as it is", "/unused", "/custom", "/custom"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			paths := make(chan string, 10)
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { paths <- r.URL.Path }))
+			defer server.Close()
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			t.Setenv("OTEL_LOGS_EXPORTER", "none")
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL+test.general)
+			if test.own != "" {
+				t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", server.URL+test.own)
+			}
+			telemetry, err := otelsetup.Start(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, span := otel.Tracer("test").Start(t.Context(), "work")
+			span.End()
+			if err := telemetry.Shutdown(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-paths; got != test.want {
+				t.Errorf("posted to %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestStartTwice(t *testing.T) {
+	_, _, flush := start(t)
+	if telemetry, err := otelsetup.Start(t.Context()); telemetry != nil || err == nil {
+		t.Errorf("a second Start returned %v, %v", telemetry, err)
+	}
+	flush()
+	before := otel.GetTextMapPropagator()
+	start(t)
+	if otel.GetTextMapPropagator() == before {
+		t.Error("Start after Shutdown has no effect")
+	}
+}
+
+func TestShutdownRestoresGlobals(t *testing.T) {
+	tracers, meters, loggers := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
+	propagator, logger, writer := otel.GetTextMapPropagator(), slog.Default(), log.Writer()
+	_, _, flush := start(t)
+	flush()
+	if otel.GetTracerProvider() != tracers || otel.GetMeterProvider() != meters || otel.GetLoggerProvider() != loggers {
+		t.Error("a provider is not restored")
+	}
+	if fmt.Sprint(otel.GetTextMapPropagator()) != fmt.Sprint(propagator) {
+		t.Error("the propagator is not restored")
+	}
+	if slog.Default() != logger || log.Writer() != writer {
+		t.Error("the default logger is not restored")
+	}
+}
+
+func TestShutdownTellsWhatWentWrong(t *testing.T) {
+	refused, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+refused.Addr().String())
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	slog.Info("hello")
+	first := telemetry.Shutdown(context.Background())
+	if first == nil {
+		t.Fatal("Shutdown returned nil, and nothing was delivered")
+	}
+	for _, signal := range []string{"traces", "metrics", "logs"} {
+		if !strings.Contains(first.Error(), signal) {
+			t.Errorf("%q does not name %s", first, signal)
+		}
+	}
+	if second := telemetry.Shutdown(context.Background()); second != first { //nolint:errorlint // the very same
+		t.Errorf("the second Shutdown returned %v", second)
+	}
+}
+
+// TestShutdownKeepsToItsDeadline sends to a collector that accepts and never
+// answers. The deadline has passed, so that Shutdown has no time to wait.
+func TestShutdownKeepsToItsDeadline(t *testing.T) {
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer server.Close()
+	defer close(release)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	if err := telemetry.Shutdown(expired()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown returned %v, want that the deadline passed", err)
+	}
+	for range 2 { // the span and the runtime metrics: nothing is left behind for the next test
+		<-arrived
+	}
+}
+
+func TestIDsAreValid(t *testing.T) {
+	start(t)
+	header := http.Header{}
+	ctx, span := otel.Tracer("test").Start(t.Context(), "work")
+	defer span.End()
+	otel.GetTextMapPropagator().Inject(ctx, headerCarrier(header))
+	tp, err := tracecontext.ParseTraceparent(header.Get("Traceparent"))
+	if err != nil || !tp.IsSampled() || !tp.IsRandom() {
+		t.Errorf("sent %v, %v", tp, err)
+	}
+}
