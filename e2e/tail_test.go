@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -170,7 +171,7 @@ func storedTraces(t *testing.T, server *jaeger.Server, spans int) map[trace.Trac
 	t.Helper()
 	stored := make(map[trace.TraceID]int)
 	process.Eventually(t, time.Minute, func() error {
-		query := url.Values{"service": {"tail"}, "limit": {fmt.Sprint(tailRequests)}, "lookback": {"1h"}}
+		query := url.Values{"service": {"tail"}, "limit": {strconv.Itoa(tailRequests)}, "lookback": {"1h"}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.Query+"/api/traces?"+query.Encode(), http.NoBody)
 		if err != nil {
 			return err
