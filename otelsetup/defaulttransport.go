@@ -54,7 +54,7 @@ func alreadyTraced(r *http.Request) bool {
 
 // traceDefaultTransport makes requests over [http.DefaultTransport] traced,
 // until stop is called. It runs under the lock of Start.
-func traceDefaultTransport() (stop func(), err error) {
+func traceDefaultTransport(opts []HTTPOption) (stop func(), err error) {
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return func() {}, fmt.Errorf("http.DefaultTransport is a %T, not an *http.Transport: "+
@@ -66,7 +66,7 @@ func traceDefaultTransport() (stop func(), err error) {
 		installed.Store(s)
 		http.DefaultTransport = s.front
 	}
-	traced := Transport(nil)
+	traced := Transport(nil, opts...)
 	s.traced.Store(&traced)
 	return func() { s.traced.Store(nil) }, nil
 }

@@ -14,12 +14,18 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/propagator"
 )
 
 // HTTPOption changes what [Handler] or [Transport] records.
 type HTTPOption interface{ applyHTTP(*httpConfig) }
 
-type httpConfig struct{ otelhttp []otelhttp.Option }
+type httpConfig struct {
+	otelhttp []otelhttp.Option
+	trusted  func(*http.Request) bool // nil: every caller
+	hosts    *propagator.Hosts        // nil: every host
+}
 
 type httpOption func(*httpConfig)
 
@@ -32,6 +38,31 @@ func (o httpOption) applyHTTP(c *httpConfig) { o(c) }
 func WithFilter(trace func(*http.Request) bool) HTTPOption {
 	return httpOption(func(c *httpConfig) { c.otelhttp = append(c.otelhttp, otelhttp.WithFilter(trace)) })
 }
+
+// WithTrust makes [Handler] a trust boundary: it continues the traces of the
+// callers that trusted accepts, for example [propagator.FromNetworks] or
+// [propagator.WithSecret]. The request of another caller starts a new trace,
+// linked to what the caller sent, and its baggage is dropped. By default every
+// caller is trusted. A service that the internet reaches wants this.
+func WithTrust(trusted func(*http.Request) bool) HTTPOption {
+	return httpOption(func(c *httpConfig) { c.trusted = trusted })
+}
+
+// WithHosts sends trace ids and baggage only to these hosts: to others nothing
+// leaks, and the client span is recorded all the same. By default every host
+// gets them. It is an option for [Transport], and for [Start], where it is about
+// [http.DefaultTransport].
+func WithHosts(hosts propagator.Hosts) interface {
+	Option
+	HTTPOption
+} {
+	return withHosts{hosts}
+}
+
+type withHosts struct{ propagator.Hosts }
+
+func (o withHosts) apply(c *config)         { c.http = append(c.http, o) }
+func (o withHosts) applyHTTP(c *httpConfig) { c.hosts = &o.Hosts }
 
 func newHTTPConfig(opts []HTTPOption) httpConfig {
 	var c httpConfig
@@ -50,7 +81,12 @@ func newHTTPConfig(opts []HTTPOption) httpConfig {
 // 500 or more is an error. A panic is recorded with its stack, logged with the
 // ids of the span, and goes on.
 func Handler(h http.Handler, opts ...HTTPOption) http.Handler {
-	return otelhttp.NewHandler(serverSpan{h}, "", newHTTPConfig(opts).otelhttp...)
+	c := newHTTPConfig(opts)
+	h = otelhttp.NewHandler(serverSpan{h}, "", c.otelhttp...)
+	if c.trusted != nil {
+		h = propagator.Boundary(h, c.trusted)
+	}
+	return h
 }
 
 // serverSpan completes the span that otelhttp makes.
@@ -118,10 +154,14 @@ func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
 	if t, ok := base.(*http.Transport); base == nil || ok && http.RoundTripper(t) == http.DefaultTransport {
 		base = defaultTransport{}
 	}
+	c := newHTTPConfig(opts)
+	if c.hosts != nil {
+		base = propagator.Outbound(base, *c.hosts)
+	}
 	return otelhttp.NewTransport(clientSpan{base}, append([]otelhttp.Option{
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
 		otelhttp.WithPropagators(lowerCase{otel.GetTextMapPropagator()}),
-	}, newHTTPConfig(opts).otelhttp...)...)
+	}, c.otelhttp...)...)
 }
 
 // clientSpan completes the span that otelhttp makes.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/propagator"
 )
 
 type headerCarrier = propagation.HeaderCarrier
@@ -290,5 +293,78 @@ func TestDefaultTransportUsedBefore(t *testing.T) {
 	flush()
 	if len(store.Spans()) != 1 {
 		t.Errorf("%d spans, want 1", len(store.Spans()))
+	}
+}
+
+func TestTrust(t *testing.T) {
+	const callerTrace = "0af7651916cd43dd84ffffffffffffff"
+	for _, trusted := range []bool{true, false} {
+		t.Run(strconv.FormatBool(trusted), func(t *testing.T) {
+			store, _, flush := start(t)
+			inner := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if got := baggage.FromContext(r.Context()).Len() == 1; got != trusted {
+					t.Errorf("baggage in the handler: %v", got)
+				}
+				_, child := otel.Tracer("test").Start(r.Context(), "child")
+				child.End()
+			})
+			handler := otelsetup.Handler(inner, otelsetup.WithTrust(func(*http.Request) bool { return trusted }))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+			r.Header.Set("traceparent", "00-"+callerTrace+"-b7ad6b7169203331-01")
+			r.Header.Set("tracestate", "ot=th:ffffffffffffff")
+			r.Header.Set("baggage", "user=root")
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+			flush()
+			links := 0
+			for _, s := range store.Spans() {
+				if continued := hex.EncodeToString(s.GetTraceId()) == callerTrace; continued != trusted {
+					t.Errorf("%s continues the caller's trace: %v", s.GetName(), continued)
+				}
+				if s.GetKind() == tracepb.Span_SPAN_KIND_SERVER && !trusted && s.GetTraceState() != "" {
+					t.Errorf("tracestate %q", s.GetTraceState())
+				}
+				links += len(s.GetLinks())
+			}
+			if want := map[bool]int{true: 0, false: 1}[trusted]; links != want {
+				t.Errorf("%d links to the caller, want %d", links, want)
+			}
+		})
+	}
+}
+
+func TestHosts(t *testing.T) {
+	received := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.Header }))
+	defer server.Close()
+	for _, test := range []struct {
+		host string
+		sent bool
+	}{{"127.0.0.1", true}, {"*.internal.example", false}} {
+		hosts, err := propagator.ParseHosts(test.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, client := range map[string]*http.Client{
+			"Start": http.DefaultClient,
+			"another library over http.DefaultTransport": {Transport: otelhttp.NewTransport(propagator.Outbound(http.DefaultTransport, hosts))},
+			"Transport": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}, otelsetup.WithHosts(hosts))},
+		} {
+			t.Run(name+" "+test.host, func(t *testing.T) {
+				var startOptions []otelsetup.Option
+				if name == "Start" {
+					startOptions = append(startOptions, otelsetup.WithHosts(hosts))
+				}
+				store, _, flush := start(t, startOptions...)
+				get(t.Context(), t, client, server.URL)
+				http.DefaultClient.CloseIdleConnections()
+				if got := (<-received).Get("traceparent") != ""; got != test.sent {
+					t.Errorf("traceparent sent: %v, want %v", got, test.sent)
+				}
+				flush()
+				if len(store.Spans()) == 0 {
+					t.Error("no client span")
+				}
+			})
+		}
 	}
 }

@@ -15,6 +15,7 @@ type config struct {
 	attributes       []attribute.KeyValue
 	processors       []sdktrace.SpanProcessor
 	defaultTransport bool
+	http             []HTTPOption // for the default transport
 }
 
 type option func(*config)

@@ -80,9 +80,9 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t.onShutdown(func() { otel.SetErrorHandler(previous) })
 
 	e := &env{}
-	propagator := otel.GetTextMapPropagator()
+	before := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(e.propagator())
-	t.onShutdown(func() { otel.SetTextMapPropagator(propagator) })
+	t.onShutdown(func() { otel.SetTextMapPropagator(before) })
 
 	var handler slog.Handler = printer
 	var err error
@@ -94,7 +94,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t.setGlobals()
 	t.onShutdown(setDefaultLogger(handler))
 	if cfg.defaultTransport {
-		stop, transportErr := traceDefaultTransport()
+		stop, transportErr := traceDefaultTransport(cfg.http)
 		err = errors.Join(err, transportErr)
 		t.onShutdown(stop)
 	}

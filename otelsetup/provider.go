@@ -6,6 +6,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
+
+	"github.com/clewtrace/clew/propagator"
 )
 
 // flagRandom is the random-trace-id flag of Trace Context Level 2, section
@@ -38,6 +40,20 @@ func (p *TracerProvider) ForceFlush(ctx context.Context) error { return p.sdk.Fo
 func (p *TracerProvider) RegisterSpanProcessor(sp sdktrace.SpanProcessor) {
 	p.sdk.RegisterSpanProcessor(sp)
 }
+
+// linkCaller links the first span behind a trust boundary to what the caller
+// sent.
+type linkCaller struct{}
+
+func (linkCaller) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
+	if !s.Parent().IsValid() {
+		propagator.LinkCaller(ctx, s)
+	}
+}
+
+func (linkCaller) OnEnd(sdktrace.ReadOnlySpan)      {}
+func (linkCaller) Shutdown(context.Context) error   { return nil }
+func (linkCaller) ForceFlush(context.Context) error { return nil }
 
 type tracer struct {
 	embedded.Tracer

@@ -40,7 +40,7 @@ func (e *env) propagator() propagation.TextMapPropagator {
 			chosen = append(chosen, p)
 		}
 	}
-	return propagation.NewCompositeTextMapPropagator(chosen...)
+	return propagator.Guard(propagation.NewCompositeTextMapPropagator(chosen...))
 }
 
 // sampler reads OTEL_TRACES_SAMPLER and its argument.
@@ -64,7 +64,9 @@ func (e *env) sampler() sdktrace.Sampler {
 
 // tracerProvider sets up traces: OTEL_TRACES_EXPORTER and OTEL_BSP_*.
 func (e *env) tracerProvider(ctx context.Context, res *resource.Resource, first []sdktrace.SpanProcessor) (*sdktrace.TracerProvider, error) {
-	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSampler(e.sampler())}
+	opts := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(res), sdktrace.WithSampler(e.sampler()), sdktrace.WithSpanProcessor(linkCaller{}),
+	}
 	for _, p := range first {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}

@@ -1,110 +1,189 @@
 package propagator
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
+	"unsafe"
 
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/tracecontext"
 )
 
-// message is the trace context found in a carrier.
-type message struct {
-	parent tracecontext.Traceparent
-	held   trace.TraceState
-	state  *received
+// Names of the two fields as the Recommendation writes them (sections 3.2.1
+// and 3.3.1), and as [net/http.Header] has them.
+const (
+	traceparentName   = "traceparent"
+	tracestateName    = "tracestate"
+	traceparentHeader = "Traceparent"
+	tracestateHeader  = "Tracestate"
+)
+
+// fields is what a carrier holds.
+type fields struct {
+	parent string   // the traceparent, empty unless there is exactly one
+	state  string   // the first tracestate
+	states []string // all of them, in order, if there is more than one
 }
 
-// read finds the trace context in carrier. It reports false if there is no
-// traceparent, an invalid one, or more than one.
-func read(carrier propagation.TextMapCarrier) (message, bool) {
-	parents := fields(carrier, traceparentName, traceparentHeader)
-	if len(parents) != 1 {
-		return message{}, false
-	}
-	// RFC 9110 section 5.5: whitespace around a field value is not part of it.
-	parent, err := tracecontext.ParseTraceparent(strings.Trim(parents[0], " \t"))
-	if err != nil {
-		return message{}, false
-	}
-	m := message{parent: parent}
-	m.held, m.state = readTracestate(fields(carrier, tracestateName, tracestateHeader))
-	return m, true
-}
-
-func readTracestate(fields []string) (trace.TraceState, *received) {
-	// Section 3.3: a tracestate that cannot be read is dropped, and the
-	// traceparent is not affected.
-	all, err := tracecontext.ParseTracestate(fields...)
-	if err != nil {
-		return trace.TraceState{}, nil
-	}
-	held, ok := hold(all)
-	if ok {
-		return held, nil
-	}
-	return held, &received{all: all, held: held}
-}
-
-// fields returns all fields of that name, in order.
-func fields(carrier propagation.TextMapCarrier, name, canonical string) []string {
+// read sets f to the fields in carrier. If there are two traceparent fields,
+// nobody can tell which one to trust, so they count as none.
+func (f *fields) read(ctx context.Context, carrier propagation.TextMapCarrier) {
 	switch c := carrier.(type) {
 	case propagation.HeaderCarrier:
-		found := c[canonical]
-		for spelling, values := range c {
-			if len(spelling) == len(name) && spelling != canonical && strings.EqualFold(spelling, name) {
-				found = append(found[:len(found):len(found)], values...)
-			}
+		if len(c) > 0 {
+			f.readHeader(ctx, http.Header(c))
 		}
-		return found
 	case propagation.MapCarrier:
-		if v, ok := c[name]; ok {
-			return []string{v}
-		}
-		return nil
+		f.parent, f.state = c[traceparentName], c[tracestateName]
 	case propagation.ValuesGetter:
-		return c.Values(name)
+		if parents := c.Values(traceparentName); len(parents) == 1 {
+			f.set(parents, c.Values(tracestateName))
+		}
+	default:
+		if f.parent = carrier.Get(traceparentName); f.parent != "" {
+			f.state = carrier.Get(tracestateName)
+		}
 	}
-	if v := carrier.Get(name); v != "" {
-		return []string{v}
-	}
-	return nil
 }
 
-// write replaces the trace context in carrier.
-func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, state string, lowerCase bool) {
-	h, ok := carrier.(propagation.HeaderCarrier)
-	if !ok {
-		writeFields(carrier, parent, state)
+func (f *fields) set(parents, states []string) {
+	if len(parents) != 1 {
 		return
 	}
-	for spelling := range h {
-		if strings.EqualFold(spelling, traceparentName) || strings.EqualFold(spelling, tracestateName) {
-			delete(h, spelling)
+	f.parent = parents[0]
+	if len(states) > 0 {
+		f.state = states[0]
+		if len(states) > 1 {
+			f.states = states
 		}
 	}
+}
+
+// readHeader finds every spelling of the names, for they are case-insensitive
+// (sections 3.2.1 and 3.3.1).
+func (f *fields) readHeader(ctx context.Context, h http.Header) {
+	known := 0
+	var states []string
+	parents, ok := h[traceparentHeader]
+	if ok {
+		known++
+		if states, ok = h[tracestateHeader]; ok {
+			known++
+		}
+	}
+	// A net/http server leaves one spelling, so a request that has the usual one
+	// has no other, and looking for one would double the cost. Without the
+	// usual one h may be some other header, of a message for example.
+	if len(h) > known && (known == 0 || ctx.Value(http.ServerContextKey) == nil) {
+		parents, states = readSpellings(h, parents)
+	}
+	f.set(parents, states)
+}
+
+// readSpellings looks at every name in h. parents is what has the usual one.
+func readSpellings(h http.Header, parents []string) (_, states []string) {
+	var others []string // other spellings of tracestate
+	for name, values := range h {
+		switch {
+		case name == traceparentHeader:
+		case isName(name, traceparentName):
+			parents = join(parents, values)
+		case isName(name, tracestateName):
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others) // a map has no order; the same fields give the same list
+	for _, name := range others {
+		states = join(states, h[name])
+	}
+	return parents, states
+}
+
+func join(a, b []string) []string {
+	if len(a) == 0 {
+		return b
+	}
+	return append(slices.Clip(a), b...)
+}
+
+func isName(s, name string) bool {
+	return len(s) == len(name) && strings.EqualFold(s, name)
+}
+
+// trim removes optional whitespace around a field value, which is not part of
+// it (RFC 9110 section 5.5).
+func trim(s string) string {
+	if s != "" && s[0] > ' ' && s[len(s)-1] > ' ' {
+		return s
+	}
+	return strings.Trim(s, " \t")
+}
+
+// sent is what a header holds of a traceparent in one object: a slice of one
+// string, and the text of that.
+type sent struct {
+	values [1]string
+	text   [traceparentLen]byte
+}
+
+// sentBoth has the slice for the tracestate too.
+type sentBoth struct {
+	sent
+	states [1]string
+}
+
+const traceparentLen = 55
+
+// write replaces the trace context in a carrier that is not a header.
+func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, state string) {
+	switch c := carrier.(type) {
+	case propagation.MapCarrier:
+		c[traceparentName] = parent.String()
+		if state != "" {
+			c[tracestateName] = state
+		} else {
+			delete(c, tracestateName)
+		}
+	default:
+		carrier.Set(traceparentName, parent.String())
+		// A tracestate that is there already belongs to another traceparent.
+		// Nothing can be deleted from a carrier, but an empty list is valid.
+		if state != "" || carrier.Get(tracestateName) != "" {
+			carrier.Set(tracestateName, state)
+		}
+	}
+}
+
+// writeHeader replaces the trace context in h and leaves one spelling of each name.
+func writeHeader(h http.Header, parent tracecontext.Traceparent, state string, lowerCase bool) {
 	parentKey, stateKey := traceparentHeader, tracestateHeader
 	if lowerCase {
 		parentKey, stateKey = traceparentName, tracestateName
 	}
-	http.Header(h)[parentKey] = []string{parent.String()}
-	if state != "" {
-		http.Header(h)[stateKey] = []string{state}
+	var s *sent
+	written := 1
+	if state == "" {
+		s = &sent{}
+	} else {
+		both := &sentBoth{states: [1]string{state}}
+		s = &both.sent
+		h[stateKey] = both.states[:]
+		written = 2
 	}
-}
-
-func writeFields(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, state string) {
-	carrier.Set(traceparentName, parent.String())
-	switch m, ok := carrier.(propagation.MapCarrier); {
-	case state != "":
-		carrier.Set(tracestateName, state)
-	case ok:
-		delete(m, tracestateName)
-	case carrier.Get(tracestateName) != "":
-		// What is there belongs to another traceparent. An empty list is
-		// valid (section 3.3.1.1), and a carrier has no way to delete.
-		carrier.Set(tracestateName, "")
+	text, _ := parent.AppendText(s.text[:0])
+	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
+	h[parentKey] = s.values[:]
+	if len(h) == written {
+		return
+	}
+	for name := range h {
+		switch {
+		case name == parentKey, name == stateKey && state != "":
+		case isName(name, traceparentName), isName(name, tracestateName):
+			delete(h, name)
+		}
 	}
 }

@@ -2,32 +2,50 @@ package propagator
 
 import (
 	"context"
+	"fmt"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
-
-	"github.com/clewtrace/clew/tracecontext"
 )
 
-// remoteContext is a context whose current span is the remote parent. It is
-// what [trace.ContextWithRemoteSpanContext] makes out of two objects, in one.
+// remoteContext is a context whose current span is the remote parent: what
+// [trace.ContextWithRemoteSpanContext] returns, in one object instead of two.
 type remoteContext struct {
 	context.Context
-	span  remoteSpan
-	state *received // nil if the SpanContext holds the whole tracestate
+	span remoteSpan
 }
 
-// received is a tracestate of which trace.TraceState holds a part only.
-type received struct {
-	all  tracecontext.Tracestate
-	held trace.TraceState // the members of all that it can hold, in order
+// remoteSpan records nothing and is the parent of the next span.
+type remoteSpan struct {
+	*noop.Span // &noopSpan; a pointer is smaller than the value
+	sc         trace.SpanContext
+	// state is set if it can be of use to Inject: if sc does not hold the
+	// whole tracestate, or if its text is at hand.
+	state *received
 }
 
-// remoteKey finds the remoteContext nearest to a context.
+// SpanContext returns the remote span context.
+func (s *remoteSpan) SpanContext() trace.SpanContext { return s.sc }
+
+// TracerProvider returns what package trace returns for a remote parent: the
+// provider of zero-code instrumentation if that is attached to the process, or
+// one that starts no spans but hands on this one.
+func (*remoteSpan) TracerProvider() trace.TracerProvider {
+	tp := trace.SpanFromContext(context.Background()).TracerProvider()
+	if tp == trace.NewNoopTracerProvider() { //nolint:staticcheck // it knows no spans but its own, so it must not be handed out
+		return noop.NewTracerProvider()
+	}
+	return tp
+}
+
+var noopSpan noop.Span
+
+// remoteKey finds the remoteSpan that a context descends from.
 type remoteKey struct{}
 
-// spanKey is the key under which package trace looks for the current span. It
-// has no exported name, so it is learnt from a look-up.
+// spanKey is the key under which package trace keeps the current span. It is
+// not exported; asking a context for its span tells it. Should a later version
+// keep spans in another way, it is nil.
 var spanKey = func() any {
 	var p keyProbe
 	trace.SpanFromContext(&p)
@@ -44,42 +62,24 @@ func (p *keyProbe) Value(key any) any {
 	return nil
 }
 
+// Value returns the remote span to package trace and to Inject, and asks the
+// parent for all else.
 func (c *remoteContext) Value(key any) any {
 	switch key {
 	case spanKey:
 		return &c.span
 	case remoteKey{}:
-		return c
+		return &c.span
 	}
 	return c.Context.Value(key)
 }
 
-func (c *remoteContext) String() string { return "propagator.remoteContext" }
-
-// remoteSpan is a span that records nothing and is the parent of the next.
-type remoteSpan struct {
-	noop.Span
-	sc trace.SpanContext
+func (c *remoteContext) String() string {
+	return fmt.Sprintf("%v.WithRemoteSpan(%s)", c.Context, traceparentOf(c.span.sc))
 }
 
-func (s *remoteSpan) SpanContext() trace.SpanContext { return s.sc }
-
-func contextWithRemote(ctx context.Context, m message) context.Context {
-	return &remoteContext{
-		Context: ctx,
-		span: remoteSpan{sc: trace.NewSpanContext(trace.SpanContextConfig{
-			TraceID:    m.parent.TraceID(),
-			SpanID:     m.parent.ParentID(),
-			TraceFlags: trace.TraceFlags(m.parent.Flags()),
-			TraceState: m.held,
-			Remote:     true,
-		})},
-		state: m.state,
-	}
-}
-
-// continues reports whether sc is what was received, or a span in its trace on
-// this side. Another remote parent in the same trace has its own tracestate.
-func continues(sc, remote trace.SpanContext) bool {
-	return sc.TraceID() == remote.TraceID() && (!sc.IsRemote() || sc.SpanID() == remote.SpanID())
+// continues reports whether sc is s or a span that followed it on this side.
+// Another remote parent in the same trace comes with a tracestate of its own.
+func (s *remoteSpan) continues(sc trace.SpanContext) bool {
+	return sc.TraceID() == s.sc.TraceID() && (!sc.IsRemote() || sc.SpanID() == s.sc.SpanID())
 }

@@ -5,10 +5,14 @@
 // It takes the place of [propagation.TraceContext]. Where that one follows
 // the Recommendation both read and write the same; docs/propagation.md lists
 // where they differ, each with the rule.
+//
+// Section numbers in comments refer to the Recommendation,
+// https://www.w3.org/TR/trace-context-2/.
 package propagator
 
 import (
 	"context"
+	"net/http"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -16,31 +20,24 @@ import (
 	"github.com/clewtrace/clew/tracecontext"
 )
 
-// Names of the two header fields as the Recommendation writes them, and as
-// [net/http.Header] does.
-const (
-	traceparentName   = "traceparent"
-	tracestateName    = "tracestate"
-	traceparentHeader = "Traceparent"
-	tracestateHeader  = "Tracestate"
-)
-
 type traceContext struct {
 	maxTracestate int
 	lowerCase     bool
+	seen          *cache
 }
 
 // New returns a propagator for the traceparent and tracestate of W3C Trace
 // Context Level 2. It is safe for concurrent use.
 //
 // Extract returns ctx itself if the carrier holds no valid traceparent, or
-// more than one: then whatever comes next starts a new trace.
+// more than one: then whatever comes next starts a new trace, or continues the
+// one that ctx is in.
 //
 // Members of the received tracestate that [trace.TraceState] cannot hold are
 // kept beside the SpanContext, and Inject sends them too as long as the context
 // continues the trace that was received.
 func New(opts ...Option) propagation.TextMapPropagator {
-	p := &traceContext{maxTracestate: maxTracestateLen}
+	p := &traceContext{maxTracestate: maxTracestateLen, seen: newCache()}
 	for _, o := range opts {
 		o.apply(p)
 	}
@@ -53,38 +50,71 @@ func (*traceContext) Fields() []string {
 }
 
 // Extract returns ctx with the span context in carrier as the remote parent.
-func (*traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	received, ok := read(carrier)
-	if !ok {
+func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	var f fields
+	if f.read(ctx, carrier); f.parent == "" {
 		return ctx
 	}
-	return contextWithRemote(ctx, received)
+	parent, err := tracecontext.ParseTraceparent(trim(f.parent))
+	if err != nil {
+		return ctx
+	}
+	b, untrusted := boundaryOf(ctx)
+	c := &remoteContext{Context: ctx, span: remoteSpan{Span: &noopSpan}}
+	config := trace.SpanContextConfig{
+		TraceID:    parent.TraceID(),
+		SpanID:     parent.ParentID(),
+		TraceFlags: trace.TraceFlags(parent.Flags()),
+		Remote:     true,
+	}
+	switch {
+	case f.states != nil:
+		config.TraceState, c.span.state = parse(f.states...).unlessWhole()
+	case f.state != "":
+		config.TraceState, c.span.state = p.seen.tracestate(f.state)
+	}
+	c.span.sc = trace.NewSpanContext(config)
+	switch {
+	case untrusted:
+		return b.restart(ctx, c.span.sc)
+	case spanKey == nil:
+		return trace.ContextWithSpan(c, &c.span)
+	}
+	return c
 }
 
-// Inject writes the span context in ctx to carrier.
+// Inject writes the span context in ctx to carrier. If there is none, carrier
+// is left alone.
 func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	sc := trace.SpanContextFromContext(ctx)
+	span := trace.SpanFromContext(ctx)
+	sc := span.SpanContext()
 	if !sc.IsValid() {
 		return
 	}
-	write(carrier, traceparentOf(sc), p.tracestate(ctx, sc), p.lowerCase)
+	remote, forward := span.(*remoteSpan)
+	if !forward {
+		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
+	}
+	var state string
+	switch {
+	case forward && remote.state != nil:
+		state = remote.state.all.String()
+	case remote != nil && remote.state != nil && remote.continues(sc):
+		state = remote.state.merge(sc.TraceState())
+	default:
+		state = sc.TraceState().String()
+	}
+	if len(state) > p.maxTracestate {
+		ts, _ := tracecontext.ParseTracestate(state)
+		state = ts.Truncate(p.maxTracestate).String()
+	}
+	if h, ok := carrier.(propagation.HeaderCarrier); ok {
+		writeHeader(http.Header(h), traceparentOf(sc), state, p.lowerCase)
+		return
+	}
+	write(carrier, traceparentOf(sc), state)
 }
 
 func traceparentOf(sc trace.SpanContext) tracecontext.Traceparent {
 	return tracecontext.TraceparentFrom(sc.TraceID(), sc.SpanID(), tracecontext.Flags(sc.TraceFlags()))
-}
-
-// tracestate returns what is sent for sc, which is current in ctx.
-func (p *traceContext) tracestate(ctx context.Context, sc trace.SpanContext) string {
-	text := ""
-	if r, ok := ctx.Value(remoteKey{}).(*remoteContext); ok && r.state != nil && continues(sc, r.span.sc) {
-		text = merge(sc.TraceState(), r.state)
-	} else {
-		text = sc.TraceState().String()
-	}
-	if len(text) <= p.maxTracestate {
-		return text
-	}
-	ts, _ := tracecontext.ParseTracestate(text)
-	return ts.Truncate(p.maxTracestate).String()
 }

@@ -191,15 +191,26 @@ func TestTraceparentThroughService(t *testing.T) {
 	}
 }
 
+func TestFlagsThroughService(t *testing.T) {
+	s := newService(t, propagator.New())
+	for received, want := range map[string]tracecontext.Flags{"00": 0, "01": 1, "02": 2, "03": 3, "04": 0, "09": 1, "ff": 3} {
+		got := traceparentIn(t, s.request(t, 1, "traceparent: 00-"+suiteTrace+"-"+suiteSpan+"-"+received)[0])
+		if got.Flags() != want || fmt.Sprintf("%x", got.TraceID()) != suiteTrace {
+			t.Errorf("flags %s were sent as %q", received, got)
+		}
+	}
+}
+
 func TestTracestateThroughService(t *testing.T) {
 	s := newService(t, propagator.New())
 	key := "abcdefghijklmnopqrstuvwxyz0123456789_-*/"
-	value := ""
+	var chars []byte
 	for c := byte(0x20); c <= 0x7e; c++ {
 		if c != ',' && c != '=' {
-			value += string(rune(c))
+			chars = append(chars, c)
 		}
 	}
+	value := string(chars)
 	z := func(n int) string { return strings.Repeat("z", n) }
 	for _, tt := range []struct {
 		rule   string

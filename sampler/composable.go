@@ -36,45 +36,49 @@ type Composable interface {
 type Parameters struct {
 	sdktrace.SamplingParameters
 
-	// Parent is the span context found in ParentContext. It is invalid for a
-	// root span.
-	Parent trace.SpanContext
+	parent     parentState
+	randomness uint64 // R, 56 bits
+}
 
-	parent       Parent
-	randomness   uint64
-	explicit     bool // the randomness was read from rv
-	parentThresh Threshold
+// parentState is what samplers want to know about the parent.
+type parentState struct {
+	threshold Threshold // none without a parent
+	kind      Parent
+	flags     trace.TraceFlags
+	// explicit says that the randomness was read from rv.
+	explicit bool
 }
 
 // NewParameters reads what p says about the parent. Implementations of
 // [Composable] are given Parameters; NewParameters is for their tests.
 func NewParameters(p sdktrace.SamplingParameters) Parameters {
 	psc := trace.SpanContextFromContext(p.ParentContext)
-	ot := parseOT(psc.TraceState().Get(otKey))
-	return newParameters(p, psc, ot)
-}
-
-func newParameters(p sdktrace.SamplingParameters, psc trace.SpanContext, ot otValue) Parameters {
-	q := Parameters{SamplingParameters: p, Parent: psc, parent: parentOf(psc)}
-	if ot.hasRandomness {
-		q.randomness, q.explicit = ot.randomness, true
-	} else {
-		// Section "Presumption of TraceID randomness": without rv the trace id
-		// counts as random whatever the random flag says.
-		q.randomness = binary.BigEndian.Uint64(p.TraceID[8:]) & (maxAdjustedCount - 1)
-	}
-	if q.parent != NoParent {
-		q.parentThresh = ot.threshold
-	}
+	q := Parameters{SamplingParameters: p}
+	q.randomness, q.parent = inspect(p.TraceID, &psc, parseOT(psc.TraceState().Get(otKey)))
 	return q
 }
 
-// ParentKind says whether the span has no parent, a local or a remote one.
-func (p *Parameters) ParentKind() Parent { return p.parent }
+func inspect(id trace.TraceID, psc *trace.SpanContext, ot otValue) (randomness uint64, p parentState) {
+	p.kind = parentOf(psc)
+	p.flags = psc.TraceFlags()
+	p.explicit = ot.hasRandomness
+	if p.kind != NoParent {
+		p.threshold = ot.threshold
+	}
+	if ot.hasRandomness {
+		return ot.randomness, p
+	}
+	// Section "Presumption of TraceID randomness": without rv the trace id
+	// counts as random, whatever the random flag says.
+	return binary.BigEndian.Uint64(id[8:]) & (maxAdjustedCount - 1), p
+}
+
+// Parent says whether the span has no parent, a local or a remote one.
+func (p *Parameters) Parent() Parent { return p.parent.kind }
 
 // ParentThreshold returns the threshold published by the parent, or none when
 // the span has no parent or the parent published no valid one.
-func (p *Parameters) ParentThreshold() Threshold { return p.parentThresh }
+func (p *Parameters) ParentThreshold() Threshold { return p.parent.threshold }
 
 // An Intent is the SamplingIntent of the specification. The zero Intent drops
 // the span.

@@ -14,14 +14,28 @@ import (
 // New returns the CompositeSampler of the OpenTelemetry specification: it
 // asks root for its intent, decides by the randomness of the trace and keeps
 // the ot member of tracestate right. The result is safe for concurrent use.
-func New(root Composable) sdktrace.Sampler {
-	return &composite{root: root}
+func New(root Composable, opts ...Option) sdktrace.Sampler {
+	var cfg config
+	for _, opt := range opts {
+		opt.apply(&cfg)
+	}
+	c := &composite{root: root, description: root}
+	// Most spans have a parent and most samplers follow it. Doing so here
+	// spares them the copying of Parameters from policy to policy.
+	if follow, ok := root.(parentThreshold); ok {
+		c.root, c.follow = follow.root, true
+	}
+	c.registerMetrics(cfg.meterProvider)
+	return c
 }
 
 type composite struct {
-	root     Composable
-	states   [64]atomic.Pointer[publishedState]
-	overflow sync.Once
+	root        Composable
+	follow      bool // root decides about spans without a parent only
+	description Composable
+	overflow    sync.Once
+	decisions   sharded[decisions]
+	states      [64]atomic.Pointer[publishedState]
 }
 
 // A publishedState is a tracestate that has nothing but ot=th:threshold.
@@ -39,19 +53,24 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 		value = state.Get(otKey)
 		ot = parseOT(value)
 	}
-	p := newParameters(sp, psc, ot)
-	intent := c.root.SamplingIntent(p)
+	randomness, parent := inspect(sp.TraceID, &psc, ot)
+
+	var intent Intent
+	if c.follow && parent.kind != NoParent {
+		intent.Threshold, intent.Reliable = parent.follow(randomness)
+	} else {
+		intent = c.root.SamplingIntent(Parameters{sp, parent, randomness})
+	}
 
 	var publish Threshold
-	kept := intent.Threshold.Keeps(p.randomness)
-	if intent.Reliable {
-		if kept {
-			publish = intent.Threshold
-		}
-	} else {
-		// Comparing the trace's own randomness would make the unknown share
-		// look like a known one.
-		kept = intent.Threshold.Keeps(rand.Uint64() >> 8)
+	if !intent.Reliable {
+		// The trace's own randomness would make an unknown share look like a
+		// known one.
+		randomness = rand.Uint64() >> 8
+	}
+	kept := intent.Threshold.Keeps(randomness)
+	if kept && intent.Reliable {
+		publish = intent.Threshold
 	}
 
 	if intent.TraceState != nil {
@@ -60,6 +79,7 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 	if publish != ot.threshold || ot.hasTh && publish.IsNone() {
 		state = c.publish(state, value, publish)
 	}
+	c.count(kept)
 	if !kept {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: state}
 	}
@@ -71,7 +91,7 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 }
 
 func (c *composite) Description() string {
-	return "CompositeSampler{" + c.root.Description() + "}"
+	return "CompositeSampler{" + c.description.Description() + "}"
 }
 
 // publish returns state with t as the th of its ot member, whose value is

@@ -216,8 +216,8 @@ func TestConsistentOverAMillionTraces(t *testing.T) {
 }
 
 // adjustedCount reads th as a backend would, independently of this package.
-func adjustedCount(t testing.TB, state trace.TraceState) float64 {
-	t.Helper()
+func adjustedCount(tb testing.TB, state trace.TraceState) float64 {
+	tb.Helper()
 	for sub := range strings.SplitSeq(state.Get("ot"), ";") {
 		if th, ok := strings.CutPrefix(sub, "th:"); ok {
 			rejected := 0.0
@@ -227,7 +227,7 @@ func adjustedCount(t testing.TB, state trace.TraceState) float64 {
 			return 1 / (1 - rejected)
 		}
 	}
-	t.Fatalf("no th in %q", state)
+	tb.Fatalf("no th in %q", state)
 	return 0
 }
 

@@ -1,6 +1,6 @@
 // Package sampler decides which traces to keep. It implements the composable,
 // consistent samplers of the OpenTelemetry specification, which the Go SDK
-// does not have.
+// does not have, and an adaptive one.
 //
 // [New] turns a [Composable], a policy, into a sampler for the SDK:
 //
@@ -11,4 +11,83 @@
 //				sampler.Rule{Match: sampler.Match{Name: "POST /checkout"}, Sampler: sampler.AlwaysOn()},
 //				sampler.Rule{Sampler: sampler.Probability(0.1)},
 //			))))
+//
+// # Policies
+//
+// [AlwaysOn], [AlwaysOff] and [Probability] decide by themselves; [RateLimit]
+// and [Adaptive] follow the traffic. [ParentThreshold] follows the parent and
+// asks another policy about root spans. [Rules] choose a policy by what the
+// span is, [AnyOf] keeps what one of several policies would keep, [Annotate]
+// adds attributes to what is kept. Write your own by implementing Composable;
+// package samplertest checks it. Package rulesfile reads rules from a file.
+//
+// # Consistency and adjusted counts
+//
+// Every trace has 56 random bits R: the rv sub-key of the ot member of
+// tracestate or else the end of the trace id. A policy answers with a
+// threshold T, and the trace is kept if R >= T. As all services compare the
+// same R, a trace kept at one probability is kept at every larger one.
+//
+// T is published as the th sub-key. It tells a backend that a kept span stands
+// for 2^56/(2^56-T) spans, its adjusted count, from which rates and error
+// ratios can be computed as if nothing had been dropped. The sampler writes th
+// when it is known to be true and erases it when it is not; rv and all other
+// sub-keys stay as they are.
+//
+// # How Adaptive works
+//
+// A span's probability comes from the past only, never from its own R, so that
+// the sum of adjusted counts is right on average whatever the rest does:
+//
+//	probability = feedback × (even + fair + overdue)
+//
+// Even is the same for all spans: a fifth of the target divided by the rate of
+// traffic. Fair grows with the mean time between the kept spans of the
+// operation, so that rare operations get more than their share. Overdue rises
+// steeply to 1 as an operation was not kept for 50 seconds, or for longer
+// where the target does not suffice for that; it takes up to 88% of the
+// target, and even and fair divide the rest.
+//
+// Feedback is e^(balance/scale). The balance is how many spans fewer were kept
+// than the target allows, and scale is what 0.6 seconds allow, at least 3. Too
+// many kept spans lower all probabilities until the balance is even. The
+// balance is bounded, by what 0.8 seconds allow, so that idle time does not
+// end in a burst.
+//
+// The rate of traffic is the mean over 10 seconds. When the number of spans in
+// the current tenth of a second has odds of less than e^-25 to be chance, that
+// mean starts anew, which takes milliseconds when traffic grows tenfold.
+//
+// All of this is arithmetic in ShouldSample; there is no goroutine, and
+// probabilities are renewed every 2 milliseconds and after each kept span.
+//
+// # Performance
+//
+// ShouldSample does not allocate when it drops a span, when it keeps a child
+// whose parent has the same threshold, or when it keeps a root span whose
+// tracestate was empty and whose threshold was used before. Otherwise it
+// allocates the new tracestate.
+//
+// Patterns without * and ? in a [Match], or with one * at their end, cost a
+// comparison; others are searched in time bounded by the product of the
+// lengths. Put the rules that match most spans first. [ParentThreshold]
+// directly below New costs nothing extra; each other level copies the
+// [Parameters], a few nanoseconds.
+//
+// The benchmark BenchmarkCost prints the cost of each policy as a multiple of
+// the SDK's own ParentBased(TraceIDRatioBased).
+//
+// # Metrics
+//
+// The sampler made by New and every Adaptive export metrics through the
+// OpenTelemetry API, by default to the global meter provider:
+//
+//   - clew.sampler.decisions, a counter of {span}, by clew.sampler.decision:
+//     kept or dropped
+//   - clew.sampler.target, in {trace}/s: what this process aims at, after
+//     replicas and load
+//   - clew.sampler.load: the highest load signal, smoothed; 1 is the limit
+//   - clew.sampler.operations, in {operation}: how many are told apart
+//   - clew.sampler.probability, from 0 to 1, by clew.sampler.operation, for
+//     100 operations at most
 package sampler

@@ -22,9 +22,9 @@ const (
 
 // ParentOf returns the one kind of parent that a span context stands for, be
 // it found in the context of a new span or as the Parent of a finished one.
-func ParentOf(parent trace.SpanContext) Parent { return parentOf(parent) }
+func ParentOf(parent trace.SpanContext) Parent { return parentOf(&parent) }
 
-func parentOf(psc trace.SpanContext) Parent {
+func parentOf(psc *trace.SpanContext) Parent {
 	switch {
 	case !psc.IsValid():
 		return NoParent
@@ -76,7 +76,6 @@ type Matcher struct {
 	kind   trace.SpanKind
 	parent Parent
 	attrs  []attributePattern
-	named  bool
 }
 
 type attributePattern struct {
@@ -87,7 +86,10 @@ type attributePattern struct {
 // Compile makes the condition ready for use. Later changes of m.Attributes do
 // not reach the Matcher.
 func (m Match) Compile() Matcher {
-	c := Matcher{name: compile(m.Name), named: m.Name != "", kind: m.Kind, parent: m.Parent}
+	c := Matcher{kind: m.Kind, parent: m.Parent}
+	if m.Name != "" {
+		c.name = compile(m.Name)
+	}
 	for _, key := range slices.Sorted(maps.Keys(m.Attributes)) {
 		c.attrs = append(c.attrs, attributePattern{key, compile(m.Attributes[key])})
 	}
@@ -98,9 +100,9 @@ func (m Match) Compile() Matcher {
 // properties; parent is one kind, as [ParentOf] returns it. It does not
 // allocate, except for attributes that are slices or maps.
 func (m *Matcher) Matches(name string, kind trace.SpanKind, parent Parent, attrs []attribute.KeyValue) bool {
-	if m.named && !m.name.matches(name) ||
-		m.kind != trace.SpanKindUnspecified && m.kind != kind ||
-		m.parent != 0 && m.parent&parent == 0 {
+	if m.kind != trace.SpanKindUnspecified && m.kind != kind ||
+		m.parent != 0 && m.parent&parent == 0 ||
+		!m.name.matches(name) {
 		return false
 	}
 	for i := range m.attrs {
@@ -114,9 +116,13 @@ func (m *Matcher) Matches(name string, kind trace.SpanKind, parent Parent, attrs
 func (a *attributePattern) matchesOne(attrs []attribute.KeyValue) bool {
 	// The last of several equal keys is the one that the span gets.
 	for i := len(attrs) - 1; i >= 0; i-- {
-		if attrs[i].Key == a.key {
-			return a.pattern.matchesValue(attrs[i].Value)
+		if attrs[i].Key != a.key {
+			continue
 		}
+		if v := &attrs[i].Value; v.Type() == attribute.STRING {
+			return a.pattern.matches(v.AsString())
+		}
+		return a.pattern.matchesValue(attrs[i].Value)
 	}
 	return false
 }

@@ -13,17 +13,25 @@ func ParentThreshold(root Composable) Composable { return parentThreshold{root} 
 type parentThreshold struct{ root Composable }
 
 func (s parentThreshold) SamplingIntent(p Parameters) Intent {
-	if p.parent == NoParent {
+	if p.parent.kind == NoParent {
 		return s.root.SamplingIntent(p)
 	}
-	sampled := p.Parent.IsSampled()
-	if t := p.parentThresh; !t.IsNone() && t.Keeps(p.randomness) == sampled {
-		return Intent{Threshold: t, Reliable: true}
+	t, reliable := p.parent.follow(p.randomness)
+	return Intent{Threshold: t, Reliable: reliable}
+}
+
+// follow returns the threshold for the child of a parent with this trace's
+// randomness.
+func (p *parentState) follow(randomness uint64) (t Threshold, reliable bool) {
+	sampled := p.flags.IsSampled()
+	switch {
+	case !p.threshold.IsNone() && p.threshold.Keeps(randomness) == sampled:
+		return p.threshold, true
+	case sampled:
+		return Threshold{kept: maxAdjustedCount}, false
+	default:
+		return Threshold{}, false
 	}
-	if sampled {
-		return Intent{Threshold: Threshold{kept: maxAdjustedCount}}
-	}
-	return Intent{}
 }
 
 func (s parentThreshold) Description() string {

@@ -9,7 +9,7 @@ import (
 )
 
 // A pattern is a glob. Most patterns are plain text or text followed by one
-// star, which need no search.
+// star, which need no search. The zero pattern matches every text.
 type pattern struct {
 	text  string // without escapes unless glob
 	shape shape
@@ -18,8 +18,8 @@ type pattern struct {
 type shape uint8
 
 const (
-	exact  shape = iota // text
-	prefix              // text*
+	prefix shape = iota // text*
+	exact               // text
 	glob
 )
 
@@ -44,11 +44,16 @@ func (p *pattern) matches(s string) bool {
 	}
 }
 
+// excludes reports that s does not match, where that takes one comparison. It
+// is inlined: most rules do not match most spans.
+func (p *pattern) excludes(s string) bool {
+	return p.shape == exact && s != p.text
+}
+
+// matchesValue matches the text of a value that is no string.
 func (p *pattern) matchesValue(v attribute.Value) bool {
 	var buf [32]byte
 	switch v.Type() {
-	case attribute.STRING:
-		return p.matches(v.AsString())
 	case attribute.BOOL:
 		return p.matches(strconv.FormatBool(v.AsBool()))
 	case attribute.INT64:

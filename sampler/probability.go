@@ -45,7 +45,7 @@ type probability struct {
 }
 
 func (s *probability) SamplingIntent(p Parameters) Intent {
-	if p.parent != NoParent && !p.explicit && p.Parent.TraceFlags()&flagRandom == 0 {
+	if p.parent.kind != NoParent && !p.parent.explicit && p.parent.flags&flagRandom == 0 {
 		s.warn.Do(func() { otel.Handle(errPresumedRandom) })
 	}
 	return s.intent

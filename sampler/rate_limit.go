@@ -3,40 +3,38 @@ package sampler
 import (
 	"math"
 	"strconv"
-	"sync"
 	"time"
 )
 
-// RateLimit keeps about perSecond traces per second, by a threshold that
-// follows the traffic of the last seconds. A rate that is not positive is
-// [AlwaysOff].
+// RateLimit keeps about perSecond traces per second, by a probability that
+// follows the traffic and is published, so that adjusted counts stay right. It
+// is [Adaptive] without a regard for operations. A rate that is not positive
+// is [AlwaysOff], an infinite one is [AlwaysOn].
+//
+// All spans that one RateLimit is asked about share its budget, also when it
+// stands in several rules.
 func RateLimit(perSecond float64) Composable {
-	if !(perSecond > 0) {
+	switch {
+	case !(perSecond > 0):
 		return AlwaysOff()
+	case math.IsInf(perSecond, 1):
+		return AlwaysOn()
 	}
-	return &rateLimit{perSecond: perSecond, last: time.Now()}
+	start := time.Now()
+	return &rateLimit{newBudget(perSecond, func() time.Duration { return time.Since(start) })}
 }
 
-type rateLimit struct {
-	perSecond float64
+type rateLimit struct{ budget *budget }
 
-	mu   sync.Mutex
-	last time.Time
-	seen float64
-}
-
-func (s *rateLimit) SamplingIntent(Parameters) Intent {
-	const window = 5 * time.Second
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	rate := s.seen / window.Seconds()
-	s.seen *= math.Exp(-float64(now.Sub(s.last)) / float64(window))
-	s.seen++
-	s.last = now
-	return Intent{Threshold: ThresholdFor(min(1, s.perSecond/max(rate, s.perSecond))), Reliable: true}
+func (s *rateLimit) SamplingIntent(p Parameters) Intent {
+	now := s.budget.now()
+	t := ThresholdFor(s.budget.probability(now, 0, 0))
+	if t.Keeps(p.randomness) {
+		s.budget.keep(now)
+	}
+	return Intent{Threshold: t, Reliable: true}
 }
 
 func (s *rateLimit) Description() string {
-	return "RateLimit{" + strconv.FormatFloat(s.perSecond, 'g', -1, 64) + "/s}"
+	return "RateLimit{" + strconv.FormatFloat(s.budget.target, 'g', -1, 64) + "/s}"
 }

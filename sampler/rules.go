@@ -39,7 +39,7 @@ type ruleBased struct {
 
 func (s *ruleBased) SamplingIntent(p Parameters) Intent {
 	for i := range s.matchers {
-		if !s.matchers[i].Matches(p.Name, p.Kind, p.parent, p.Attributes) {
+		if s.matchers[i].name.excludes(p.Name) || !s.matchers[i].Matches(p.Name, p.Kind, p.parent.kind, p.Attributes) {
 			continue
 		}
 		if when := s.rules[i].When; when != nil && !when(p) {

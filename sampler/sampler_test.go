@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"go.opentelemetry.io/otel"
@@ -12,7 +13,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if directory := os.Getenv(fleetDirectory); directory != "" {
+		member(directory)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // traceID returns a trace id whose low 56 bits are r.
 func traceID(r uint64) (id trace.TraceID) {
@@ -29,11 +36,11 @@ type parent struct {
 	randomness uint64
 }
 
-func (p parent) context(t testing.TB) context.Context {
-	t.Helper()
+func (p parent) context(tb testing.TB) context.Context {
+	tb.Helper()
 	state, err := trace.ParseTraceState(p.tracestate)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: traceID(p.randomness), SpanID: trace.SpanID{1}, TraceFlags: p.flags, Remote: p.remote, TraceState: state,

@@ -40,13 +40,14 @@ func ThresholdFor(ratio float64) Threshold {
 		return Threshold{kept: maxAdjustedCount}
 	}
 	// A digit f at the front of T is a digit 0 at the front of 2^56-T: count
-	// those by the exponent of the ratio.
-	_, exp := math.Frexp(ratio)
-	digits := min(14, thresholdPrecision+(-exp)/4)
+	// those by the exponent of the ratio, which is 0x3fe for 0.5 to 1.
+	exponent := int(math.Float64bits(ratio) >> 52)
+	digits := min(14, thresholdPrecision+(0x3fe-exponent)/4)
 	// Rounding T half up is rounding 2^56-T half down. The scaled ratio is
 	// below 2^16, so that the subtraction is exact.
-	kept := max(1, math.Ceil(math.Ldexp(ratio, 4*digits)-0.5))
-	return Threshold{kept: uint64(kept) << (56 - 4*digits)}
+	scaled := ratio * float64(uint64(1)<<(4*digits))
+	kept := max(1, uint64(math.Ceil(scaled-0.5)))
+	return Threshold{kept: kept << (56 - 4*digits)}
 }
 
 // ParseThreshold parses the value of a th sub-key: 1 to 14 lower-case

@@ -8,24 +8,29 @@ import "encoding/binary"
 const (
 	each    = 0x0101010101010101
 	highBit = 0x80 * each
+
+	low = 1<<32 - 1 // the lower half of a uint64
 )
 
-// hex8 decodes the eight lower-case hex digits in s. bad is zero if all eight
-// are digits.
-func hex8(s string) (v uint32, bad uint64) {
-	_ = s[7]
-	x := uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
-		uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
+// hex8 returns the first eight bytes of s, the first one highest.
+func hex8(s string) uint64 { return binary.BigEndian.Uint64([]byte(s)) }
+
+// notHex returns zero if all eight bytes of x are lower-case hex digits.
+func notHex(x uint64) uint64 {
 	c := x &^ highBit
 	digit := (c ^ '0'*each) + (0x7f-9)*each // high bit clear: '0' to '9'
 	letter := c ^ ('a'-1)*each              // 'a' to 'f' become 1 to 6
 	over := letter + (0x7f-6)*each          // high bit clear: at most 6
 	under := letter + 0x7f*each             // high bit set: at least 1
-	bad = (digit&(over|^under) | x) & highBit
+	return (digit&(over|^under) | x) & highBit
+}
+
+// fromHex returns the value of eight hex digits.
+func fromHex(x uint64) uint64 {
 	x = x&(0x0f*each) + x>>6&each*9 // one digit's value per byte
 	x = (x | x>>4) & 0x00ff00ff00ff00ff
 	x = (x | x>>8) & 0x0000ffff0000ffff
-	return uint32(x | x>>16), bad
+	return (x | x>>16) & low
 }
 
 // hex2 decodes two lower-case hex digits.
@@ -48,9 +53,8 @@ var hexValue = func() (t [256]byte) {
 	return t
 }()
 
-// putHex8 writes the four bytes of src as eight lower-case hex digits.
-func putHex8(dst, src []byte) {
-	x := uint64(binary.BigEndian.Uint32(src))
+// putHex8 writes x, which is less than 1<<32, as eight lower-case hex digits.
+func putHex8(dst []byte, x uint64) {
 	x = (x | x<<16) & 0x0000ffff0000ffff
 	x = (x | x<<8) & 0x00ff00ff00ff00ff
 	x = (x | x<<4) & (0x0f * each)

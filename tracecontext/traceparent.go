@@ -3,6 +3,7 @@ package tracecontext
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"unsafe"
 )
@@ -38,9 +39,10 @@ const (
 //
 // It is comparable. The zero value is invalid; its text is empty.
 type Traceparent struct {
-	traceID  [16]byte
-	parentID [8]byte
-	flags    Flags
+	// The ids are numbers, first byte highest: four words travel in registers
+	// where arrays go through memory.
+	traceHigh, traceLow, parent uint64
+	flags                       Flags
 }
 
 // NewTraceparent starts a trace: random ids, sampled, with [FlagRandom] set.
@@ -49,15 +51,12 @@ type Traceparent struct {
 // operating system. They are unpredictable enough not to collide; they are no
 // secrets.
 func NewTraceparent() Traceparent {
-	var tp Traceparent
-	// Section 3.2.2.3: all zero is invalid. Both halves zero has a
-	// probability of 2^-128, but the loop costs nothing.
-	for tp.traceID == ([16]byte{}) {
-		binary.NativeEndian.PutUint64(tp.traceID[:8], rand.Uint64())
-		binary.NativeEndian.PutUint64(tp.traceID[8:], rand.Uint64())
+	tp := Traceparent{parent: newParentID(), flags: FlagSampled | FlagRandom}
+	// Section 3.2.2.3: all zero is invalid. That has a probability of 2^-128,
+	// but the loop costs nothing.
+	for tp.traceHigh|tp.traceLow == 0 {
+		tp.traceHigh, tp.traceLow = rand.Uint64(), rand.Uint64()
 	}
-	tp.parentID = newParentID()
-	tp.flags = FlagSampled | FlagRandom
 	return tp
 }
 
@@ -65,7 +64,12 @@ func NewTraceparent() Traceparent {
 // Level 2 does not define are dropped. The result is invalid if either id is
 // all zero.
 func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparent {
-	return Traceparent{traceID: traceID, parentID: parentID, flags: flags & knownFlags}
+	return Traceparent{
+		traceHigh: binary.BigEndian.Uint64(traceID[:8]),
+		traceLow:  binary.BigEndian.Uint64(traceID[8:]),
+		parent:    binary.BigEndian.Uint64(parentID[:]),
+		flags:     flags & knownFlags,
+	}
 }
 
 // ParseTraceparent reads the value of a traceparent header field, without
@@ -73,12 +77,14 @@ func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparen
 //
 // Version 00 must be exactly 55 characters of lower-case hex digits and
 // dashes. A higher version may be longer; its first four fields are read as if
-// it were version 00, which is also how the result is written (section 4.3).
+// it were version 00, which is also how the result is written (section 3.2.4).
 // Unknown flags are ignored.
 func ParseTraceparent(s string) (Traceparent, error) {
+	// Short enough to be inlined: an error that the caller only compares with
+	// nil is then not allocated.
 	tp, fault := parseTraceparent(s)
 	if fault != noFault {
-		return Traceparent{}, &traceparentError{in: s, fault: fault}
+		return tp, traceparentError(s)
 	}
 	return tp, nil
 }
@@ -94,17 +100,24 @@ func MustParseTraceparent(s string) Traceparent {
 }
 
 // TraceID returns the id that all operations of the trace share.
-func (tp Traceparent) TraceID() [16]byte { return tp.traceID }
+func (tp Traceparent) TraceID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], tp.traceHigh)
+	binary.BigEndian.PutUint64(id[8:], tp.traceLow)
+	return id
+}
 
 // ParentID returns the id of the operation that is the parent of the next one.
-func (tp Traceparent) ParentID() [8]byte { return tp.parentID }
+func (tp Traceparent) ParentID() (id [8]byte) {
+	binary.BigEndian.PutUint64(id[:], tp.parent)
+	return id
+}
 
 // Flags returns the flags, [FlagSampled] and [FlagRandom] at most.
 func (tp Traceparent) Flags() Flags { return tp.flags }
 
 // IsValid reports whether neither id is all zero.
 func (tp Traceparent) IsValid() bool {
-	return tp.traceID != [16]byte{} && tp.parentID != [8]byte{}
+	return tp.traceHigh|tp.traceLow != 0 && tp.parent != 0
 }
 
 // IsSampled reports whether [FlagSampled] is set.
@@ -125,13 +138,13 @@ func (tp Traceparent) WithSampled(sampled bool) Traceparent {
 // Child returns tp with a new random parent id: the same trace, the same
 // flags. The child of an invalid Traceparent without a trace id is invalid.
 func (tp Traceparent) Child() Traceparent {
-	tp.parentID = newParentID()
+	tp.parent = newParentID()
 	return tp
 }
 
-func newParentID() (id [8]byte) {
-	for id == ([8]byte{}) {
-		binary.NativeEndian.PutUint64(id[:], rand.Uint64())
+func newParentID() (id uint64) {
+	for id == 0 {
+		id = rand.Uint64()
 	}
 	return id
 }
@@ -152,9 +165,10 @@ func (tp Traceparent) AppendText(b []byte) ([]byte, error) {
 	if !tp.IsValid() {
 		return b, nil
 	}
-	var text [traceparentLen]byte
-	tp.put(&text)
-	return append(b, text[:]...), nil
+	n := len(b)
+	b = slices.Grow(b, traceparentLen)[:n+traceparentLen]
+	tp.put((*[traceparentLen]byte)(b[n:]))
+	return b, nil
 }
 
 // MarshalText returns what [Traceparent.String] does. The error is always nil.
@@ -177,20 +191,19 @@ func (tp *Traceparent) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (tp *Traceparent) put(b *[traceparentLen]byte) {
+func (tp Traceparent) put(b *[traceparentLen]byte) {
 	b[0], b[1], b[2] = '0', '0', '-'
-	putHex8(b[3:11], tp.traceID[0:4])
-	putHex8(b[11:19], tp.traceID[4:8])
-	putHex8(b[19:27], tp.traceID[8:12])
-	putHex8(b[27:35], tp.traceID[12:16])
+	putHex8(b[3:11], tp.traceHigh>>32)
+	putHex8(b[11:19], tp.traceHigh&low)
+	putHex8(b[19:27], tp.traceLow>>32)
+	putHex8(b[27:35], tp.traceLow&low)
 	b[35] = '-'
-	putHex8(b[36:44], tp.parentID[0:4])
-	putHex8(b[44:52], tp.parentID[4:8])
+	putHex8(b[36:44], tp.parent>>32)
+	putHex8(b[44:52], tp.parent&low)
 	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
 }
 
-// fault is what is wrong with a traceparent. Parsing returns it instead of an
-// error so that a caller who drops the error pays nothing for it.
+// fault is what is wrong with a traceparent.
 type fault uint8
 
 const (
@@ -219,13 +232,13 @@ var faultText = [...]string{
 	faultTrailing:     "characters after trace-flags",
 }
 
-type traceparentError struct {
-	in    string
-	fault fault
-}
+// traceparentError is the text that could not be parsed. What is wrong with it
+// is found again when somebody asks.
+type traceparentError string
 
-func (e *traceparentError) Error() string {
-	return "traceparent " + quote(e.in) + ": " + faultText[e.fault]
+func (e traceparentError) Error() string {
+	_, fault := parseTraceparent(string(e))
+	return "traceparent " + quote(string(e)) + ": " + faultText[fault]
 }
 
 // quote keeps error texts short whatever was received.
@@ -251,34 +264,28 @@ func parseTraceparent(s string) (tp Traceparent, _ fault) {
 	if len(s) > traceparentLen && (version == 0 || s[traceparentLen] != '-') {
 		return tp, faultTrailing
 	}
-	t0, bad0 := hex8(s[3:11])
-	t1, bad1 := hex8(s[11:19])
-	t2, bad2 := hex8(s[19:27])
-	t3, bad3 := hex8(s[27:35])
-	if bad0|bad1|bad2|bad3 != 0 {
+	t0, t1, t2, t3 := hex8(s[3:11]), hex8(s[11:19]), hex8(s[19:27]), hex8(s[27:35])
+	if notHex(t0)|notHex(t1)|notHex(t2)|notHex(t3) != 0 {
 		return tp, faultTraceID
 	}
-	if t0|t1|t2|t3 == 0 {
-		return tp, faultZeroTraceID
-	}
-	p0, bad4 := hex8(s[36:44])
-	p1, bad5 := hex8(s[44:52])
-	if bad4|bad5 != 0 {
+	p0, p1 := hex8(s[36:44]), hex8(s[44:52])
+	if notHex(p0)|notHex(p1) != 0 {
 		return tp, faultParentID
 	}
-	if p0|p1 == 0 {
+	const zeros = '0' * each
+	if t0 == zeros && t1 == zeros && t2 == zeros && t3 == zeros {
+		return tp, faultZeroTraceID
+	}
+	if p0 == zeros && p1 == zeros {
 		return tp, faultZeroParentID
 	}
 	flags, ok := hex2(s[53], s[54])
 	if !ok {
 		return tp, faultFlags
 	}
-	binary.BigEndian.PutUint32(tp.traceID[0:], t0)
-	binary.BigEndian.PutUint32(tp.traceID[4:], t1)
-	binary.BigEndian.PutUint32(tp.traceID[8:], t2)
-	binary.BigEndian.PutUint32(tp.traceID[12:], t3)
-	binary.BigEndian.PutUint32(tp.parentID[0:], p0)
-	binary.BigEndian.PutUint32(tp.parentID[4:], p1)
+	tp.traceHigh = fromHex(t0)<<32 | fromHex(t1)
+	tp.traceLow = fromHex(t2)<<32 | fromHex(t3)
+	tp.parent = fromHex(p0)<<32 | fromHex(p1)
 	tp.flags = Flags(flags) & knownFlags
 	return tp, noFault
 }

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Limits of section 3.3.1.
+// Limits of the section "tracestate Header Field Values".
 const (
 	maxMembers     = 32
 	maxKeyLen      = 256
 	maxValueLen    = 256
-	largeMemberLen = 128 // section 3.3.1.5: longer members are removed first
+	largeMemberLen = 128 // "tracestate Limits": longer members are removed first
 )
 
 // Tracestate is a list of at most 32 members, each a key with a value, in
@@ -33,11 +33,17 @@ type Tracestate struct {
 //
 // Empty members and whitespace around members are skipped. Of members with the
 // same key the first is kept. More than 32 members, or one that does not
-// follow the grammar of section 3.3.1, make the whole list invalid.
+// follow the grammar of "tracestate Header Field Values", make the whole list
+// invalid.
 //
 // A single field that is already in the form that [Tracestate.String] returns
 // is kept as it is, without an allocation.
 func ParseTracestate(fields ...string) (Tracestate, error) {
+	if len(fields) == 1 {
+		if n, ok := canonical(fields[0]); ok {
+			return Tracestate{list: fields[0], n: n}, nil
+		}
+	}
 	var p parser
 	for i, field := range fields {
 		if err := p.parse(field); err != nil {
@@ -58,8 +64,8 @@ func (ts Tracestate) Get(key string) (value string, ok bool) {
 	return "", false
 }
 
-// Set returns ts with the member as its first, as section 3.3.1.3.2 asks of
-// whoever changes it; a previous member with that key is gone. If the list was
+// Set returns ts with the member as its first, as section 3.5 asks of whoever
+// changes it; a previous member with that key is gone. If the list was
 // full, its last member is dropped. If key or value does not follow the grammar,
 // Set returns ts and an error.
 func (ts Tracestate) Set(key, value string) (Tracestate, error) {
@@ -110,8 +116,8 @@ func (ts Tracestate) All() iter.Seq2[string, string] {
 	}
 }
 
-// Truncate returns ts cut to at most maxBytes bytes of text. Section 3.3.1.5
-// says how: whole members go, those of more than 128 bytes first, then others,
+// Truncate returns ts cut to at most maxBytes bytes of text. Section
+// "tracestate Limits" says how: whole members go, those of more than 128 bytes first, then others,
 // each time the last one in the list, until the rest fits.
 func (ts Tracestate) Truncate(maxBytes int) Tracestate {
 	if len(ts.list) <= maxBytes {

@@ -5,6 +5,61 @@ import (
 	"strings"
 )
 
+// canonical reports whether s is a list as [Tracestate.String] writes it, and
+// of how many members. It is one pass over s; parser takes whatever it refuses.
+func canonical(s string) (n int, ok bool) {
+	var keys [4]uint64 // one bit for the hash of each key
+	for i := 0; ; i++ {
+		start := i
+		hash := uint32(0)
+		for end := min(len(s), start+maxKeyLen+1); i < end && class[s[i]]&keyByte != 0; {
+			hash = hash*31 + uint32(s[i])
+			i++
+		}
+		if i == start || i == len(s) || s[i] != '=' || i-start > maxKeyLen || class[s[start]]&keyFirst == 0 {
+			return 0, false
+		}
+		hash ^= hash >> 8
+		word, bit := &keys[hash>>6&3], uint64(1)<<(hash&63)
+		if *word&bit != 0 && hasKey(s[:start], s[start:i+1]) {
+			return 0, false
+		}
+		*word |= bit
+
+		start = i + 1
+		end := min(len(s), start+maxValueLen+1)
+		i++
+		for i < end && class[s[i]]&valueByte != 0 {
+			i++
+		}
+		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == maxMembers {
+			return 0, false
+		}
+		n++
+		if i == len(s) {
+			return n, true
+		}
+		if s[i] != ',' {
+			return 0, false
+		}
+	}
+}
+
+// hasKey reports whether a member of list begins with key, which ends in an
+// equals sign.
+func hasKey(list, key string) bool {
+	for {
+		i := strings.Index(list, key)
+		if i < 0 {
+			return false
+		}
+		if i == 0 || list[i-1] == ',' {
+			return true
+		}
+		list = list[i+len(key):]
+	}
+}
+
 // parser combines header fields to one list.
 type parser struct {
 	members [maxMembers]string // key=value, without surrounding whitespace
@@ -15,19 +70,20 @@ type parser struct {
 }
 
 func (p *parser) parse(field string) *tracestateError {
-	for rest, more := field, true; more; {
-		var member string
-		start := len(field) - len(rest)
-		member, rest, more = strings.Cut(rest, ",")
-		member = strings.Trim(member, " \t")
-		if member == "" {
-			continue // section 3.3.1.1: empty members are allowed
+	rest := field
+	for {
+		// "tracestate Header Field Values": empty members are allowed.
+		if rest = strings.TrimLeft(rest, " \t,"); rest == "" {
+			return nil
 		}
+		start := len(field) - len(rest)
+		var member string
+		member, rest, _ = strings.Cut(rest, ",")
+		member = strings.TrimRight(member, " \t")
 		if msg := p.add(member); msg != "" {
 			return &tracestateError{in: field, at: start, msg: msg}
 		}
 	}
-	return nil
 }
 
 func (p *parser) add(member string) (msg string) {
@@ -86,7 +142,7 @@ func (e *tracestateError) Error() string {
 		", " + quote(e.in[e.at:]) + ": " + e.msg
 }
 
-// Bytes of the grammar of section 3.3.1.
+// Bytes of the grammar of "tracestate Header Field Values".
 const (
 	keyFirst  = 1 << iota // a-z 0-9
 	keyByte               // a-z 0-9 _ - * / @

@@ -118,7 +118,7 @@ func valueCharacters() string {
 	return b.String()
 }
 
-func parse(t testing.TB, fields ...string) tracecontext.Tracestate {
+func parse(t *testing.T, fields ...string) tracecontext.Tracestate {
 	t.Helper()
 	ts, err := tracecontext.ParseTracestate(fields...)
 	if err != nil {

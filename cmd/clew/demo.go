@@ -81,26 +81,30 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 	if err := server.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	var serverErr error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		serverErr = server.Wait()
+	}()
 
 	var url string
 	select {
 	case url = <-ready.url:
-	case err := <-ended:
-		return fmt.Errorf("the server ended before it listened: %w\n%s", err, ready)
+	case <-ended:
+		return fmt.Errorf("the server ended before it listened: %w\n%s", serverErr, ready)
 	case <-time.After(startTimeout):
 		cancel()
-		_ = <-ended
+		<-ended
 		return fmt.Errorf("the server does not listen after %v\n%s", startTimeout, ready)
 	case <-ctx.Done():
-		_ = <-ended
+		<-ended
 		return context.Cause(ctx)
 	}
 
 	output, clientErr := service(ctx, dir, "client", endpoint, "-url", url).CombinedOutput()
 	cancel()
-	serverErr := <-ended
+	<-ended
 	if clientErr != nil {
 		return fmt.Errorf("the client failed: %w\n%s", clientErr, output)
 	}

@@ -29,10 +29,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 1 && args[0] == "demo":
 		if err := demo(ctx, stdout); err != nil {
-			fmt.Fprintln(stderr, "clew demo:", err)
 			if ctx.Err() != nil {
+				fmt.Fprintln(stderr, "clew demo: interrupted")
 				return 130
 			}
+			fmt.Fprintln(stderr, "clew demo:", err)
 			return 1
 		}
 		return 0

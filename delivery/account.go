@@ -1,0 +1,165 @@
+package delivery
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+)
+
+// account counts the items of one signal, and attempts. Guarded by
+// Transport.mu.
+type account struct {
+	queued    int64
+	delivered int64
+	retried   int64
+	kept      int64
+	lost      map[string]int64
+}
+
+func (a *account) drop(reason string, items int64) {
+	if a.lost == nil {
+		a.lost = make(map[string]int64)
+	}
+	a.lost[reason] += items
+}
+
+// Stats is what became of the items of one signal so far: spans, data points
+// or log records. Whatever was handed over is in exactly one of Queued,
+// Delivered, Dropped and Kept.
+type Stats struct {
+	Queued      int64            // waiting or being sent
+	QueuedBytes int64            // in memory for those
+	OldestAge   time.Duration    // of those, since they were handed over
+	Delivered   int64            // taken by the server with a 2xx
+	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
+	Kept        int64            // left in the spool by Shutdown
+	Retried     int64            // failed attempts that will be or were repeated, in requests
+}
+
+// DroppedTotal returns the sum of Dropped.
+func (s Stats) DroppedTotal() int64 {
+	var n int64
+	for _, d := range s.Dropped {
+		n += d
+	}
+	return n
+}
+
+// Stats returns the account of a signal.
+func (t *Transport) Stats(s Signal) Stats {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.accounts[s]
+	st := Stats{
+		Queued:      a.queued,
+		QueuedBytes: t.budget.signal[s],
+		Delivered:   a.delivered,
+		Kept:        a.kept,
+		Retried:     a.retried,
+		Dropped:     make(map[string]int64, len(a.lost)),
+	}
+	maps.Copy(st.Dropped, a.lost)
+	t.eachPending(func(r *request) {
+		if r.dest.signal == s {
+			st.OldestAge = max(st.OldestAge, now.Sub(r.accepted))
+		}
+	})
+	return st
+}
+
+// DroppedError says that telemetry was lost for good. The ErrorHandler gets it
+// when a reason first occurs and then at most once a minute, with the sum.
+type DroppedError struct {
+	Signal Signal
+	Items  int64  // spans, data points or log records
+	Reason string // as in Stats.Dropped
+	Err    error
+}
+
+func (e *DroppedError) Error() string {
+	return fmt.Sprintf("delivery: %d %s dropped: %v", e.Items, e.Signal.items(), e.Err)
+}
+
+// Unwrap returns Err.
+func (e *DroppedError) Unwrap() error { return e.Err }
+
+const reportEvery = time.Minute
+
+// reporter tells the error handler what happens, each kind of thing once a
+// minute. It must not be used while Transport.mu is held: a handler may log
+// through a log exporter that comes back here.
+type reporter struct {
+	handler otel.ErrorHandler
+
+	mu      sync.Mutex
+	told    map[string]time.Time
+	pending map[string]*DroppedError
+}
+
+func newReporter(h otel.ErrorHandler) *reporter {
+	return &reporter{handler: h, told: make(map[string]time.Time), pending: make(map[string]*DroppedError)}
+}
+
+// due reports whether it is time to speak of key again.
+func (r *reporter) due(key string) bool {
+	now := time.Now()
+	if told, ok := r.told[key]; ok && now.Sub(told) < reportEvery {
+		return false
+	}
+	r.told[key] = now
+	return true
+}
+
+func (r *reporter) warn(key string, err error) {
+	r.mu.Lock()
+	due := r.due(key)
+	r.mu.Unlock()
+	if due {
+		r.handler.Handle(err)
+	}
+}
+
+func (r *reporter) dropped(drops ...*DroppedError) {
+	for _, d := range drops {
+		key := d.Signal.String() + " " + d.Reason
+		r.mu.Lock()
+		if p := r.pending[key]; p != nil {
+			d.Items += p.Items
+		}
+		r.pending[key] = d
+		due := r.due(key)
+		if due {
+			delete(r.pending, key)
+		}
+		r.mu.Unlock()
+		if due {
+			r.handler.Handle(d)
+		}
+	}
+}
+
+// flush tells what has been counted but not yet said.
+func (r *reporter) flush() {
+	r.mu.Lock()
+	pending := r.pending
+	r.pending = make(map[string]*DroppedError)
+	r.mu.Unlock()
+	for _, d := range pending {
+		r.handler.Handle(d)
+	}
+}
+
+// redact removes what must not get into a log from a URL.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "an unreadable URL"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}

@@ -1,0 +1,173 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Environment variables that programs may read a [Config] from. This package
+// does not read them itself. Sizes are in bytes.
+const (
+	EnvQueueSize = "CLEW_DELIVERY_QUEUE_SIZE" // Config.QueueSize
+	EnvSpoolDir  = "CLEW_DELIVERY_SPOOL_DIR"  // Config.SpoolDir
+	EnvSpoolSize = "CLEW_DELIVERY_SPOOL_SIZE" // Config.SpoolSize
+	EnvSpoolSync = "CLEW_DELIVERY_SPOOL_SYNC" // Config.SpoolSync: true or false
+	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // true: Config.Linger of 1 s and a processor that exports each span as it ends
+)
+
+// Config shapes a [Transport]. The zero value is ready to use: it keeps up to
+// 64 MiB in memory and nothing on disk.
+type Config struct {
+	// Base makes the requests. It must honour the request's context, and must
+	// not itself be traced. Where signals need different TLS settings, Base
+	// chooses by the URL of the request. Nil means an http.Transport of the
+	// Transport's own, with proxies taken from the environment.
+	Base http.RoundTripper
+
+	// QueueSize bounds the bytes of all requests that are waiting or being
+	// sent, the three signals together. Waiting requests are compressed, so it
+	// holds about ten times as much uncompressed OTLP. When it is full, the
+	// oldest request goes. Zero means 64 MiB; the least is 64 KiB.
+	QueueSize int64
+
+	// SignalFloor is how much of QueueSize each signal keeps even if another
+	// one could fill it all. Zero means an eighth of QueueSize; more than a
+	// third is an error.
+	SignalFloor int64
+
+	// Senders is the number of requests sent at the same time to one URL. Zero
+	// means 4.
+	Senders int
+
+	// Timeout limits one attempt, from the connection to the end of the answer.
+	// It also limits ForceFlush and Shutdown when their context has no
+	// deadline. Zero means 10 s, the default of OTEL_EXPORTER_OTLP_TIMEOUT.
+	Timeout time.Duration
+
+	// MinBackoff and MaxBackoff limit the pause between attempts while a URL
+	// cannot be reached. The pause doubles from one to the other, with jitter,
+	// unless the server says otherwise with Retry-After. Zero means 100 ms and
+	// 5 s.
+	MinBackoff, MaxBackoff time.Duration
+
+	// Linger lets a request smaller than 128 KiB wait this long so that it can
+	// be sent in one with others of its signal. It is meant for exporters that
+	// are called once per span. Zero means that each request is sent at once
+	// and on its own.
+	Linger time.Duration
+
+	// SpoolDir is a directory in which requests are kept, beside the queue in
+	// memory, until they are delivered, so that the next process can deliver
+	// what this one could not. It is created if need be and belongs to one
+	// process at a time. What is found in it goes where this process's first
+	// request of the same signal goes. Empty means no spool.
+	SpoolDir string
+
+	// SpoolSize bounds the spool's files in bytes. When it is reached, further
+	// requests are in memory only. Zero means four times QueueSize; the least
+	// is 8 MiB.
+	SpoolSize int64
+
+	// SpoolSync makes each request wait until it is on stable storage. Without
+	// it, the spool survives the end of the process, but not of the machine.
+	SpoolSync bool
+
+	// MeterProvider receives the metrics the Transport keeps about itself. Nil
+	// means the global one, which may be set later.
+	MeterProvider metric.MeterProvider
+
+	// ErrorHandler is told of everything that is lost, and when a URL cannot
+	// be reached: at first occurrence, then once a minute with the sum. Nil
+	// means otel.Handle.
+	ErrorHandler otel.ErrorHandler
+}
+
+const (
+	defaultQueueSize  = 64 << 20
+	minQueueSize      = 64 << 10
+	minSpoolSize      = 8 << 20
+	defaultSenders    = 4
+	defaultTimeout    = 10 * time.Second
+	defaultMinBackoff = 100 * time.Millisecond
+	defaultMaxBackoff = 5 * time.Second
+)
+
+// withDefaults fills in what is zero and rejects what makes no sense, all of
+// it at once.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	reject := func(format string, args ...any) { errs = append(errs, fmt.Errorf("delivery: Config."+format, args...)) }
+
+	if c.QueueSize == 0 {
+		c.QueueSize = defaultQueueSize
+	}
+	if c.QueueSize < minQueueSize {
+		reject("QueueSize is %d: must be 0 or at least %d bytes", c.QueueSize, minQueueSize)
+	}
+	if c.SignalFloor == 0 {
+		c.SignalFloor = c.QueueSize / 8
+	}
+	if c.SignalFloor < 0 || c.SignalFloor > c.QueueSize/numSignals {
+		reject("SignalFloor is %d: must be between 0 and a third of QueueSize, %d", c.SignalFloor, c.QueueSize/numSignals)
+	}
+	if c.Senders == 0 {
+		c.Senders = defaultSenders
+	}
+	if c.Senders < 0 {
+		reject("Senders is %d: must not be negative", c.Senders)
+	}
+	if c.SpoolSize == 0 {
+		c.SpoolSize = max(4*c.QueueSize, minSpoolSize)
+	}
+	if c.SpoolSize < minSpoolSize {
+		reject("SpoolSize is %d: must be 0 or at least %d bytes", c.SpoolSize, minSpoolSize)
+	}
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		zero  time.Duration
+	}{
+		{"Timeout", &c.Timeout, defaultTimeout},
+		{"MinBackoff", &c.MinBackoff, defaultMinBackoff},
+		{"MaxBackoff", &c.MaxBackoff, defaultMaxBackoff},
+		{"Linger", &c.Linger, 0},
+	} {
+		if *d.field == 0 {
+			*d.field = d.zero
+		}
+		if *d.field < 0 {
+			reject("%s is %v: must not be negative", d.name, *d.field)
+		}
+	}
+	if c.MinBackoff > c.MaxBackoff {
+		reject("MinBackoff is %v: must not exceed MaxBackoff, %v", c.MinBackoff, c.MaxBackoff)
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = otel.GetMeterProvider()
+	}
+	if c.ErrorHandler == nil {
+		c.ErrorHandler = otel.ErrorHandlerFunc(otel.Handle)
+	}
+	return c, errors.Join(errs...)
+}
+
+// newBase returns the transport used when Config.Base is nil. It is not
+// http.DefaultTransport, which the program may have instrumented: the delivery
+// of spans must not make spans.
+func newBase(senders int) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   numSignals * senders,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}

@@ -1,0 +1,176 @@
+package delivery
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// destination is a URL that requests of one signal go to, with those that
+// wait for it. It is a circuit breaker: after a failure nothing is sent until
+// a pause is over, then a single request probes, and only its success lets
+// the others follow. Guarded by Transport.mu.
+type destination struct {
+	signal Signal
+	url    string
+	header http.Header // without what belongs to a single request
+
+	waiting  requestList
+	sending  int
+	failures int       // attempts failed in a row; 0 means closed
+	round    int       // grows with each success or counted failure
+	until    time.Time // no attempt before
+	told     bool      // until is what Retry-After asked for
+	since    time.Time // of the first failure in a row
+	err      error     // of the last failure
+}
+
+// groupSize is the size at which small requests that linger are sent, and the
+// most that is put together, in bytes before compression.
+const groupSize = 1 << 20
+
+// next removes from the list what should be sent now: nothing, one request, or
+// several small ones to be sent together. If it is nothing, wake says when to
+// ask again; the zero time means after the next change.
+func (d *destination) next(now time.Time, cfg *Config, hurry bool) (group []*request, wake time.Time) {
+	if d.waiting.len == 0 || d.url == "" {
+		return nil, time.Time{}
+	}
+	limit := cfg.Senders
+	if d.failures > 0 {
+		limit = 1
+	}
+	if d.sending >= limit {
+		return nil, time.Time{}
+	}
+	if now.Before(d.until) {
+		return nil, d.until
+	}
+	first, wake := d.first(now)
+	if first == nil {
+		return nil, wake
+	}
+	if cfg.Linger == 0 || !first.joins() {
+		d.waiting.remove(first)
+		return []*request{first}, time.Time{}
+	}
+	if ready := first.accepted.Add(cfg.Linger); !hurry && d.waiting.raw < groupSize && now.Before(ready) {
+		return nil, ready
+	}
+	return d.group(first, now), time.Time{}
+}
+
+// first returns the oldest request that may be tried, or when one may be. A
+// probe prefers what was tried least, so that one request that the server
+// always fails on cannot keep the breaker open for the rest.
+func (d *destination) first(now time.Time) (*request, time.Time) {
+	var best *request
+	var wake time.Time
+	for r := d.waiting.front; r != nil; r = r.next {
+		if now.Before(r.notBefore) {
+			if wake.IsZero() || r.notBefore.Before(wake) {
+				wake = r.notBefore
+			}
+			continue
+		}
+		if best == nil || r.attempts < best.attempts {
+			best = r
+		}
+		if d.failures == 0 || best.attempts == 0 {
+			break
+		}
+	}
+	return best, wake
+}
+
+// joins reports whether the request may be concatenated with others. That is
+// what protobuf defines for messages whose fields are repeated, and an export
+// request has no others.
+func (r *request) joins() bool {
+	return !r.solo && isProtobuf(r.contentType) && r.rawSize < groupSize/8
+}
+
+func (d *destination) group(first *request, now time.Time) []*request {
+	var group []*request
+	size := 0
+	for r := first; r != nil && size+r.rawSize <= groupSize; {
+		next := r.next
+		if r.joins() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
+			d.waiting.remove(r)
+			group = append(group, r)
+			size += r.rawSize
+		}
+		r = next
+	}
+	return group
+}
+
+// succeeded closes the breaker.
+func (d *destination) succeeded() {
+	d.failures, d.until, d.told, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
+	d.round++
+}
+
+// failed opens the breaker. Several attempts under way when a server goes down
+// all fail for the same reason: only the first of a round counts.
+func (d *destination) failed(now time.Time, round int, err error, retryAfter time.Duration, cfg *Config) {
+	d.err = err
+	if d.failures == 0 {
+		d.since = now
+	}
+	if round == d.round {
+		d.round++
+		d.failures++
+		d.until = now.Add(backoff(cfg, d.failures))
+		d.told = false
+	}
+	if until := now.Add(retryAfter); retryAfter > 0 && until.After(d.until) {
+		d.until, d.told = until, true
+	}
+}
+
+// hurry forgets the pause before the next attempt, unless the server asked for
+// it.
+func (d *destination) hurry() {
+	if !d.told {
+		d.until = time.Time{}
+		d.failures = min(d.failures, 1)
+	}
+	for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
+		r.notBefore = time.Time{}
+	}
+}
+
+// backoff returns the pause after n failures in a row: doubling from
+// MinBackoff to MaxBackoff, of which a random part between a half and the whole
+// is taken, so that clients cut off together do not come back together.
+func backoff(cfg *Config, n int) time.Duration {
+	d := cfg.MaxBackoff
+	if shift := n - 1; shift < 30 && cfg.MinBackoff<<shift>>shift == cfg.MinBackoff {
+		d = min(cfg.MinBackoff<<shift, cfg.MaxBackoff)
+	}
+	half := d / 2
+	return half + rand.N(d-half+1)
+}
+
+// maxRetryAfter bounds what a server may ask for, because a queue that waits
+// for a day is a queue that overflows.
+const maxRetryAfter = 10 * time.Minute
+
+// parseRetryAfter reads a Retry-After field (RFC 9110, section 10.2.3): seconds or
+// an HTTP date. What is neither counts as no delay.
+func parseRetryAfter(v string, now time.Time) time.Duration {
+	v = strings.TrimSpace(v)
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseUint(v, 10, 64); err == nil {
+		return time.Duration(min(s, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return min(max(t.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}

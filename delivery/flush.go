@@ -1,0 +1,184 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
+)
+
+// UndeliveredError says what ForceFlush or Shutdown left undelivered at one
+// URL. Where there are several, the errors are joined.
+type UndeliveredError struct {
+	Signal Signal
+	Items  int64  // spans, data points or log records
+	URL    string // without user information and query; empty if none is known yet
+	Kept   string // the spool directory in which all of it waits for the next process; empty: not kept
+	Err    error  // why: the last failure, and that the time was up
+}
+
+func (e *UndeliveredError) Error() string {
+	text := fmt.Sprintf("delivery: %d %s not delivered to %s: %v", e.Items, e.Signal.items(), e.URL, e.Err)
+	if e.Kept != "" {
+		text += "; kept in " + e.Kept + " for the next start"
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *UndeliveredError) Unwrap() error { return e.Err }
+
+// ForceFlush tries to deliver everything that has been handed over so far,
+// without lingering and without the pauses that earlier failures imposed, save
+// those a server asked for. If the context ends first, or Config.Timeout is
+// over and it has no deadline, it returns an [UndeliveredError] for each URL;
+// what it names stays in the queue.
+func (t *Transport) ForceFlush(ctx context.Context) error {
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	return t.flush(ctx, false)
+}
+
+// Shutdown delivers what it can as ForceFlush does, ends every attempt and
+// goroutine, and returns an [UndeliveredError] for each URL at which something
+// is left. With a spool, it does not wait for a server that is known to be away:
+// what is left stays for the next process. Shut the providers down first: the exporters' own Shutdown does not
+// reach this far. Later calls return nil.
+func (t *Transport) Shutdown(ctx context.Context) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	t.mu.Unlock()
+
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	err := t.flush(ctx, true)
+
+	t.cancel()
+	<-t.ended
+	t.sends.Wait()
+	if t.own != nil {
+		t.own.CloseIdleConnections()
+	}
+	t.abandon()
+	t.report.flush()
+	if t.spool != nil {
+		err = errors.Join(err, t.spool.Close())
+	}
+	return errors.Join(err, t.self.shutdown())
+}
+
+// abandon books what is left as kept or lost. Shutdown's error has named it.
+func (t *Transport) abandon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range t.dests {
+		for r := d.waiting.front; r != nil; r = d.waiting.front {
+			d.waiting.remove(r)
+			if !r.ref.IsZero() {
+				t.accounts[d.signal].kept += r.items
+				r.ref = spool.Ref{} // so that it is not removed from there
+				t.forget(r)
+				continue
+			}
+			_ = t.drop(r, reasonShutdown, nil)
+		}
+	}
+}
+
+func (t *Transport) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, t.cfg.Timeout)
+}
+
+// flush waits until everything accepted before it is gone.
+func (t *Transport) flush(ctx context.Context, final bool) error {
+	t.mu.Lock()
+	last := t.seq
+	t.flushing++
+	for _, d := range t.dests {
+		d.hurry()
+	}
+	t.mu.Unlock()
+	t.nudge()
+	defer func() {
+		t.mu.Lock()
+		t.flushing--
+		t.mu.Unlock()
+	}()
+
+	for {
+		t.mu.Lock()
+		left, hopeless := t.undelivered(last, final)
+		changed := t.changed
+		t.mu.Unlock()
+		if len(left) == 0 {
+			return nil
+		}
+		if !hopeless {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+			}
+		}
+		errs := make([]error, 0, len(left))
+		for _, u := range left {
+			u.Err = errors.Join(u.Err, ctx.Err())
+			errs = append(errs, u)
+		}
+		return errors.Join(errs...)
+	}
+}
+
+var errNoDestination = errors.New("nothing of that signal was exported since the start")
+
+// undelivered sums up what is left of the requests up to and including last. It
+// is hopeless to wait for it if all of it is kept in the spool and its server is
+// away or not known. Only a final flush gives up on that ground, and only it
+// cares for what has no destination.
+func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredError, hopeless bool) {
+	hopeless = final
+	at := make(map[*destination]*UndeliveredError)
+	t.eachPending(func(r *request) {
+		d := r.dest
+		if r.seq > last || (d.url == "" && !final) {
+			return
+		}
+		u := at[d]
+		if u == nil {
+			u = &UndeliveredError{Signal: d.signal, Err: d.err, Kept: t.cfg.SpoolDir}
+			if u.URL = redact(d.url); d.url == "" {
+				u.Err = errNoDestination
+			}
+			at[d] = u
+			left = append(left, u)
+		}
+		u.Items += r.items
+		if r.ref.IsZero() {
+			u.Kept = ""
+		}
+		if r.ref.IsZero() || (d.failures == 0 && d.url != "") {
+			hopeless = false
+		}
+	})
+	return left, hopeless
+}
+
+// eachPending calls fn with every request that waits or is being sent.
+func (t *Transport) eachPending(fn func(*request)) {
+	for _, d := range t.dests {
+		for r := d.waiting.front; r != nil; r = r.next {
+			fn(r)
+		}
+	}
+	for r := range t.sending {
+		fn(r)
+	}
+}

@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/otelconv"
+)
+
+const scopeName = "github.com/clewtrace/clew/delivery"
+
+// componentType is the value of otel.component.type; the conventions ask for
+// the fully qualified type where none of theirs fits.
+var componentType = semconv.OTelComponentTypeKey.String(scopeName + ".Transport")
+
+// selfMetrics is what a Transport says about itself: the semantic conventions
+// for SDK metrics as far as they go, and clew.delivery.* for the rest. All but
+// the durations are read from the accounts when metrics are collected, and cost
+// nothing otherwise.
+type selfMetrics struct {
+	operation    otelconv.SDKExporterOperationDuration
+	attempts     metric.Float64Histogram
+	registration metric.Registration
+}
+
+func newSelfMetrics(t *Transport) (*selfMetrics, error) {
+	m := t.cfg.MeterProvider.Meter(scopeName, metric.WithSchemaURL(semconv.SchemaURL))
+	var errs []error
+	check := func(err error) { errs = append(errs, err) }
+	s := new(selfMetrics)
+	var err error
+
+	s.operation, err = otelconv.NewSDKExporterOperationDuration(m)
+	check(err)
+	s.attempts, err = m.Float64Histogram("clew.delivery.attempt.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of one HTTP request to the server."))
+	check(err)
+	retries, err := m.Int64ObservableCounter("clew.delivery.retries", metric.WithUnit("{request}"),
+		metric.WithDescription("Attempts that failed and are repeated."))
+	check(err)
+	size, err := m.Int64ObservableUpDownCounter("clew.delivery.queue.size", metric.WithUnit("By"),
+		metric.WithDescription("Memory held by requests that wait or are being sent."))
+	check(err)
+	age, err := m.Float64ObservableGauge("clew.delivery.queue.age", metric.WithUnit("s"),
+		metric.WithDescription("Age of the oldest request that is not delivered."))
+	check(err)
+
+	spansOut, err := otelconv.NewSDKExporterSpanExportedObservable(m)
+	check(err)
+	pointsOut, err := otelconv.NewSDKExporterMetricDataPointExportedObservable(m)
+	check(err)
+	logsOut, err := otelconv.NewSDKExporterLogExportedObservable(m)
+	check(err)
+	spansIn, err := otelconv.NewSDKExporterSpanInflightObservable(m)
+	check(err)
+	pointsIn, err := otelconv.NewSDKExporterMetricDataPointInflightObservable(m)
+	check(err)
+	logsIn, err := otelconv.NewSDKExporterLogInflightObservable(m)
+	check(err)
+	exported := [numSignals]metric.Int64Observable{spansOut.Inst(), pointsOut.Inst(), logsOut.Inst()}
+	inflight := [numSignals]metric.Int64Observable{spansIn.Inst(), pointsIn.Inst(), logsIn.Inst()}
+
+	s.registration, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for _, signal := range signals {
+			st := t.Stats(signal)
+			component := metric.WithAttributes(componentType)
+			o.ObserveInt64(inflight[signal], st.Queued, component)
+			o.ObserveInt64(exported[signal], st.Delivered, component)
+			for reason, n := range st.Dropped {
+				o.ObserveInt64(exported[signal], n, metric.WithAttributes(componentType, semconv.ErrorTypeKey.String(reason)))
+			}
+			of := metric.WithAttributes(componentType, attribute.String("clew.signal", signal.String()))
+			o.ObserveInt64(retries, st.Retried, of)
+			o.ObserveInt64(size, st.QueuedBytes, of)
+			o.ObserveFloat64(age, st.OldestAge.Seconds(), of)
+		}
+		return nil
+	}, retries, size, age, exported[0], exported[1], exported[2], inflight[0], inflight[1], inflight[2])
+	check(err)
+	return s, errors.Join(errs...)
+}
+
+// attempt records one HTTP request.
+func (s *selfMetrics) attempt(signal Signal, took time.Duration, reason string) {
+	s.attempts.Record(s.ctx(), took.Seconds(), metric.WithAttributes(attributes(signal, reason)...))
+}
+
+// done records the whole way of a request, pauses included.
+func (s *selfMetrics) done(signal Signal, took time.Duration, reason string) {
+	s.operation.Record(s.ctx(), took.Seconds(), attributes(signal, reason)...)
+}
+
+// ctx is without a span: attempts belong to no trace.
+func (*selfMetrics) ctx() context.Context { return context.Background() }
+
+func attributes(signal Signal, reason string) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{componentType, attribute.String("clew.signal", signal.String())}
+	if reason != "" {
+		attrs = append(attrs, semconv.ErrorTypeKey.String(reason))
+	}
+	return attrs
+}
+
+func (s *selfMetrics) shutdown() error {
+	if s.registration == nil {
+		return nil
+	}
+	return s.registration.Unregister()
+}

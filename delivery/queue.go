@@ -1,0 +1,115 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
+)
+
+// request is one encoded export request between the answer given to the
+// exporter and the 2xx given by the server.
+type request struct {
+	seq         uint64
+	dest        *destination
+	items       int64
+	contentType string
+	body        []byte // as stored: gzip if packed
+	packed      bool   // body is gzip
+	wireGzip    bool   // the exporter was configured to send gzip
+	rawSize     int    // size of the body uncompressed
+	accepted    time.Time
+
+	attempts  int
+	notBefore time.Time // no attempt of this request before
+	solo      bool      // never sent together with others
+
+	ref spool.Ref // zero: in memory only
+
+	prev, next *request // in dest.waiting
+}
+
+// overhead is what a waiting request takes beside its body, so that a great
+// many small requests stay within the bound too.
+const overhead = 256
+
+func (r *request) size() int64 { return int64(len(r.body)) + overhead }
+
+// requestList is a list of requests in the order of their seq. The zero value
+// is empty.
+type requestList struct {
+	front, back *request
+	len         int
+	raw         int // sum of rawSize
+}
+
+// insert puts r in its place. New requests go to the back and those that come
+// back after a failed attempt are among the oldest, so the place is looked for
+// from whichever end is likely to be near.
+func (l *requestList) insert(r *request) {
+	l.len++
+	l.raw += r.rawSize
+	var after *request // r goes behind it; nil: to the front
+	if l.back != nil && l.back.seq < r.seq {
+		after = l.back
+	} else {
+		for at := l.front; at != nil && at.seq < r.seq; at = at.next {
+			after = at
+		}
+	}
+	r.prev = after
+	if after == nil {
+		r.next, l.front = l.front, r
+	} else {
+		r.next, after.next = after.next, r
+	}
+	if r.next == nil {
+		l.back = r
+	} else {
+		r.next.prev = r
+	}
+}
+
+func (l *requestList) remove(r *request) {
+	l.len--
+	l.raw -= r.rawSize
+	if r.prev == nil {
+		l.front = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		l.back = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
+}
+
+// budget keeps the bytes of all requests, waiting or being sent, within a
+// bound that the signals share. A signal is only made to give way while it
+// holds more than its floor, so that a flood of spans cannot push out metrics.
+type budget struct {
+	max, floor int64
+	total      int64
+	signal     [numSignals]int64
+}
+
+func (b *budget) add(s Signal, n int64) {
+	b.total += n
+	b.signal[s] += n
+}
+
+func (b *budget) full() bool { return b.total > b.max }
+
+// oldest returns the waiting request that has to go next: the oldest of the
+// signals above their floor. It is nil if everything of those is being sent.
+func (b *budget) oldest(dests []*destination) *request {
+	var victim *request
+	for _, d := range dests {
+		r := d.waiting.front
+		if r != nil && b.signal[d.signal] > b.floor && (victim == nil || r.seq < victim.seq) {
+			victim = r
+		}
+	}
+	return victim
+}

@@ -1,0 +1,146 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
+)
+
+// What the spool keeps of a request beside its body is a protobuf message, so
+// that another version of this package can add to it. Neither URL nor headers
+// are in it: they carry credentials, and the next process knows where its
+// telemetry goes.
+const (
+	metaSignal      = 1
+	metaItems       = 2
+	metaContentType = 3
+	metaPacked      = 4
+	metaWireGzip    = 5
+	metaRawSize     = 6
+	metaAccepted    = 7 // nanoseconds since 1970
+)
+
+func (r *request) meta(s Signal) []byte {
+	var b []byte
+	number := func(field protowire.Number, v uint64) {
+		b = protowire.AppendTag(b, field, protowire.VarintType)
+		b = protowire.AppendVarint(b, v)
+	}
+	number(metaSignal, uint64(s))
+	number(metaItems, uint64(r.items)) //nolint:gosec // a count
+	b = protowire.AppendTag(b, metaContentType, protowire.BytesType)
+	b = protowire.AppendString(b, r.contentType)
+	number(metaPacked, protowire.EncodeBool(r.packed))
+	number(metaWireGzip, protowire.EncodeBool(r.wireGzip))
+	number(metaRawSize, uint64(r.rawSize))              //nolint:gosec // a size
+	number(metaAccepted, uint64(r.accepted.UnixNano())) //nolint:gosec // after 1970
+	return b
+}
+
+var errMeta = errors.New("description of a request is not readable")
+
+// fromRecord is the reverse of meta. Fields it does not know are skipped.
+func fromRecord(rec spool.Record) (Signal, *request, error) {
+	r := &request{body: rec.Body, ref: rec.Ref}
+	signal := uint64(numSignals)
+	for b := rec.Meta; len(b) > 0; {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return 0, nil, errMeta
+		}
+		b = b[n:]
+		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+			return 0, nil, errMeta
+		}
+		if num == metaContentType && typ == protowire.BytesType {
+			v, _ := protowire.ConsumeString(b)
+			r.contentType = v
+		}
+		if typ == protowire.VarintType {
+			v, _ := protowire.ConsumeVarint(b)
+			switch num {
+			case metaSignal:
+				signal = v
+			case metaItems:
+				r.items = int64(v) //nolint:gosec // a count
+			case metaPacked:
+				r.packed = protowire.DecodeBool(v)
+			case metaWireGzip:
+				r.wireGzip = protowire.DecodeBool(v)
+			case metaRawSize:
+				r.rawSize = int(min(v, maxInflated)) //nolint:gosec // bounded
+			case metaAccepted:
+				r.accepted = time.Unix(0, int64(v)) //nolint:gosec // a time
+			}
+		}
+		b = b[n:]
+	}
+	if signal >= numSignals || r.items < 0 {
+		return 0, nil, errMeta
+	}
+	return Signal(signal), r, nil
+}
+
+// resume opens the spool and queues what an earlier process left in it. Where
+// it goes is not known before the first request of the same signal.
+func (t *Transport) resume() error {
+	if t.cfg.SpoolDir == "" {
+		return nil
+	}
+	sp, left, damaged, err := spool.Open(t.cfg.SpoolDir, t.cfg.SpoolSize, t.cfg.SpoolSync)
+	if err != nil {
+		return fmt.Errorf("delivery: Config.SpoolDir: %w", err)
+	}
+	t.spool = sp
+	var unknown [numSignals]*destination
+	for _, rec := range left {
+		s, r, err := fromRecord(rec)
+		if err != nil {
+			damaged++
+			sp.Remove(rec.Ref)
+			continue
+		}
+		d := unknown[s]
+		if d == nil {
+			d = &destination{signal: s}
+			unknown[s] = d
+			t.dests = append(t.dests, d)
+		}
+		t.seq++
+		r.seq, r.dest = t.seq, d
+		d.waiting.insert(r)
+		t.budget.add(s, r.size())
+		t.accounts[s].queued += r.items
+	}
+	t.report.dropped(t.makeRoom()...)
+	if damaged > 0 {
+		t.report.warn("damaged", fmt.Errorf("delivery: %d damaged records in %s skipped", damaged, t.cfg.SpoolDir))
+	}
+	return nil
+}
+
+// keep writes a request to the spool, if there is one. A request that cannot be
+// written is in memory only.
+func (t *Transport) keep(s Signal, r *request) {
+	if t.spool == nil {
+		return
+	}
+	ref, err := t.spool.Append(r.meta(s), r.body)
+	if err != nil {
+		t.report.warn("spool", fmt.Errorf("delivery: requests are kept in memory only: %w", err))
+		return
+	}
+	r.ref = ref
+}
+
+// unkeep removes a request from the spool.
+func (t *Transport) unkeep(r *request) {
+	if t.spool != nil {
+		t.spool.Remove(r.ref)
+	}
+	r.ref = spool.Ref{}
+}

@@ -1,0 +1,327 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clewtrace/clew/delivery/internal/spool"
+)
+
+// Transport takes the requests of OTLP/HTTP exporters, answers them at once
+// and delivers them in its own time. Make one with [New], give each exporter
+// the [Transport.Client] of its signal, and call Shutdown after the providers
+// have been shut down. It is safe for concurrent use.
+type Transport struct {
+	cfg    Config
+	own    *http.Transport // set if Config.Base was not
+	client *http.Client
+	report *reporter
+	self   *selfMetrics
+	spool  *spool.Spool // nil without Config.SpoolDir
+
+	ctx    context.Context // of every attempt; ended by Shutdown
+	cancel context.CancelFunc
+	wake   chan struct{} // capacity 1: something changed for the dispatcher
+	ended  chan struct{} // the dispatcher has returned
+	sends  sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	flushing int // flushes under way: nothing lingers
+	seq      uint64
+	dests    []*destination
+	budget   budget
+	sending  map[*request]struct{}
+	accounts [numSignals]account
+	changed  chan struct{} // closed and replaced when a request is forgotten or fails
+}
+
+// ErrShutdown is what a request gets that comes after Shutdown.
+var ErrShutdown = errors.New("delivery: transport is shut down")
+
+// New returns a running Transport. The error says what is wrong with cfg, all
+// of it at once, or why the spool cannot be used; if another process uses it,
+// the error names that process.
+func New(cfg Config) (*Transport, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	t := &Transport{
+		cfg:     cfg,
+		report:  newReporter(cfg.ErrorHandler),
+		wake:    make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
+		sending: make(map[*request]struct{}),
+		changed: make(chan struct{}),
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
+	base := cfg.Base
+	if base == nil {
+		t.own = newBase(cfg.Senders)
+		base = t.own
+	}
+	// A client rather than the bare RoundTripper, so that redirects are
+	// followed as they are for the stock exporter.
+	t.client = &http.Client{Transport: base}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	if t.self, err = newSelfMetrics(t); err != nil {
+		t.report.warn("metrics", fmt.Errorf("delivery: metrics about delivery are incomplete: %w", err))
+	}
+	go t.dispatch()
+	return t, nil
+}
+
+// Client returns the HTTP client for the exporter of a signal:
+//
+//	otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+//
+// Exporters ignore their own TLS and proxy options once they are given a
+// client: those belong into [Config].Base.
+func (t *Transport) Client(s Signal) *http.Client {
+	return &http.Client{Transport: exporterTransport{t: t, signal: s}}
+}
+
+// exporterTransport is the end of a Transport that faces one exporter.
+type exporterTransport struct {
+	t      *Transport
+	signal Signal
+}
+
+func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	r, err := readRequest(e.signal, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.t.accept(e.signal, r, req); err != nil {
+		return nil, err
+	}
+	return accepted(req, r.contentType), nil
+}
+
+// accepted is the answer of a server that took everything: 200 and an empty
+// message (OTLP specification, "Full Success").
+func accepted(req *http.Request, contentType string) *http.Response {
+	body := ""
+	if mediaType(contentType) == contentTypeJSON {
+		body = "{}"
+	}
+	return &http.Response{
+		Status:        "200 OK",
+		StatusCode:    http.StatusOK,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        http.Header{"Content-Type": {contentType}},
+		Body:          io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)),
+		Request:       req,
+	}
+}
+
+func readRequest(s Signal, req *http.Request) (*request, error) {
+	var buf bytes.Buffer
+	if req.Body != nil {
+		if req.ContentLength > 0 && req.ContentLength < maxInflated {
+			buf.Grow(int(req.ContentLength) + bytes.MinRead)
+		}
+		_, err := buf.ReadFrom(req.Body)
+		if err = errors.Join(err, req.Body.Close()); err != nil {
+			return nil, fmt.Errorf("delivery: read request body: %w", err)
+		}
+	}
+	r := &request{
+		body:        buf.Bytes(),
+		rawSize:     buf.Len(),
+		contentType: req.Header.Get("Content-Type"),
+		accepted:    time.Now(),
+	}
+	raw := r.body
+	if req.Header.Get("Content-Encoding") == "gzip" {
+		var err error
+		if raw, err = inflate(r.body, 8*len(r.body)); err != nil {
+			return nil, fmt.Errorf("delivery: request body is not the gzip it says it is: %w", err)
+		}
+		r.packed, r.wireGzip, r.rawSize = true, true, len(raw)
+	}
+	r.items = countItems(s, r.contentType, raw)
+	return r, nil
+}
+
+const (
+	// Below this much in the queue nothing is compressed that was not
+	// already: in normal operation requests are on their way within
+	// milliseconds.
+	packAbove = 1 << 20
+	// Smaller bodies do not shrink enough to be worth the work.
+	packMin = 1 << 10
+)
+
+// accept puts a request into the queue.
+func (t *Transport) accept(s Signal, r *request, from *http.Request) error {
+	t.mu.Lock()
+	backlog := t.budget.total > packAbove
+	t.mu.Unlock()
+	if backlog && !r.packed && r.rawSize >= packMin {
+		if body, err := deflate(r.body); err == nil {
+			r.body, r.packed = body, true
+		}
+	}
+
+	t.keep(s, r)
+
+	t.mu.Lock()
+	if t.closed {
+		t.accounts[s].drop(reasonShutdown, r.items)
+		t.mu.Unlock()
+		t.unkeep(r)
+		return ErrShutdown
+	}
+	t.seq++
+	r.seq = t.seq
+	r.dest = t.destination(s, from)
+	r.dest.waiting.insert(r)
+	t.budget.add(s, r.size())
+	t.accounts[s].queued += r.items
+	dropped := t.makeRoom()
+	// With lingering, most requests give the dispatcher nothing to do.
+	wake := t.cfg.Linger == 0 || t.flushing > 0 || r.dest.waiting.len == 1 || r.dest.waiting.raw >= groupSize
+	t.mu.Unlock()
+
+	t.report.dropped(dropped...)
+	if wake {
+		t.nudge()
+	}
+	return nil
+}
+
+// makeRoom drops the oldest waiting requests until the rest is within the
+// bound.
+func (t *Transport) makeRoom() []*DroppedError {
+	var dropped []*DroppedError
+	for t.budget.full() {
+		r := t.budget.oldest(t.dests)
+		if r == nil {
+			break // all of it is being sent, by a bounded number of senders
+		}
+		r.dest.waiting.remove(r)
+		dropped = append(dropped, t.drop(r, reasonQueueFull, fmt.Errorf("the queue of %d bytes is full", t.budget.max)))
+	}
+	return dropped
+}
+
+// destination returns where a request of the exporter goes. It keeps the
+// newest headers, so that a credential renewed by the exporter also serves
+// what waits already.
+func (t *Transport) destination(s Signal, req *http.Request) *destination {
+	url := req.URL.String()
+	var d *destination
+	for _, have := range t.dests {
+		if have.signal == s && (have.url == url || have.url == "") {
+			have.url = url
+			d = have
+			break
+		}
+	}
+	if d == nil {
+		d = &destination{signal: s, url: url}
+		t.dests = append(t.dests, d)
+	}
+	if !sameHeader(d.header, req.Header) {
+		d.header = req.Header.Clone()
+		for _, name := range requestHeader {
+			d.header.Del(name)
+		}
+	}
+	return d
+}
+
+// requestHeader are the fields that describe one body.
+var requestHeader = [...]string{"Content-Type", "Content-Encoding", "Content-Length"}
+
+func sameHeader(have, got http.Header) bool {
+	n := 0
+	for name, values := range got {
+		if slices.Contains(requestHeader[:], name) {
+			continue
+		}
+		n++
+		if !slices.Equal(have[name], values) {
+			return false
+		}
+	}
+	return have != nil && n == len(have)
+}
+
+// nudge makes the dispatcher look again.
+func (t *Transport) nudge() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// dispatch starts an attempt whenever a request is due and a sender is free.
+func (t *Transport) dispatch() {
+	defer close(t.ended)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-t.wake:
+		case <-timer.C:
+		}
+		now := time.Now()
+		t.mu.Lock()
+		var next time.Time
+		for _, d := range t.dests {
+			wake := t.startSends(d, now)
+			if !wake.IsZero() && (next.IsZero() || wake.Before(next)) {
+				next = wake
+			}
+		}
+		t.mu.Unlock()
+		if next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// startSends sends what is due at a destination and returns when to look
+// again, or the zero time.
+func (t *Transport) startSends(d *destination, now time.Time) time.Time {
+	for {
+		group, wake := d.next(now, &t.cfg, t.flushing > 0)
+		if len(group) == 0 || t.ctx.Err() != nil {
+			for _, r := range group {
+				d.waiting.insert(r)
+			}
+			return wake
+		}
+		d.sending++
+		for _, r := range group {
+			t.sending[r] = struct{}{}
+		}
+		url, header, round := d.url, maps.Clone(d.header), d.round
+		t.sends.Go(func() {
+			out := t.attempt(url, header, group)
+			t.finish(d, round, group, out)
+		})
+	}
+}

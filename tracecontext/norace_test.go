@@ -1,0 +1,5 @@
+//go:build !race
+
+package tracecontext_test
+
+const raceEnabled = false
