@@ -37,7 +37,7 @@ type Config struct {
 	// an eighth more. Default 30 s.
 	Timeout time.Duration
 	// MaxDecisions is about how many decisions are remembered for late spans,
-	// at 16 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
+	// at 8 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
 	// after a quarter as many traces, 1 in 20 after half. Default 32,768.
 	MaxDecisions int
 	// MaxOperations bounds the operations whose durations are learned for each
@@ -137,6 +137,9 @@ func (c Config) validate() error {
 	// A ticker cannot be shorter than a nanosecond, and eight make a timeout.
 	if c.Timeout < 0 || c.Timeout > 0 && c.Timeout < time.Millisecond {
 		return fmt.Errorf("tail: Config.Timeout is %v: want 1ms or more, or 0 for the default", c.Timeout)
+	}
+	if n := len(c.Policies); n > maxPolicies {
+		return fmt.Errorf("tail: Config.Policies has %d policies: want %d at most", n, maxPolicies)
 	}
 	names := make(map[string]int, len(c.Policies))
 	for i, p := range c.Policies {
