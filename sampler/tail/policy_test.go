@@ -69,6 +69,9 @@ func TestConditions(t *testing.T) {
 				return
 			}
 			s.wantKept(t, "query", "GET /a")
+			if got := attr(s.kept.Ended()[1], "http.response.status_code"); got != "200" {
+				t.Errorf("status code %q, want 200", got)
+			}
 			if got := attr(s.kept.Ended()[1], tail.ReasonKey); got != tt.reason {
 				t.Errorf("reason %q, want %q", got, tt.reason)
 			}
@@ -268,5 +271,30 @@ func TestQuantileError(t *testing.T) {
 			at, _ := slices.BinarySearch(earlier, took)
 			earlier = slices.Insert(earlier, at, took)
 		}
+	}
+}
+
+// TestSparseTailIsNotForgotten has 3 in 200 spans spread over so many buckets
+// that halving their counts one by one would forget them.
+func TestSparseTailIsNotForgotten(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{{Root: tail.Condition{SlowerThanQuantile: 0.99}}}})
+	rnd := rand.New(rand.NewPCG(8, 9))
+	now := time.Now()
+	const spans, warmUp = 150_000, 40_000
+	before := 0
+	for i := range spans {
+		if i == warmUp {
+			before = len(s.kept.Ended())
+		}
+		took := time.Millisecond
+		if rnd.IntN(200) < 3 {
+			took *= time.Duration(math.Exp(12 * rnd.Float64()))
+		}
+		_, span := s.Start(context.Background(), "op", trace.WithTimestamp(now))
+		span.End(trace.WithTimestamp(now.Add(took)))
+	}
+	kept := len(s.kept.Ended()) - before
+	if share := float64(kept) / (spans - warmUp); share > 0.011 {
+		t.Errorf("kept %.4f, want 0.01", share)
 	}
 }
