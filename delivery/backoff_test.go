@@ -158,13 +158,20 @@ func TestOneRequestProbesAfterAnOutage(t *testing.T) {
 // waiting.
 func TestOneBadRequestDoesNotBlockTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := new(badSpan)
-		tr := newTransport(t, delivery.Config{Base: net, ErrorHandler: new(handled)})
-		post(t, tr, delivery.Traces, "http://sink", traceRequest("bad"))
-		postSpans(t, tr, "http://sink", 0, 100)
-		time.Sleep(time.Minute)
-		if st := tr.Stats(delivery.Traces); st.Delivered != 100 || st.Queued != 1 {
-			t.Errorf("%+v: want 100 delivered, 1 queued", st)
+		for range 20 { // the pauses are random
+			tr := newTransport(t, delivery.Config{Base: badSpan{}, Senders: 1, ErrorHandler: new(handled)})
+			post(t, tr, delivery.Traces, "http://sink", traceRequest("bad"))
+			synctest.Wait()
+			postSpans(t, tr, "http://sink", 0, 100)
+			time.Sleep(100 * time.Millisecond) // the longest first pause
+			synctest.Wait()
+			if st := tr.Stats(delivery.Traces); st.Delivered == 0 {
+				t.Errorf("%+v: want the first probe to be one that was not tried", st)
+			}
+			time.Sleep(time.Minute)
+			if st := tr.Stats(delivery.Traces); st.Delivered != 100 || st.Queued != 1 {
+				t.Errorf("%+v: want 100 delivered, 1 queued", st)
+			}
 		}
 	})
 }

@@ -192,6 +192,18 @@ func (h *handled) Handle(err error) {
 	h.errs = append(h.errs, err)
 }
 
+// all shuts tr down, whose senders speak up after they have done their work, and
+// returns everything the handler was told.
+func (h *handled) all(t *testing.T, tr *delivery.Transport) []error {
+	t.Helper()
+	if err := tr.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.errs
+}
+
 func (h *handled) drops() []*delivery.DroppedError {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,7 +18,7 @@ var soakFor = flag.Duration("soak", 3*time.Second, "duration of TestSoak")
 
 // TestSoak exports spans while the sink fails at random, with a queue that is
 // at times too small, and then accounts for every one of them. The whole of it
-// is `go test -run Soak -soak 15m -timeout 20m ./delivery`.
+// is `go test ./delivery -run Soak -timeout 20m -soak 15m`.
 func TestSoak(t *testing.T) {
 	var fault atomic.Int32
 	behave := func(w http.ResponseWriter, r *http.Request, _ []byte) bool {

@@ -143,8 +143,8 @@ func TestSpoolThatFailsLeavesMemory(t *testing.T) {
 	if lost, twice := s.lost(names); lost+twice != 0 {
 		t.Errorf("%d lost, %d duplicates", lost, twice)
 	}
-	if len(h.errs) != 1 || !strings.Contains(h.errs[0].Error(), "memory only") {
-		t.Errorf("told %v: want the fall back once", h.errs)
+	if told := h.all(t, tr); len(told) != 1 || !strings.Contains(told[0].Error(), "memory only") {
+		t.Errorf("told %v: want the fall back once", told)
 	}
 }
 

@@ -230,7 +230,9 @@ func (t *Transport) destination(s Signal, req *http.Request) *destination {
 	var d *destination
 	for _, have := range t.dests {
 		if have.signal == s && (have.url == url || have.url == "") {
-			have.url = url
+			if have.url == "" { // never written again: it is read without the lock
+				have.url = url
+			}
 			d = have
 			break
 		}

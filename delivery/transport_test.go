@@ -230,8 +230,8 @@ func TestRepeatsUntilTaken(t *testing.T) {
 			if st := tr.Stats(delivery.Traces); st.Delivered != 20 || st.Retried != 7 || st.DroppedTotal() != 0 {
 				t.Errorf("%+v: want 20 delivered, 7 retried", st)
 			}
-			if len(h.errs) != 1 || !strings.Contains(h.errs[0].Error(), s.URL) {
-				t.Errorf("told %v: want the outage once, with its URL", h.errs)
+			if told := h.all(t, tr); len(told) != 1 || !strings.Contains(told[0].Error(), s.URL) {
+				t.Errorf("told %v: want the outage once, with its URL", told)
 			}
 		})
 	}
@@ -306,6 +306,7 @@ func TestFinalAnswersAreNotRepeated(t *testing.T) {
 			if requests.Load() != 1 || st.Dropped[strconv.Itoa(code)] != 3 || st.Queued != 0 || st.Delivered != 0 {
 				t.Errorf("%d requests, %+v: want 1 and 3 spans dropped", requests.Load(), st)
 			}
+			h.all(t, tr)
 			if d := h.drops(); len(d) != 1 || d[0].Items != 3 || !strings.Contains(d[0].Error(), "no such tenant") {
 				t.Errorf("told %v: want 3 spans with the server's reason", d)
 			}
@@ -366,6 +367,7 @@ func TestPartialSuccessIsCountedAndTold(t *testing.T) {
 			if st := tr.Stats(delivery.Traces); st.Delivered != 1 || st.Dropped["rejected"] != 2 {
 				t.Errorf("%+v: want 1 delivered, 2 rejected", st)
 			}
+			h.all(t, tr)
 			if d := h.drops(); len(d) != 1 || d[0].Items != 2 || !strings.Contains(d[0].Error(), "too old") {
 				t.Errorf("told %v", d)
 			}

@@ -18,7 +18,12 @@ import (
 	"syscall"
 	"time"
 
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/view"
 )
 
 const (
@@ -29,6 +34,49 @@ const (
 // demo runs the example server and client as processes that export to a
 // receiver in this one, and prints the trace they make together.
 func demo(ctx context.Context, out io.Writer) error {
+	var store otlpreceiver.Store
+	return demoInto(ctx, out, &store, &store)
+}
+
+// demoOnPage is demo with the trace on a page too, until ctx ends.
+func demoOnPage(ctx context.Context, out io.Writer) error {
+	v, err := startView(ctx, viewConfig{page: "127.0.0.1:0", memory: view.MinBytes})
+	if err != nil {
+		return err
+	}
+	defer v.stop()
+	fmt.Fprintln(out, "Page", v.pageURL)
+	openBrowser(ctx, v.pageURL, out)
+	var store otlpreceiver.Store
+	if err := demoInto(ctx, out, &store, both{&store, v.ring}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nThe trace is on %s until you press Ctrl-C.\n", v.pageURL)
+	<-ctx.Done()
+	return nil
+}
+
+// both hands what is received to two sinks, which only read it.
+type both [2]otlpreceiver.Sink
+
+func (b both) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+	b[0].AddTraces(req)
+	b[1].AddTraces(req)
+}
+
+func (b both) AddLogs(req *collogs.ExportLogsServiceRequest) {
+	b[0].AddLogs(req)
+	b[1].AddLogs(req)
+}
+
+func (b both) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+	b[0].AddMetrics(req)
+	b[1].AddMetrics(req)
+}
+
+// demoInto runs the pair with sink as its receiver, and reports what is in
+// store afterwards.
+func demoInto(ctx context.Context, out io.Writer, store *otlpreceiver.Store, sink otlpreceiver.Sink) error {
 	dir, err := os.MkdirTemp("", "clew-demo-")
 	if err != nil {
 		return err
@@ -38,8 +86,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err := build(ctx, dir); err != nil {
 		return err
 	}
-	var store otlpreceiver.Store
-	endpoint, stop, err := receive(ctx, &store)
+	endpoint, stop, err := receive(ctx, sink)
 	if err != nil {
 		return err
 	}
@@ -47,7 +94,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err := runPair(ctx, dir, endpoint); err != nil {
 		return err
 	}
-	return report(out, &store)
+	return report(out, store)
 }
 
 func build(ctx context.Context, dir string) error {
@@ -60,12 +107,12 @@ func build(ctx context.Context, dir string) error {
 }
 
 // receive starts an OTLP/HTTP receiver on a free loopback port.
-func receive(ctx context.Context, store *otlpreceiver.Store) (endpoint string, stop func(), err error) {
+func receive(ctx context.Context, sink otlpreceiver.Sink) (endpoint string, stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: store.Handler(), ReadHeaderTimeout: stopTimeout}
+	server := &http.Server{Handler: otlpreceiver.Handler(sink), ReadHeaderTimeout: stopTimeout}
 	go server.Serve(listener) //nolint:errcheck // ends with ErrServerClosed
 	return "http://" + listener.Addr().String(), func() { server.Close() }, nil
 }

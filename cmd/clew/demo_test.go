@@ -32,7 +32,7 @@ func (c *cancelOn) Write(p []byte) (int, error) {
 func TestDemo(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none") // the demo's processes do not take it over
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"demo"}, &stdout, &stderr); code != 0 {
+	if code := run(t.Context(), []string{"demo"}, stdio{out: &stdout, err: &stderr}); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, &stdout, &stderr)
 	}
 	for _, line := range []string{
@@ -58,7 +58,7 @@ func TestDemo(t *testing.T) {
 func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr bytes.Buffer
-	if code := run(ctx, []string{"demo"}, &cancelOn{text: "Building", cancel: cancel}, &stderr); code != 130 {
+	if code := run(ctx, []string{"demo"}, stdio{out: &cancelOn{text: "Building", cancel: cancel}, err: &stderr}); code != 130 {
 		t.Errorf("exit code %d, want 130\n%s", code, &stderr)
 	}
 }
@@ -84,10 +84,10 @@ func TestPairInterrupted(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"dmeo"}, &stdout, &stderr); code != 2 || !strings.Contains(stderr.String(), "clew <command>") {
+	if code := run(t.Context(), []string{"dmeo"}, stdio{out: &stdout, err: &stderr}); code != 2 || !strings.Contains(stderr.String(), "clew <command>") {
 		t.Errorf("exit code %d, %q", code, &stderr)
 	}
-	if code := run(t.Context(), []string{"--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "demo") {
+	if code := run(t.Context(), []string{"--help"}, stdio{out: &stdout, err: &stderr}); code != 0 || !strings.Contains(stdout.String(), "demo") {
 		t.Errorf("exit code %d, %q", code, &stdout)
 	}
 }

@@ -3,44 +3,144 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-const usage = `Usage: clew <command>
+const usage = `Usage: clew <command> [flags]
 
 Commands:
-  demo   run two example services and print their trace as a tree
+  demo        run two example services and print their trace as a tree
+  view        receive traces and show them on a web page
+  decode      explain traceparent and tracestate headers
+  completion  print a completion script for bash, zsh or fish
+
+clew <command> -h shows the flags of a command.
+`
+
+const demoHelp = `Usage: clew demo [-open]
+
+Runs the example server and client, and prints the trace they make together.
+
+  -open   show it on a page in the browser too, until interrupted
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
 
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// usageError is wrong use of a command.
+type usageError struct{ error }
+
+// command does what its name says with the arguments behind it.
+type command struct {
+	help string
+	run  func(ctx context.Context, args []string, std stdio) error
+}
+
+func commands() map[string]command {
+	return map[string]command{
+		"demo":       {demoHelp, runDemo},
+		"view":       {viewHelp, runViewCommand},
+		"decode":     {decodeHelp, runDecode},
+		"completion": {completionHelp, runCompletion},
+	}
+}
+
 // run returns the exit code: 0, 1 when the command failed, 2 for wrong usage,
 // 130 when it was interrupted.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	switch {
-	case len(args) == 1 && args[0] == "demo":
-		if err := demo(ctx, stdout); err != nil {
-			if ctx.Err() != nil {
-				fmt.Fprintln(stderr, "clew demo: interrupted")
-				return 130
-			}
-			fmt.Fprintln(stderr, "clew demo:", err)
-			return 1
-		}
-		return 0
-	case len(args) == 1 && (args[0] == "help" || args[0] == "-h" || args[0] == "--help"):
-		fmt.Fprint(stdout, usage)
+func run(ctx context.Context, args []string, std stdio) int {
+	if len(args) == 1 && (args[0] == "help" || args[0] == "-h" || args[0] == "--help") {
+		fmt.Fprint(std.out, usage)
 		return 0
 	}
-	fmt.Fprint(stderr, usage)
-	return 2
+	var cmd command
+	if len(args) > 0 {
+		cmd = commands()[args[0]]
+	}
+	if cmd.run == nil {
+		fmt.Fprint(std.err, usage)
+		return 2
+	}
+	err := cmd.run(ctx, args[1:], std)
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(std.out, cmd.help)
+		return 0
+	}
+	fmt.Fprintf(std.err, "clew %s: %v\n", args[0], err)
+	if errors.Is(err, errInterrupted) {
+		return 130
+	}
+	if _, wrong := errors.AsType[usageError](err); wrong {
+		fmt.Fprint(std.err, "\n", cmd.help)
+		return 2
+	}
+	return 1
+}
+
+// newFlagSet returns an empty set of flags. The help texts above list them.
+func newFlagSet(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// parse reads flags; what is wrong with them is a usageError.
+func parse(f *flag.FlagSet, args []string) error {
+	err := f.Parse(args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return usageError{err}
+}
+
+func runDemo(ctx context.Context, args []string, std stdio) error {
+	f := newFlagSet("demo")
+	open := f.Bool("open", false, "")
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
+	}
+	show := demo
+	if *open {
+		show = demoOnPage
+	}
+	err := show(ctx, std.out)
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+func runViewCommand(ctx context.Context, args []string, std stdio) error {
+	c, err := parseView(args)
+	if err != nil {
+		return err
+	}
+	return runView(ctx, c, std.out)
+}
+
+func runDecode(_ context.Context, args []string, std stdio) error {
+	return decode(args, std, time.Now())
 }

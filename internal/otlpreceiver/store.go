@@ -1,6 +1,7 @@
 package otlpreceiver
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 
@@ -22,6 +23,9 @@ type Store struct {
 	logs    []Log
 	metrics []Metric
 }
+
+// Handler serves OTLP/HTTP into s.
+func (s *Store) Handler() http.Handler { return Handler(s) }
 
 // Origin is where a span, a log record or a metric comes from.
 type Origin struct {
@@ -83,7 +87,8 @@ func (s *Store) Metrics() []Metric {
 	return slices.Clone(s.metrics)
 }
 
-func (s *Store) addTraces(req *coltrace.ExportTraceServiceRequest) {
+// AddTraces implements [Sink].
+func (s *Store) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceSpans() {
@@ -95,7 +100,8 @@ func (s *Store) addTraces(req *coltrace.ExportTraceServiceRequest) {
 	}
 }
 
-func (s *Store) addLogs(req *collogs.ExportLogsServiceRequest) {
+// AddLogs implements [Sink].
+func (s *Store) AddLogs(req *collogs.ExportLogsServiceRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceLogs() {
@@ -107,7 +113,8 @@ func (s *Store) addLogs(req *collogs.ExportLogsServiceRequest) {
 	}
 }
 
-func (s *Store) addMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+// AddMetrics implements [Sink].
+func (s *Store) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceMetrics() {

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/view"
+)
+
+const viewHelp = `Usage: clew view [flags]
+
+Receives traces and logs over OTLP and shows them on a web page.
+
+  -page address     page (default 127.0.0.1:4380)
+  -http address     OTLP/HTTP, protobuf or JSON (default 127.0.0.1:4318)
+  -grpc address     OTLP/gRPC (default 127.0.0.1:4317)
+                    An empty address turns a receiver off.
+  -expose           allow addresses that other machines can reach
+  -allow-host name  host name the page may be asked under, beside localhost;
+                    may be repeated
+  -cors-origin url  origin whose pages may send OTLP/HTTP; may be repeated
+  -memory size      most memory for traces, oldest out first (default 256MiB)
+  -file path        keep the traces there across restarts: read at the start,
+                    written at the end
+  -open             open the page in the browser
+
+Send to it:  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 your-program
+`
+
+type viewConfig struct {
+	page, http, grpc string
+	expose, open     bool
+	hosts, origins   []string
+	memory           int64
+	file             string
+}
+
+func parseView(args []string) (viewConfig, error) {
+	var c viewConfig
+	f := newFlagSet("view")
+	f.StringVar(&c.page, "page", "127.0.0.1:4380", "")
+	f.StringVar(&c.http, "http", "127.0.0.1:4318", "")
+	f.StringVar(&c.grpc, "grpc", "127.0.0.1:4317", "")
+	f.BoolVar(&c.expose, "expose", false, "")
+	f.StringVar(&c.file, "file", "", "")
+	f.BoolVar(&c.open, "open", false, "")
+	f.Func("allow-host", "", appendTo(&c.hosts, strings.ToLower))
+	f.Func("cors-origin", "", appendTo(&c.origins, strings.Clone))
+	f.Func("memory", "", func(s string) (err error) { c.memory, err = parseSize(s); return err })
+	c.memory = 256 << 20
+	if err := parse(f, args); err != nil {
+		return c, err
+	}
+	if f.NArg() > 0 {
+		return c, usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
+	}
+	for _, address := range []string{c.page, c.http, c.grpc} {
+		if address != "" && !c.expose && !isLoopback(address) {
+			return c, usageError{fmt.Errorf("%s is not a loopback address: other machines could read the traces; add -expose if that is wanted", address)}
+		}
+	}
+	return c, nil
+}
+
+func appendTo(list *[]string, change func(string) string) func(string) error {
+	return func(s string) error { *list = append(*list, change(s)); return nil }
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// parseSize reads a number of bytes with an optional unit.
+func parseSize(s string) (int64, error) {
+	number, factor := s, int64(1)
+	for i, unit := range []string{"KiB", "MiB", "GiB"} {
+		if n, ok := strings.CutSuffix(s, unit); ok {
+			number, factor = n, 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || n > 1<<40/factor || n*factor < view.MinBytes {
+		return 0, errors.New("must be bytes or have the unit KiB, MiB or GiB, such as 256MiB; at least 1MiB")
+	}
+	return n * factor, nil
+}
+
+// viewer is the running servers.
+type viewer struct {
+	ring    *view.Ring
+	pageURL string
+	httpURL string // of the OTLP/HTTP receiver
+	grpc    string // address of the OTLP/gRPC receiver
+
+	stops []func()
+}
+
+// startView listens and serves. Call stop when done.
+func startView(ctx context.Context, c viewConfig) (*viewer, error) {
+	v := &viewer{ring: view.NewRing(c.memory)}
+	if c.file != "" {
+		if err := v.ring.Load(c.file); err != nil {
+			return nil, err
+		}
+	}
+	listen := func(address, flagName string) (net.Listener, error) {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			v.stop()
+			return nil, fmt.Errorf("%w (choose another with -%s)", err, flagName)
+		}
+		return l, nil
+	}
+	l, err := listen(c.page, "page")
+	if err != nil {
+		return nil, err
+	}
+	v.pageURL = "http://" + l.Addr().String()
+	v.serveHTTP(l, view.Handler(v.ring, c.hosts...))
+	if c.http != "" {
+		if l, err = listen(c.http, "http"); err != nil {
+			return nil, err
+		}
+		v.httpURL = "http://" + l.Addr().String()
+		v.serveHTTP(l, view.AllowOrigins(otlpreceiver.Handler(v.ring), c.origins...))
+	}
+	if c.grpc != "" {
+		if l, err = listen(c.grpc, "grpc"); err != nil {
+			return nil, err
+		}
+		v.grpc = l.Addr().String()
+		server := otlpreceiver.GRPCServer(v.ring)
+		ended := make(chan struct{})
+		go func() { defer close(ended); server.Serve(l) }() //nolint:errcheck // ends when stopped
+		v.stops = append(v.stops, func() { server.Stop(); <-ended })
+	}
+	return v, nil
+}
+
+func (v *viewer) serveHTTP(l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.Serve(l) }() //nolint:errcheck // ends with ErrServerClosed
+	v.stops = append(v.stops, func() { server.Close(); <-ended })
+}
+
+// stop can be called more than once.
+func (v *viewer) stop() {
+	for _, stop := range v.stops {
+		stop()
+	}
+	v.stops = nil
+}
+
+// runView serves until ctx ends.
+func runView(ctx context.Context, c viewConfig, out io.Writer) error {
+	v, err := startView(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer v.stop()
+	fmt.Fprintf(out, "Page       %s\n", v.pageURL)
+	if v.httpURL != "" {
+		fmt.Fprintf(out, "OTLP/HTTP  %s\n", v.httpURL)
+	}
+	if v.grpc != "" {
+		fmt.Fprintf(out, "OTLP/gRPC  %s\n", v.grpc)
+	}
+	if c.expose {
+		fmt.Fprintln(out, "Other machines can reach the addresses that are not loopback.")
+	}
+	if c.open {
+		openBrowser(ctx, v.pageURL, out)
+	}
+	<-ctx.Done()
+	v.stop()
+	if c.file != "" {
+		return v.ring.Save(c.file)
+	}
+	return nil
+}
+
+// openBrowser is best effort: the address is printed anyway. Some browsers stay
+// in the foreground, so it does not wait, and they may outlive this program.
+func openBrowser(ctx context.Context, url string, out io.Writer) {
+	command := map[string][]string{
+		"darwin":  {"open"},
+		"windows": {"rundll32", "url.dll,FileProtocolHandler"},
+	}[runtime.GOOS]
+	if command == nil {
+		command = []string{"xdg-open"}
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], append(command[1:], url)...)
+	err := cmd.Start()
+	if err == nil {
+		err = cmd.Process.Release()
+	}
+	if err != nil {
+		fmt.Fprintf(out, "The browser does not open: %v\n", err)
+	}
+}

@@ -1,0 +1,61 @@
+package otlpreceiver
+
+import (
+	"slices"
+
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+)
+
+// acceptTraces hands the spans with valid ids to the sink.
+func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.ExportTraceServiceResponse {
+	var rejected int64
+	for _, resource := range req.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			all := len(scope.GetSpans())
+			scope.Spans = slices.DeleteFunc(scope.GetSpans(), func(s *tracepb.Span) bool {
+				return !isID(s.GetTraceId(), 16) || !isID(s.GetSpanId(), 8) ||
+					len(s.GetParentSpanId()) > 0 && len(s.GetParentSpanId()) != 8
+			})
+			rejected += int64(all - len(scope.Spans))
+		}
+	}
+	sink.AddTraces(req)
+	reply := &coltrace.ExportTraceServiceResponse{}
+	if rejected > 0 {
+		reply.PartialSuccess = &coltrace.ExportTracePartialSuccess{
+			RejectedSpans: rejected,
+			ErrorMessage:  "trace_id must be 16 bytes and span_id 8, not all zero; parent_span_id empty or 8 bytes",
+		}
+	}
+	return reply
+}
+
+// acceptLogs hands the records with valid or no ids to the sink.
+func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.ExportLogsServiceResponse {
+	var rejected int64
+	for _, resource := range req.GetResourceLogs() {
+		for _, scope := range resource.GetScopeLogs() {
+			all := len(scope.GetLogRecords())
+			scope.LogRecords = slices.DeleteFunc(scope.GetLogRecords(), func(r *logspb.LogRecord) bool {
+				return len(r.GetTraceId()) > 0 && len(r.GetTraceId()) != 16 || len(r.GetSpanId()) > 0 && len(r.GetSpanId()) != 8
+			})
+			rejected += int64(all - len(scope.LogRecords))
+		}
+	}
+	sink.AddLogs(req)
+	reply := &collogs.ExportLogsServiceResponse{}
+	if rejected > 0 {
+		reply.PartialSuccess = &collogs.ExportLogsPartialSuccess{
+			RejectedLogRecords: rejected,
+			ErrorMessage:       "trace_id must be empty or 16 bytes, span_id empty or 8",
+		}
+	}
+	return reply
+}
+
+func isID(id []byte, length int) bool {
+	return len(id) == length && slices.ContainsFunc(id, func(b byte) bool { return b != 0 })
+}

@@ -1,0 +1,253 @@
+package view
+
+import (
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+//go:embed page
+var page embed.FS
+
+// policy lets the page load its own files and nothing else, and keeps strings
+// from becoming markup.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+const (
+	defaultTraces = 100 // in an answer to a search
+	mostTraces    = 1000
+)
+
+// Handler serves the page and what it reads from the ring. Requests with
+// another host name than "localhost", an IP address or one of hosts are
+// refused, and so are those that pages of other sites make.
+func Handler(ring *Ring, hosts ...string) http.Handler {
+	h := &handler{ring: ring, streams: make(chan struct{}, mostStreams)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/traces", h.search)
+	mux.HandleFunc("GET /api/traces/{trace}", h.trace)
+	mux.HandleFunc("GET /api/traces/{trace}/otlp", h.otlp)
+	mux.HandleFunc("GET /api/traces/{trace}/spans/{span}", h.span)
+	mux.HandleFunc("GET /api/graph", h.graph)
+	mux.HandleFunc("GET /api/operations", h.operations)
+	mux.HandleFunc("GET /api/changes", h.changes)
+	index := func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, page, "page/index.html") }
+	for _, path := range []string{"/{$}", "/trace/{trace}", "/graph", "/operations"} {
+		mux.HandleFunc("GET "+path, index)
+	}
+	files, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err) // the directory is embedded
+	}
+	mux.Handle("GET /files/", http.StripPrefix("/files/", http.FileServerFS(files)))
+	return guard(mux, hosts)
+}
+
+type handler struct {
+	ring    *Ring
+	streams chan struct{}
+}
+
+// query reads the parameter q. It reports false when it has answered with an
+// error.
+func query(w http.ResponseWriter, r *http.Request) (Query, bool) {
+	q, err := ParseQuery(r.FormValue("q"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+	return q, err == nil
+}
+
+func (h *handler) search(w http.ResponseWriter, r *http.Request) {
+	q, ok := query(w, r)
+	if !ok {
+		return
+	}
+	before, err := parseNumber(r, "before", 0)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	limit, err := parseNumber(r, "limit", defaultTraces)
+	if err != nil || limit > mostTraces {
+		http.Error(w, fmt.Sprintf("limit must be a number up to %d", mostTraces), http.StatusBadRequest)
+		return
+	}
+	var answer struct {
+		Traces  []Summary      `json:"traces"`
+		More    bool           `json:"more"`
+		Stats   Stats          `json:"stats"`
+		Colours map[string]int `json:"colours"`
+	}
+	answer.Traces, answer.More = h.ring.Search(q, before, int(limit)) //nolint:gosec // bounded above
+	answer.Stats, answer.Colours = h.ring.Stats(), h.ring.serviceColours()
+	writeJSON(w, answer)
+}
+
+func parseNumber(r *http.Request, name string, missing uint64) (uint64, error) {
+	text := r.FormValue(name)
+	if text == "" {
+		return missing, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s=%q: must be a number", name, text)
+	}
+	return n, nil
+}
+
+func (h *handler) trace(w http.ResponseWriter, r *http.Request) {
+	var id TraceID
+	if !pathID(w, r, "trace", id[:]) {
+		return
+	}
+	trace, ok := h.ring.Trace(id)
+	if !ok {
+		notHere(w)
+		return
+	}
+	writeJSON(w, struct {
+		Trace
+		Colours map[string]int `json:"colours"`
+	}{trace, h.ring.serviceColours()})
+}
+
+func (h *handler) span(w http.ResponseWriter, r *http.Request) {
+	var trace TraceID
+	var id [8]byte
+	if !pathID(w, r, "trace", trace[:]) || !pathID(w, r, "span", id[:]) {
+		return
+	}
+	span, ok := h.ring.Span(trace, id)
+	if !ok {
+		notHere(w)
+		return
+	}
+	writeJSON(w, span)
+}
+
+// otlp answers with the trace as it was received: two requests of OTLP's JSON
+// encoding, one for traces and one for logs.
+func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
+	var id TraceID
+	if !pathID(w, r, "trace", id[:]) {
+		return
+	}
+	st, ok := h.ring.get(id)
+	if !ok {
+		notHere(w)
+		return
+	}
+	traces, logs := st.requests()
+	var answer struct {
+		Traces json.RawMessage `json:"traces"`
+		Logs   json.RawMessage `json:"logs"`
+	}
+	var err error
+	if answer.Traces, err = otlpreceiver.MarshalJSON(traces); err == nil {
+		answer.Logs, err = otlpreceiver.MarshalJSON(logs)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, answer)
+}
+
+func (h *handler) graph(w http.ResponseWriter, r *http.Request) {
+	if q, ok := query(w, r); ok {
+		writeJSON(w, struct {
+			Graph
+			Colours map[string]int `json:"colours"`
+		}{h.ring.Graph(q), h.ring.serviceColours()})
+	}
+}
+
+func (h *handler) operations(w http.ResponseWriter, r *http.Request) {
+	if q, ok := query(w, r); ok {
+		writeJSON(w, struct {
+			Operations []*Operation   `json:"operations"`
+			Colours    map[string]int `json:"colours"`
+		}{h.ring.Operations(q), h.ring.serviceColours()})
+	}
+}
+
+const (
+	mostStreams = 64 // pages that are told of changes at the same time
+	streamPause = 200 * time.Millisecond
+	streamBeat  = 15 * time.Second // so that a page that is gone is noticed
+)
+
+// changes is a stream of server-sent events: what the ring holds, whenever that
+// has changed.
+func (h *handler) changes(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.streams <- struct{}{}:
+		defer func() { <-h.streams }()
+	default:
+		http.Error(w, "too many open pages", http.StatusServiceUnavailable)
+		return
+	}
+	changes, stop := h.ring.Watch()
+	defer stop()
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	beat := time.NewTicker(streamBeat)
+	defer beat.Stop()
+	for {
+		stats, err := json.Marshal(h.ring.Stats())
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(w, "data: %s\n\n", stats)
+		if out.Flush() != nil {
+			return
+		}
+		select {
+		case <-time.After(streamPause):
+		case <-r.Context().Done():
+			return
+		}
+		select {
+		case <-changes:
+		case <-beat.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// pathID reads an id in hex from the path. It reports false when it has
+// answered with an error.
+func pathID(w http.ResponseWriter, r *http.Request, name string, id []byte) bool {
+	b, err := hex.DecodeString(r.PathValue(name))
+	if err != nil || len(b) != len(id) {
+		http.Error(w, fmt.Sprintf("a %s id has %d hex digits", name, 2*len(id)), http.StatusBadRequest)
+		return false
+	}
+	copy(id, b)
+	return true
+}
+
+func notHere(w http.ResponseWriter) {
+	http.Error(w, "not here: it was not received, or made room for newer traces", http.StatusNotFound)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(b)
+}

@@ -1,0 +1,339 @@
+package view
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+// TraceID is the 16 bytes that all spans of a trace share.
+type TraceID [16]byte
+
+type spanID [8]byte
+
+// Ring keeps traces up to a number of bytes. It implements
+// [otlpreceiver.Sink]; its methods are safe for concurrent use.
+type Ring struct {
+	limit int64 // bytes in all
+	share int64 // bytes of one trace
+
+	mu       sync.RWMutex
+	traces   map[TraceID]*stored
+	order    []*stored // by arrival; those before head are gone
+	head     int
+	bytes    int64
+	sequence uint64
+	stats    Stats
+	colours  map[string]int
+	watchers map[chan struct{}]struct{}
+}
+
+// stored is what was received of one trace. Its slices are only appended to,
+// so a copy taken under the lock can be read without it.
+type stored struct {
+	id        TraceID
+	sequence  uint64 // in order of arrival
+	version   uint64 // the ring's sequence at the last change
+	bytes     int64
+	spans     []otlpreceiver.Span
+	logs      []otlpreceiver.Log
+	seen      map[spanID]struct{}
+	resources map[*resourcepb.Resource]struct{}
+	dropped   int64 // spans and records beyond the share
+}
+
+// Stats says what a [Ring] holds and what became of the rest.
+type Stats struct {
+	Traces     int   `json:"traces"`     // held, with at least one span or log record
+	Spans      int64 `json:"spans"`      // held
+	Bytes      int64 `json:"bytes"`      // held, estimated
+	Limit      int64 `json:"limit"`      // most bytes held
+	Received   int64 `json:"received"`   // spans since the start, without duplicates
+	Evicted    int64 `json:"evicted"`    // traces that made room for newer ones
+	Dropped    int64 `json:"dropped"`    // spans and log records of traces beyond their share
+	Duplicates int64 `json:"duplicates"` // spans received again
+}
+
+// MinBytes is the smallest limit a [Ring] can have.
+const MinBytes = 1 << 20
+
+// NewRing returns an empty ring. It holds at most limit bytes, an estimate of
+// the memory the spans take, and never less than [MinBytes]. One trace may take
+// half of that; what arrives of it afterwards is dropped and counted.
+func NewRing(limit int64) *Ring {
+	limit = max(limit, MinBytes)
+	return &Ring{
+		limit: limit, share: limit / 2,
+		traces: map[TraceID]*stored{}, colours: map[string]int{}, watchers: map[chan struct{}]struct{}{},
+	}
+}
+
+// AddTraces implements [otlpreceiver.Sink]. A span whose id is known already is
+// left out: exporters send again what was not acknowledged. So is one whose ids
+// have the wrong length.
+func (r *Ring) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, resource := range req.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			origin := otlpreceiver.Origin{Resource: resource.GetResource(), Scope: scope.GetScope()}
+			for _, span := range scope.GetSpans() {
+				r.addSpan(otlpreceiver.Span{Origin: origin, Span: span})
+			}
+		}
+	}
+	r.changed()
+}
+
+func (r *Ring) addSpan(s otlpreceiver.Span) {
+	if len(s.GetTraceId()) != len(TraceID{}) || len(s.GetSpanId()) != len(spanID{}) {
+		return
+	}
+	t := r.trace(TraceID(s.GetTraceId()))
+	id := spanID(s.GetSpanId())
+	if _, known := t.seen[id]; known {
+		r.stats.Duplicates++
+		return
+	}
+	if r.grow(t, s.Origin, sizeOfSpan(s)) {
+		t.seen[id] = struct{}{}
+		t.spans = append(t.spans, s)
+		r.stats.Spans++
+		r.stats.Received++
+		r.colour(s.Service())
+	}
+}
+
+// AddLogs implements [otlpreceiver.Sink]. Records outside any trace have no
+// place on the page and are left out.
+func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, resource := range req.GetResourceLogs() {
+		for _, scope := range resource.GetScopeLogs() {
+			origin := otlpreceiver.Origin{Resource: resource.GetResource(), Scope: scope.GetScope()}
+			for _, record := range scope.GetLogRecords() {
+				if len(record.GetTraceId()) != len(TraceID{}) || TraceID(record.GetTraceId()) == (TraceID{}) {
+					continue
+				}
+				t := r.trace(TraceID(record.GetTraceId()))
+				l := otlpreceiver.Log{Origin: origin, LogRecord: record}
+				if r.grow(t, origin, sizeOfLog(l)) {
+					t.logs = append(t.logs, l)
+				}
+			}
+		}
+	}
+	r.changed()
+}
+
+// AddMetrics implements [otlpreceiver.Sink]: the page shows none.
+func (r *Ring) AddMetrics(*colmetrics.ExportMetricsServiceRequest) {}
+
+// trace returns the trace with the given id, a new one if need be.
+func (r *Ring) trace(id TraceID) *stored {
+	r.sequence++
+	t := r.traces[id]
+	if t == nil {
+		t = &stored{id: id, sequence: r.sequence, bytes: sizeOfTrace, seen: map[spanID]struct{}{}, resources: map[*resourcepb.Resource]struct{}{}}
+		r.traces[id] = t
+		r.order = append(r.order, t)
+		r.bytes += t.bytes
+	}
+	t.version = r.sequence
+	return t
+}
+
+// grow makes room for something of a trace; it reports false if the trace has
+// had its share.
+func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
+	_, known := t.resources[o.Resource]
+	if !known {
+		size += sizeOfResource(o)
+	}
+	defer r.makeRoom(t)
+	if t.bytes+size > r.share {
+		t.dropped++
+		r.stats.Dropped++
+		return false
+	}
+	if !known {
+		t.resources[o.Resource] = struct{}{}
+	}
+	t.bytes += size
+	r.bytes += size
+	return true
+}
+
+// makeRoom lets the oldest traces go, but not t.
+func (r *Ring) makeRoom(t *stored) {
+	for i := r.head; r.bytes > r.limit && i < len(r.order); i++ {
+		if old := r.order[i]; old != t && old != nil {
+			r.evict(i)
+		}
+	}
+	r.compact()
+}
+
+func (r *Ring) evict(i int) {
+	t := r.order[i]
+	r.order[i] = nil
+	delete(r.traces, t.id)
+	r.bytes -= t.bytes
+	r.stats.Spans -= int64(len(t.spans))
+	r.stats.Evicted++
+}
+
+// compact moves the order down once half of it is gone.
+func (r *Ring) compact() {
+	for r.head < len(r.order) && r.order[r.head] == nil {
+		r.head++
+	}
+	if r.head > 64 && r.head > len(r.order)/2 {
+		r.order = slices.Clone(r.order[r.head:])
+		r.head = 0
+	}
+}
+
+// Stats returns what the ring holds.
+func (r *Ring) Stats() Stats {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.stats
+	s.Traces, s.Bytes, s.Limit = len(r.traces), r.bytes, r.limit
+	return s
+}
+
+// coloured bounds the services whose colour is remembered.
+const coloured = 4096
+
+// colour gives each service a number in order of arrival, so that the first
+// ones all differ.
+func (r *Ring) colour(service string) int {
+	n, ok := r.colours[service]
+	if !ok {
+		n = len(r.colours)
+		if n < coloured {
+			r.colours[service] = n
+		}
+	}
+	return n
+}
+
+// Watch returns a channel that receives after each change; changes that come
+// faster than they are read count as one. stop ends it.
+func (r *Ring) Watch() (changes <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watchers[c] = struct{}{}
+	return c, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.watchers, c)
+	}
+}
+
+func (r *Ring) changed() {
+	for c := range r.watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// snapshot returns copies of the traces that have spans, newest first.
+func (r *Ring) snapshot() []stored {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	traces := make([]stored, 0, len(r.traces))
+	for _, t := range slices.Backward(r.order[r.head:]) {
+		if t != nil && len(t.spans) > 0 {
+			traces = append(traces, *t)
+		}
+	}
+	return traces
+}
+
+// get returns a copy of the trace with the given id.
+func (r *Ring) get(id TraceID) (stored, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t := r.traces[id]
+	if t == nil {
+		return stored{}, false
+	}
+	return *t, true
+}
+
+// serviceColours returns the numbers of all services seen.
+func (r *Ring) serviceColours() map[string]int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.colours)
+}
+
+// requests returns the trace as it was received. What shared a resource and a
+// scope does so again.
+func (t *stored) requests() (*coltrace.ExportTraceServiceRequest, *collogs.ExportLogsServiceRequest) {
+	var traces coltrace.ExportTraceServiceRequest
+	scopeSpans := map[otlpreceiver.Origin]*tracepb.ScopeSpans{}
+	for _, s := range t.spans {
+		scope := scopeSpans[s.Origin]
+		if scope == nil {
+			scope = &tracepb.ScopeSpans{Scope: s.Scope}
+			scopeSpans[s.Origin] = scope
+			traces.ResourceSpans = append(traces.ResourceSpans, &tracepb.ResourceSpans{Resource: s.Resource, ScopeSpans: []*tracepb.ScopeSpans{scope}})
+		}
+		scope.Spans = append(scope.Spans, s.Span)
+	}
+	var logs collogs.ExportLogsServiceRequest
+	scopeLogs := map[otlpreceiver.Origin]*logspb.ScopeLogs{}
+	for _, l := range t.logs {
+		scope := scopeLogs[l.Origin]
+		if scope == nil {
+			scope = &logspb.ScopeLogs{Scope: l.Scope}
+			scopeLogs[l.Origin] = scope
+			logs.ResourceLogs = append(logs.ResourceLogs, &logspb.ResourceLogs{Resource: l.Resource, ScopeLogs: []*logspb.ScopeLogs{scope}})
+		}
+		scope.LogRecords = append(scope.LogRecords, l.LogRecord)
+	}
+	return &traces, &logs
+}
+
+// logsOf returns the records of a span in order of time; those of no span for
+// the zero id.
+func (t *stored) logsOf(id spanID) []otlpreceiver.Log {
+	var logs []otlpreceiver.Log
+	for _, l := range t.logs {
+		if logSpan(l) == id {
+			logs = append(logs, l)
+		}
+	}
+	slices.SortStableFunc(logs, func(a, b otlpreceiver.Log) int { return cmp.Compare(logTime(a), logTime(b)) })
+	return logs
+}
+
+func logSpan(l otlpreceiver.Log) (id spanID) {
+	copy(id[:], l.GetSpanId())
+	return id
+}
+
+// logTime is when the event happened, or was observed if that is not known.
+func logTime(l otlpreceiver.Log) uint64 {
+	if t := l.GetTimeUnixNano(); t != 0 {
+		return t
+	}
+	return l.GetObservedTimeUnixNano()
+}
