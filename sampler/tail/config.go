@@ -1,0 +1,219 @@
+package tail
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/clewtrace/clew/sampler"
+)
+
+// Config configures a [Processor]. The zero Config keeps traces with an error
+// and those slower than the 99th percentile of their operation.
+//
+// Zero stands for the default of every bound; negative bounds are errors. The
+// bounds are kept by deciding early on the oldest fragment, of those that share
+// its shard of at most 16, so each shard has its part of MaxTraces, MaxSpans and
+// MaxBytes. Spans being handed on are no longer counted.
+type Config struct {
+	// Policies are asked in order; the first that matches keeps the fragment
+	// and names the reason. A fragment that none matches is dropped. Nil means
+	// Error on any span, then SlowerThanQuantile 0.99 on the root.
+	Policies []Policy
+
+	// MaxTraces bounds the fragments that wait for their decision. Default 10,000.
+	MaxTraces int
+	// MaxSpansPerTrace bounds the spans of one of them. Default 1,000.
+	MaxSpansPerTrace int
+	// MaxSpans bounds the spans of all of them. Default 100,000.
+	MaxSpans int
+	// MaxBytes bounds their size in memory, as estimated from what they hold.
+	// Default 64 MiB.
+	MaxBytes int
+	// Timeout is how long a fragment waits for its local roots to end, up to
+	// an eighth more. Default 30 s.
+	Timeout time.Duration
+	// MaxDecisions is about how many decisions are remembered for late spans,
+	// at 8 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
+	// after a quarter as many traces, 1 in 20 after half. Default 32,768.
+	MaxDecisions int
+	// MaxOperations bounds the operations whose durations are learned for each
+	// SlowerThanQuantile, at about 2 KiB each. Those beyond the first
+	// MaxOperations are never slow. Default 1,000.
+	MaxOperations int
+
+	// MeterProvider takes the processor's metrics, whose names start with
+	// clew.tail. Nil means the global one.
+	MeterProvider metric.MeterProvider
+}
+
+// A Policy keeps the fragments for which everything holds that it states. A
+// policy that states nothing is an error; Probability: 1 keeps everything.
+type Policy struct {
+	// Name becomes the attribute clew.tail.policy of kept local roots, and
+	// must be unique. Empty means the reason, such as "error" or "slow".
+	Name string
+	// Root must hold for one of the fragment's local roots.
+	Root Condition
+	// Span must hold for one of the fragment's spans, local roots included.
+	Span Condition
+	// Probability is the share of traces to keep, above 0 to 1, consistently
+	// with every other consistent sampler. Zero keeps all.
+	Probability float64
+	// TracesPerSecond and SpansPerSecond bound what the policy keeps; a second's
+	// worth may come at once. Fragments beyond it go on to the next policy.
+	// Spans count when the fragment is decided; late ones do not. Zero is no limit.
+	TracesPerSecond float64
+	SpansPerSecond  float64
+}
+
+// A Condition is a condition on one span: everything set must hold for the same
+// span. The zero Condition holds for all, even for a fragment without spans.
+type Condition struct {
+	// Match is a condition on name, kind, parent and attributes.
+	Match sampler.Match
+	// Status is a status code that the span must have. Zero, codes.Unset, is any.
+	Status codes.Code
+	// Error wants the status code Error or an exception event.
+	Error bool
+	// SlowerThan is a duration that the span must exceed. Zero is none.
+	SlowerThan time.Duration
+	// SlowerThanQuantile wants the span to be slower than this quantile, above
+	// 0 and below 1, of the durations of the spans of the same name and kind
+	// that have been seen. Zero is none.
+	//
+	// Durations are counted in buckets of 1/32 relative width, in which the
+	// last 32,768 spans count, and those before them less and less. A span is
+	// slow when its bucket lies above that of the quantile, so that of a steady
+	// stream no more than 1 in 100 is slower than the 0.99 quantile. Nothing is
+	// slow before 3/(1-q) durations are known: 300 for 0.99.
+	SlowerThanQuantile float64
+}
+
+func (c Config) withDefaults() Config {
+	for _, b := range []struct {
+		bound *int
+		value int
+	}{
+		{&c.MaxTraces, 10_000},
+		{&c.MaxSpansPerTrace, 1000},
+		{&c.MaxSpans, 100_000},
+		{&c.MaxBytes, 64 << 20},
+		{&c.MaxDecisions, 1 << 15},
+		{&c.MaxOperations, 1000},
+	} {
+		if *b.bound == 0 {
+			*b.bound = b.value
+		}
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Policies == nil {
+		c.Policies = []Policy{{Span: Condition{Error: true}}, {Root: Condition{SlowerThanQuantile: 0.99}}}
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	for _, b := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxTraces", c.MaxTraces},
+		{"MaxSpansPerTrace", c.MaxSpansPerTrace},
+		{"MaxSpans", c.MaxSpans},
+		{"MaxBytes", c.MaxBytes},
+		{"MaxDecisions", c.MaxDecisions},
+		{"MaxOperations", c.MaxOperations},
+	} {
+		if b.value < 0 {
+			return fmt.Errorf("tail: Config.%s is %d: want 1 or more, or 0 for the default", b.name, b.value)
+		}
+	}
+	// A ticker cannot be shorter than a nanosecond, and eight make a timeout.
+	if c.Timeout < 0 || c.Timeout > 0 && c.Timeout < time.Millisecond {
+		return fmt.Errorf("tail: Config.Timeout is %v: want 1ms or more, or 0 for the default", c.Timeout)
+	}
+	if n := len(c.Policies); n > maxPolicies {
+		return fmt.Errorf("tail: Config.Policies has %d policies: want %d at most", n, maxPolicies)
+	}
+	names := make(map[string]int, len(c.Policies))
+	for i, p := range c.Policies {
+		if err := p.validate(fmt.Sprintf("tail: Config.Policies[%d]", i)); err != nil {
+			return err
+		}
+		name := p.name()
+		if j, ok := names[name]; ok {
+			return fmt.Errorf("tail: Config.Policies[%d]: name %q is that of Policies[%d], too: set a different Name", i, name, j)
+		}
+		names[name] = i
+	}
+	return nil
+}
+
+func (p *Policy) validate(path string) error {
+	switch {
+	case !(p.Probability >= 0 && p.Probability <= 1):
+		return fmt.Errorf("%s.Probability is %v: want above 0 to 1, or 0 for all", path, p.Probability)
+	case !(p.TracesPerSecond >= 0):
+		return fmt.Errorf("%s.TracesPerSecond is %v: want above 0, or 0 for no limit", path, p.TracesPerSecond)
+	case !(p.SpansPerSecond >= 0):
+		return fmt.Errorf("%s.SpansPerSecond is %v: want above 0, or 0 for no limit", path, p.SpansPerSecond)
+	case p.Name == headPolicy:
+		return fmt.Errorf("%s.Name is %q, which stands for the head sampler: want another", path, p.Name)
+	case p.reason() == "":
+		return fmt.Errorf("%s states nothing: use Probability: 1 to keep everything", path)
+	}
+	if err := p.Root.validate(path + ".Root"); err != nil {
+		return err
+	}
+	return p.Span.validate(path + ".Span")
+}
+
+func (c *Condition) validate(path string) error {
+	switch {
+	case !(c.SlowerThanQuantile >= 0 && c.SlowerThanQuantile < 1):
+		return fmt.Errorf("%s.SlowerThanQuantile is %v: want above 0 and below 1, or 0 for none", path, c.SlowerThanQuantile)
+	case c.SlowerThan < 0:
+		return fmt.Errorf("%s.SlowerThan is %v: want above 0, or 0 for none", path, c.SlowerThan)
+	}
+	return nil
+}
+
+func (p *Policy) name() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return p.reason()
+}
+
+// reason names what the policy asks for, in a fixed order: "error", or "match+slow".
+func (p *Policy) reason() string {
+	var parts []string
+	add := func(name string, stated bool) {
+		if stated {
+			parts = append(parts, name)
+		}
+	}
+	add("error", p.Root.Error || p.Span.Error)
+	add("status", p.Root.Status != codes.Unset || p.Span.Status != codes.Unset)
+	add("match", !matchesAll(p.Root.Match) || !matchesAll(p.Span.Match))
+	add("slow", p.Root.slow() || p.Span.slow())
+	add("probability", p.Probability > 0)
+	add("rate", p.TracesPerSecond > 0 || p.SpansPerSecond > 0)
+	return strings.Join(parts, "+")
+}
+
+func (c *Condition) slow() bool { return c.SlowerThan > 0 || c.SlowerThanQuantile > 0 }
+
+func (c *Condition) isZero() bool {
+	return matchesAll(c.Match) && c.Status == codes.Unset && !c.Error && !c.slow()
+}
+
+func matchesAll(m sampler.Match) bool {
+	return m.Name == "" && m.Kind == 0 && m.Parent == 0 && len(m.Attributes) == 0
+}

@@ -1,0 +1,76 @@
+package tail
+
+// decisions remembers the last decisions in a fixed piece of memory without
+// pointers: sets of a few, of which a hash selects one, the newest first. Where
+// there is more than one set, a decision is forgotten when its set is full,
+// which may be earlier or later than when as many decisions have been made as
+// there is room for.
+//
+// A set of eight is one cache line: fetching that is what remembering costs.
+type decisions struct {
+	entries []made
+	ways    int // entries of a set
+	mask    uint64
+}
+
+// made is a decision with the upper 40 bits of the hash of its trace id. That
+// two traces of a set agree in these has a chance of 1 in 10^11.
+type made uint64
+
+const (
+	indexBits   = 12 // for a policy or none
+	hashBits    = made(1<<64 - 1<<(2*indexBits))
+	maxPolicies = 1<<indexBits - 1
+)
+
+func makeMade(hash uint64, d decision) made {
+	return made(hash)&hashBits | made(d.policy-none)<<indexBits | made(d.threshold-none)
+}
+
+func (m made) decision() decision {
+	const index = 1<<indexBits - 1
+	policy := int16(m>>indexBits&index) + none
+	return decision{keep: policy != none, policy: policy, threshold: int16(m&index) + none}
+}
+
+func newDecisions(n int) decisions {
+	ways := min(n, 8)
+	sets := 1
+	for sets*2*ways <= n {
+		sets *= 2
+	}
+	return decisions{make([]made, sets*ways), ways, uint64(sets - 1)}
+}
+
+func (m *decisions) set(hash uint64) []made {
+	// Of the low bits, the lowest have selected the shard.
+	at := int(hash>>4&m.mask) * m.ways
+	return m.entries[at : at+m.ways]
+}
+
+func (m *decisions) get(hash uint64) (decision, bool) {
+	set := m.set(hash)
+	for i := range set {
+		if set[i]&hashBits == made(hash)&hashBits {
+			return set[i].decision(), true
+		}
+	}
+	return decision{}, false
+}
+
+func (m *decisions) remember(hash uint64, d decision) {
+	set := m.set(hash)
+	copy(set[1:], set)
+	set[0] = makeMade(hash, d)
+}
+
+func (m *decisions) forget(hash uint64) {
+	set := m.set(hash)
+	for i := range set {
+		if set[i]&hashBits == made(hash)&hashBits {
+			copy(set[i:], set[i+1:])
+			set[len(set)-1] = 0
+			return
+		}
+	}
+}

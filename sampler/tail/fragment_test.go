@@ -1,0 +1,336 @@
+package tail_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/sampler/tail"
+)
+
+// Each test is one of the rules that the package documentation states.
+
+func TestKeepsTheFailedWhole(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	for _, fails := range []bool{false, true, false} {
+		ctx, root := s.Start(context.Background(), "root")
+		_, child := s.Start(ctx, "child")
+		if fails {
+			child.SetStatus(codes.Error, "")
+		}
+		child.End()
+		_, sibling := s.Start(ctx, "sibling")
+		sibling.End()
+		root.End()
+	}
+	s.wantKept(t, "child", "sibling", "root")
+	for _, span := range s.kept.Ended() {
+		if !span.SpanContext().IsSampled() {
+			t.Errorf("%s is handed on without the sampled flag", span.Name())
+		}
+		want := ""
+		if span.Name() == "root" {
+			want = "error"
+		}
+		if p, r := attr(span, tail.PolicyKey), attr(span, tail.ReasonKey); p != want || r != want {
+			t.Errorf("%s has policy %q and reason %q, want %q", span.Name(), p, r, want)
+		}
+	}
+	st := s.Stats()
+	if st.Kept["error"] != 1 || st.Dropped != 2 || st.KeptSpans != 3 || st.DroppedSpans != 6 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestExceptionEventIsAnError(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	_, root := s.Start(context.Background(), "root")
+	root.RecordError(errors.New("x"))
+	root.End()
+	s.wantKept(t, "root")
+}
+
+func TestLateSpansFollow(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	for _, fails := range []bool{true, false} {
+		ctx, root := s.Start(context.Background(), "root")
+		_, async := s.Start(ctx, "outlives root")
+		if fails {
+			root.SetStatus(codes.Error, "")
+		}
+		root.End()
+		_, after := s.Start(ctx, "starts after root")
+		after.SetStatus(codes.Error, "") // too late
+		after.End()
+		async.End()
+	}
+	s.wantKept(t, "root", "starts after root", "outlives root")
+	if st := s.Stats(); st.LateSpans != 4 {
+		t.Errorf("counted %d late spans, want 4", st.LateSpans)
+	}
+}
+
+func TestForgottenSpansAreDecidedAlone(t *testing.T) {
+	s := start(t, dropAll, tail.Config{MaxDecisions: 1, Policies: []tail.Policy{failedPolicy}})
+	ctx, root := s.Start(context.Background(), "root")
+	root.End()
+	_, other := s.Start(context.Background(), "another trace")
+	other.End()
+	for _, code := range []codes.Code{codes.Ok, codes.Error} {
+		_, late := s.Start(ctx, "late "+code.String())
+		late.SetStatus(code, "")
+		late.End()
+	}
+	s.wantKept(t, "late Error")
+	if st := s.Stats(); st.ForgottenSpans != 2 {
+		t.Errorf("counted %d forgotten spans, want 2", st.ForgottenSpans)
+	}
+}
+
+func TestNestedLocalRootsAreOneFragment(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	ctx, outer := s.Start(context.Background(), "outer")
+	ctx, client := s.Start(ctx, "client")
+	_, inner := s.Start(throughHTTP(ctx), "inner")
+	inner.SetStatus(codes.Error, "")
+	inner.End()
+	s.wantKept(t)
+	client.End()
+	outer.End()
+	s.wantKept(t, "inner", "client", "outer")
+}
+
+// throughHTTP returns what a handler of the same process finds.
+func throughHTTP(ctx context.Context) context.Context {
+	return trace.ContextWithRemoteSpanContext(context.Background(), trace.SpanContextFromContext(ctx))
+}
+
+func TestConsumerOfOwnMessages(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+
+	// Consumed while the producer's root is open: one fragment, which waits.
+	ctx, root := s.Start(context.Background(), "root 1")
+	ctx, send := s.Start(ctx, "send 1", trace.WithSpanKind(trace.SpanKindProducer))
+	send.End()
+	_, process := s.Start(throughHTTP(ctx), "process 1", trace.WithSpanKind(trace.SpanKindConsumer))
+	root.End()
+	s.wantKept(t)
+	process.SetStatus(codes.Error, "")
+	process.End()
+	s.wantKept(t, "send 1", "root 1", "process 1")
+
+	// Consumed later: the part before has been dropped, that after can be kept.
+	ctx, root = s.Start(context.Background(), "root 2")
+	root.End()
+	_, process = s.Start(throughHTTP(ctx), "process 2")
+	process.SetStatus(codes.Error, "")
+	process.End()
+
+	// Consumed later, the part before having been kept: kept.
+	ctx, root = s.Start(context.Background(), "root 3")
+	root.SetStatus(codes.Error, "")
+	root.End()
+	_, process = s.Start(throughHTTP(ctx), "process 3")
+	process.End()
+
+	s.wantKept(t, "send 1", "root 1", "process 1", "process 2", "root 3", "process 3")
+	if got := attr(s.kept.Ended()[5], tail.ReasonKey); got != "error" {
+		t.Errorf("process 3 has reason %q, want that of its trace", got)
+	}
+}
+
+func TestLinksDoNotJoin(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	ctx, root := s.Start(context.Background(), "root")
+	_, linked := s.Start(ctx, "linked", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)))
+	linked.SetStatus(codes.Error, "")
+	linked.End()
+	root.End()
+	s.wantKept(t, "linked")
+}
+
+func TestRootThatNeverEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		policy tail.Policy
+		want   []string
+	}{
+		"counts as lasting until now":        {tail.Policy{Root: tail.Condition{SlowerThan: 8 * time.Second}}, []string{"child", "late child", "root"}},
+		"is seen with its status so far":     {tail.Policy{Root: tail.Condition{Error: true}}, []string{"child", "late child", "root"}},
+		"is dropped if nothing is known yet": {tail.Policy{Root: tail.Condition{SlowerThan: time.Hour}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := start(t, dropAll, tail.Config{Timeout: 8 * time.Second, Policies: []tail.Policy{tt.policy}})
+				ctx, root := s.Start(context.Background(), "root")
+				root.SetStatus(codes.Error, "")
+				_, child := s.Start(ctx, "child")
+				child.End()
+				time.Sleep(8 * time.Second)
+				synctest.Wait()
+				s.wantKept(t)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if st := s.Stats(); st.Early["timeout"] != 1 || st.UndecidedTraces != 0 || st.UndecidedSpans != 0 || st.UndecidedBytes != 0 {
+					t.Errorf("counted %+v", st)
+				}
+				_, late := s.Start(ctx, "late child")
+				late.End()
+				root.End()
+				s.wantKept(t, tt.want...)
+			})
+		})
+	}
+}
+
+func TestBoundsDecideOnTheOldest(t *testing.T) {
+	for bound, cfg := range map[string]tail.Config{
+		"max_traces": {MaxTraces: 2},
+		"max_spans":  {MaxSpans: 2},
+		"max_bytes":  {MaxBytes: 1500},
+	} {
+		t.Run(bound, func(t *testing.T) {
+			errs := handledErrors(t)
+			cfg.Policies = []tail.Policy{failedPolicy}
+			s := start(t, dropAll, cfg)
+			var roots []trace.Span
+			for _, name := range []string{"1", "2", "3"} {
+				ctx, root := s.Start(context.Background(), "root "+name)
+				_, child := s.Start(ctx, "child "+name)
+				child.SetStatus(codes.Error, "")
+				child.End()
+				roots = append(roots, root)
+			}
+			s.wantKept(t, "child 1")
+			for _, root := range roots {
+				root.End()
+			}
+			st := s.Stats()
+			if st.Early[bound] == 0 || st.UndecidedTraces+st.UndecidedSpans+st.UndecidedBytes != 0 {
+				t.Errorf("counted %+v", st)
+			}
+			if len(*errs) != 1 {
+				t.Errorf("reported %v, want it told once", *errs)
+			}
+		})
+	}
+}
+
+func TestMaxSpansPerTrace(t *testing.T) {
+	errs := handledErrors(t)
+	s := start(t, dropAll, tail.Config{MaxSpansPerTrace: 3, Policies: []tail.Policy{failedPolicy}})
+	ctx, root := s.Start(context.Background(), "root")
+	for _, name := range []string{"1", "2", "3", "4"} {
+		_, child := s.Start(ctx, name)
+		child.SetStatus(codes.Error, "")
+		child.End()
+	}
+	s.wantKept(t, "1", "2", "3", "4")
+	root.End()
+	s.wantKept(t, "1", "2", "3", "4", "root")
+	if st := s.Stats(); st.Early["max_spans_per_trace"] != 1 || st.LateSpans != 2 {
+		t.Errorf("counted %+v", st)
+	}
+	if len(*errs) != 1 {
+		t.Errorf("reported %v, want it told once", *errs)
+	}
+}
+
+func TestFlushDecidesWhatIsPending(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	ctx, root := s.Start(context.Background(), "root")
+	_, child := s.Start(ctx, "child")
+	child.SetStatus(codes.Error, "")
+	child.End()
+	if err := s.ForceFlush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s.wantKept(t, "child")
+	root.End()
+	s.wantKept(t, "child", "root")
+}
+
+func TestFlushWaitsForWhatIsBeingHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &blocking{release: make(chan struct{})}
+		p, err := tail.NewProcessor(next, tail.Config{Policies: []tail.Policy{{Probability: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p))
+		tracer := provider.Tracer("")
+		_, root := tracer.Start(context.Background(), "root")
+		go root.End()
+		synctest.Wait()
+
+		// No lock is held meanwhile: another trace goes on in the same shard.
+		for range 100 {
+			_, other := tracer.Start(context.Background(), "open")
+			defer other.End()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := p.ForceFlush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ForceFlush returns %v before the span is handed on", err)
+		}
+		flushed := make(chan error)
+		go func() { flushed <- p.ForceFlush(context.Background()) }()
+		synctest.Wait()
+		close(next.release)
+		if err := <-flushed; err != nil {
+			t.Error(err)
+		}
+		if err := provider.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// blocking blocks in OnEnd.
+type blocking struct {
+	sdktrace.SpanProcessor
+	release chan struct{}
+}
+
+func (*blocking) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (b *blocking) OnEnd(sdktrace.ReadOnlySpan)                   { <-b.release }
+func (*blocking) ForceFlush(context.Context) error                { return nil }
+func (*blocking) Shutdown(context.Context) error                  { return nil }
+
+func TestShutdownHandsOnAndRefuses(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	ctx, root := s.Start(context.Background(), "root")
+	_, child := s.Start(ctx, "child")
+	child.SetStatus(codes.Error, "")
+	child.End()
+	for range 2 {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root.End()
+	s.wantKept(t, "child")
+	if st := s.Stats(); st.RefusedSpans != 1 {
+		t.Errorf("counted %d refused spans, want 1", st.RefusedSpans)
+	}
+}
+
+func TestFlushKeepsTheDeadline(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{{Probability: 1}}})
+	_, root := s.Start(context.Background(), "root")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.ForceFlush(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("ForceFlush returns %v", err)
+	}
+	if st := s.Stats(); st.UndecidedTraces != 1 {
+		t.Errorf("%d traces are undecided, want 1", st.UndecidedTraces)
+	}
+	root.End()
+	s.wantKept(t, "root")
+}

@@ -1,0 +1,415 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A Processor is a span processor that holds spans back until their fragment
+// of a trace is decided on and then hands on what is kept; see the package
+// documentation. It is safe for concurrent use.
+//
+// The next processor's OnStart is called for every recorded span, its OnEnd for
+// those kept. Those of one fragment come in the order in which they ended, in
+// the goroutine that ended the last local root, except that late spans come in
+// the goroutines that end them.
+type Processor struct {
+	next     sdktrace.SpanProcessor
+	policies policies
+	shards   []shard
+	seed     maphash.Seed
+
+	// clock counts eighths of the timeout: cheaper to read than the time.
+	clock    atomic.Uint32
+	hinting  atomic.Bool
+	reported [numBounds]sync.Once
+	cfg      Config
+
+	stop     func()
+	metrics  metric.Registration
+	shutdown sync.Once
+}
+
+// ticksPerTimeout is how finely the age of fragments is measured.
+const ticksPerTimeout = 8
+
+// NewProcessor returns a Processor that hands kept spans on to next. It
+// returns an error that names the field of cfg if that is not valid. Shutdown
+// ends the goroutine that it starts.
+func NewProcessor(next sdktrace.SpanProcessor, cfg Config) (*Processor, error) {
+	if next == nil {
+		return nil, errors.New("tail: the next span processor is nil")
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	p := &Processor{next: next, cfg: cfg, policies: compile(&cfg), seed: maphash.MakeSeed()}
+	p.shards = newShards(&cfg)
+	if err := p.observe(cfg.MeterProvider); err != nil {
+		return nil, fmt.Errorf("tail: metrics: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	p.stop = func() { cancel(); <-done }
+	go func() {
+		defer close(done)
+		p.expire(ctx)
+	}()
+	return p, nil
+}
+
+// newShards makes as many shards as leave each a fair part of the bounds.
+func newShards(cfg *Config) []shard {
+	n := min(16, cfg.MaxTraces/64, cfg.MaxSpans/(2*cfg.MaxSpansPerTrace), cfg.MaxBytes>>20, cfg.MaxDecisions/64)
+	n = 1 << (bits.Len(uint(max(1, n))) - 1) // a power of two
+	b := &bounds{
+		traces: cfg.MaxTraces / n, spansPerTrace: cfg.MaxSpansPerTrace, spans: cfg.MaxSpans / n,
+		bytes: cfg.MaxBytes / n, decisions: cfg.MaxDecisions / n,
+	}
+	shards := make([]shard, n)
+	for i := range shards {
+		shards[i].bounds = b
+		shards[i].fragments = make(map[trace.TraceID]*fragment)
+		shards[i].made = newDecisions(b.decisions)
+		shards[i].counts.kept = make([]uint64, len(cfg.Policies)+1)
+	}
+	return shards
+}
+
+// shard returns the shard of a trace, and a hash of its id. A peer may choose
+// trace ids, but not which of them share a shard.
+func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
+	hash := maphash.Bytes(p.seed, id[:])
+	return &p.shards[hash&uint64(len(p.shards)-1)], hash
+}
+
+// OnStart notes local roots. It implements the SDK's SpanProcessor.
+func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
+	p.next.OnStart(parent, s)
+	psc := s.Parent()
+	first := !psc.IsValid()
+	if !first && !psc.IsRemote() {
+		return
+	}
+	sc := s.SpanContext()
+	sh, hash := p.shard(sc.TraceID())
+	sh.mu.Lock()
+	if sh.closed {
+		sh.mu.Unlock()
+		return
+	}
+	sh.begin(sc.TraceID(), hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s}, p.clock.Load())
+	p.unlockAndDecide(sh)
+}
+
+// OnEnd takes an ended span. It implements the SDK's SpanProcessor.
+func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
+	sc := span.SpanContext()
+	s := endedSpan{span, isLocalRoot(span), sc.IsSampled()}
+	bytes := estimate(span)
+	wanted := p.hinting.Load() && p.policies.certain(span)
+
+	sh, hash := p.shard(sc.TraceID())
+	sh.mu.Lock()
+	if sh.closed {
+		sh.counts.refused++
+		sh.mu.Unlock()
+		return
+	}
+	f := sh.fragments[sc.TraceID()]
+	if f == nil {
+		d, known := sh.made.get(hash)
+		if known {
+			sh.counts.late++
+			sh.counts.spans(d, 1, s.sampled)
+		} else {
+			sh.counts.forgotten++
+		}
+		sh.mu.Unlock()
+		if known {
+			p.pass(s, d)
+		} else {
+			p.decideAlone(sh, s)
+		}
+		return
+	}
+	sh.hold(f, s, bytes)
+	f.wanted = f.wanted || wanted
+	last := s.root && f.end(sc.SpanID())
+	switch {
+	case f.deciding:
+	case last:
+		j := sh.take(f)
+		sh.mu.Unlock()
+		p.decide(sh, j)
+		return
+	case len(f.spans) >= sh.bounds.spansPerTrace:
+		sh.counts.early[maxSpansPerTrace]++
+		j := sh.take(f)
+		sh.mu.Unlock()
+		p.report(maxSpansPerTrace)
+		p.decide(sh, j)
+		return
+	}
+	p.unlockAndDecide(sh)
+}
+
+// unlockAndDecide unlocks the shard, which what was added may have taken over
+// a bound.
+func (p *Processor) unlockAndDecide(sh *shard) {
+	for {
+		j, over, ok := sh.takeOverBound()
+		sh.mu.Unlock()
+		if !ok {
+			return
+		}
+		p.report(over)
+		p.decide(sh, j)
+		sh.mu.Lock()
+	}
+}
+
+// decide makes a decision and carries it out, and again for what local roots
+// have started and ended meanwhile.
+func (p *Processor) decide(sh *shard, j job) {
+	for again := true; again; {
+		j, again = p.decideOnce(sh, j)
+	}
+}
+
+func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
+	d := p.policies.decide(&j.view)
+	p.policies.learn(&j.view)
+	headKept, sampled := j.view.headKept(), 0
+	for i := range j.view.spans {
+		if j.view.spans[i].sampled {
+			sampled++
+		}
+	}
+	sh.mu.Lock()
+	late, next, again := sh.settle(j.fragment, d, p.clock.Load())
+	sh.counts.trace(d, headKept)
+	sh.counts.spans(d, len(j.view.spans)-sampled, false)
+	sh.counts.spans(d, sampled, true)
+	if !d.keep && sampled == 0 && len(late) == 0 {
+		sh.finish(&j)
+		sh.mu.Unlock()
+		return next, again
+	}
+	sh.counts.late += uint64(len(late))
+	for _, s := range late {
+		sh.counts.spans(d, 1, s.sampled)
+	}
+	sh.mu.Unlock()
+
+	defer func() { // if next panics, too
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		sh.finish(&j)
+	}()
+	for _, s := range j.view.spans {
+		p.pass(s, d)
+	}
+	for _, s := range late {
+		p.pass(s, d)
+	}
+	return next, again
+}
+
+// decideAlone decides on a span whose trace is not known.
+func (p *Processor) decideAlone(sh *shard, s endedSpan) {
+	v := view{spans: []endedSpan{s}}
+	d := p.policies.decide(&v)
+	sh.mu.Lock()
+	sh.counts.trace(d, v.headKept())
+	sh.counts.spans(d, 1, v.headKept())
+	sh.mu.Unlock()
+	p.pass(s, d)
+}
+
+// expire decides on fragments that are too old, until ctx ends.
+func (p *Processor) expire(ctx context.Context) {
+	tick := time.NewTicker(p.cfg.Timeout / ticksPerTimeout)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := p.clock.Add(1)
+		for i := range p.shards {
+			sh := &p.shards[i]
+			sh.mu.Lock()
+			for f := sh.undecided.first; f != nil && now-f.started > ticksPerTimeout; f = sh.undecided.first {
+				sh.counts.early[timeout]++
+				j := sh.take(f)
+				sh.mu.Unlock()
+				p.decide(sh, j)
+				sh.mu.Lock()
+			}
+			sh.mu.Unlock()
+		}
+	}
+}
+
+// ForceFlush decides on every fragment with what is there, hands on what is
+// kept and calls ForceFlush of the next processor. It returns ctx's error if
+// that ends first: what has not been decided then stays.
+func (p *Processor) ForceFlush(ctx context.Context) error {
+	return errors.Join(p.flush(ctx, false), p.next.ForceFlush(ctx))
+}
+
+// Shutdown is ForceFlush followed by Shutdown of the next processor. Spans that
+// end later are refused and counted. All calls but the first do nothing.
+func (p *Processor) Shutdown(ctx context.Context) (err error) {
+	p.shutdown.Do(func() {
+		p.stop()
+		err = errors.Join(p.flush(ctx, true), p.metrics.Unregister(), p.next.Shutdown(ctx))
+	})
+	return err
+}
+
+// flush decides on everything pending and waits for what others are handing on.
+func (p *Processor) flush(ctx context.Context, last bool) error {
+	var busy []<-chan struct{}
+	var missed int
+	for i := range p.shards {
+		sh := &p.shards[i]
+		sh.mu.Lock()
+		sh.closed = sh.closed || last
+		for f := sh.deciding.first; f != nil; f = f.next {
+			if f.idle == nil {
+				f.idle = make(chan struct{})
+			}
+			busy = append(busy, f.idle)
+		}
+		// No more than these: others may come as fast as they go.
+		for n := sh.undecided.len; n > 0 && sh.undecided.len > 0; n-- {
+			if ctx.Err() != nil {
+				missed += sh.undecided.len
+				break
+			}
+			j := sh.take(sh.undecided.first)
+			sh.mu.Unlock()
+			p.decide(sh, j)
+			sh.mu.Lock()
+		}
+		sh.mu.Unlock()
+	}
+	for _, idle := range busy {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return fmt.Errorf("tail: fragments are still being handed on: %w", ctx.Err())
+		}
+	}
+	if missed > 0 {
+		return fmt.Errorf("tail: %d fragments not decided: %w", missed, ctx.Err())
+	}
+	return nil
+}
+
+// report tells of the first time that a bound is exceeded.
+func (p *Processor) report(b bound) {
+	p.reported[b].Do(func() {
+		otel.Handle(fmt.Errorf("tail: %s: deciding early on the oldest trace, with the spans that have ended; "+
+			"further ones are counted as clew.tail.early", p.cfg.exceeded(b)))
+	})
+}
+
+// Attributes of kept local roots.
+const (
+	PolicyKey = attribute.Key("clew.tail.policy") // the name of the policy that kept the trace
+	ReasonKey = attribute.Key("clew.tail.reason") // what that asks for, such as error or match+slow
+)
+
+// pass hands on a span if the decision or the head sampler kept it.
+func (p *Processor) pass(ended endedSpan, d decision) {
+	s := ended.ReadOnlySpan
+	sc := s.SpanContext()
+	if ended.sampled {
+		if d.threshold != none {
+			if published := p.policies[d.threshold].consistent.publish(sc); !published.Equal(sc) {
+				s = &keptSpan{ReadOnlySpan: s, sc: published}
+			}
+		}
+		p.next.OnEnd(s)
+		return
+	}
+	if !d.keep {
+		return
+	}
+	kept := &keptSpan{ReadOnlySpan: s}
+	if d.threshold == none {
+		kept.sc = withoutThreshold(sc)
+	} else {
+		kept.sc = p.policies[d.threshold].consistent.publish(sc)
+	}
+	kept.sc = kept.sc.WithTraceFlags(sc.TraceFlags() | trace.FlagsSampled)
+	if ended.root {
+		policy := &p.policies[d.policy]
+		kept.added = [2]attribute.KeyValue{PolicyKey.String(policy.name), ReasonKey.String(policy.reason)}
+	}
+	p.next.OnEnd(kept)
+}
+
+// keptSpan is a span with the marks of what was decided about it.
+type keptSpan struct {
+	sdktrace.ReadOnlySpan
+	sc    trace.SpanContext
+	added [2]attribute.KeyValue // or zero
+}
+
+func (s *keptSpan) SpanContext() trace.SpanContext { return s.sc }
+
+func (s *keptSpan) Attributes() []attribute.KeyValue {
+	attrs := s.ReadOnlySpan.Attributes()
+	if s.added[0].Key == "" {
+		return attrs
+	}
+	// Never into the spare capacity of a slice that others may share.
+	return append(slices.Clip(attrs), s.added[:]...)
+}
+
+// estimate returns about how many bytes of memory a span holds.
+func estimate(s sdktrace.ReadOnlySpan) int {
+	const span, event, link = 512, 96, 128
+	n := span + len(s.Name()) + attributesSize(s.Attributes())
+	for _, e := range s.Events() {
+		n += event + attributesSize(e.Attributes)
+	}
+	for _, l := range s.Links() {
+		n += link + attributesSize(l.Attributes)
+	}
+	return n
+}
+
+func attributesSize(attrs []attribute.KeyValue) int {
+	const attr = 64
+	n := attr * len(attrs)
+	for i := range attrs {
+		switch v := &attrs[i].Value; v.Type() {
+		case attribute.BOOL, attribute.INT64, attribute.FLOAT64, attribute.EMPTY:
+		case attribute.STRING:
+			n += len(v.AsString())
+		default:
+			n += len(v.String()) // rare enough to write it out
+		}
+	}
+	return n
+}

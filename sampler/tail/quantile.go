@@ -1,0 +1,150 @@
+package tail
+
+import (
+	"maps"
+	"math"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A quantile learns one quantile of the durations of each operation.
+type quantile struct {
+	q             float64
+	enough        int // durations to know before anything is slow
+	maxOperations int
+	// operations is replaced, never changed: there are few, and they are looked
+	// up for every span.
+	operations atomic.Pointer[map[operation]*histogram]
+	ignored    atomic.Uint64 // durations of operations beyond maxOperations
+
+	adding sync.Mutex
+}
+
+type operation struct {
+	name string
+	kind trace.SpanKind
+}
+
+func newQuantile(q float64, maxOperations int) *quantile {
+	l := &quantile{q: q, enough: int(math.Ceil(3/(1-q) - 1e-6)), maxOperations: maxOperations}
+	l.operations.Store(&map[operation]*histogram{})
+	return l
+}
+
+func (l *quantile) exceededBy(s sdktrace.ReadOnlySpan) bool {
+	h := (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
+	return h != nil && h.exceededBy(duration(s), l.enough)
+}
+
+func (l *quantile) observe(s sdktrace.ReadOnlySpan) {
+	op := operation{s.Name(), s.SpanKind()}
+	h := (*l.operations.Load())[op]
+	if h == nil {
+		if h = l.add(op); h == nil {
+			l.ignored.Add(1)
+			return
+		}
+	}
+	h.observe(duration(s), l.q)
+}
+
+func (l *quantile) add(op operation) *histogram {
+	if len(*l.operations.Load()) >= l.maxOperations {
+		return nil
+	}
+	l.adding.Lock()
+	defer l.adding.Unlock()
+	known := *l.operations.Load()
+	if h := known[op]; h != nil || len(known) >= l.maxOperations {
+		return h
+	}
+	more := maps.Clone(known)
+	h := new(histogram)
+	more[op] = h
+	l.operations.Store(&more)
+	return h
+}
+
+// Durations are counted in units of 1.024 µs. Buckets are one unit wide up to
+// 64 units and 1/32 to 1/64 of their lower end above; the last one takes what
+// exceeds 73 minutes.
+const (
+	unitBits   = 10
+	subBits    = 5
+	numBuckets = (32 - subBits + 1) << subBits
+	// maxCount is how many durations are counted before all counts are halved.
+	// It bounds a bucket, which is why 16 bits suffice.
+	maxCount = 1 << 15
+)
+
+func bucketOf(d time.Duration) int {
+	if d < 0 {
+		return 0
+	}
+	units := uint64(d) >> unitBits
+	shift := bits.Len64(units>>subBits) - 1
+	if shift <= 0 {
+		return int(units)
+	}
+	// The leading bit of what is left counts as a step to the next octave.
+	return min(numBuckets-1, shift<<subBits+int(units>>shift))
+}
+
+// A histogram counts durations and follows one quantile of them.
+type histogram struct {
+	mu     sync.Mutex
+	counts [numBuckets]uint16
+	total  int
+	at     int // the bucket of the quantile
+	upTo   int // durations in the buckets up to and including at
+}
+
+func (h *histogram) exceededBy(d time.Duration, enough int) bool {
+	b := bucketOf(d)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.total >= enough && b > h.at
+}
+
+func (h *histogram) observe(d time.Duration, q float64) {
+	b := bucketOf(d)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counts[b]++
+	h.total++
+	if b <= h.at {
+		h.upTo++
+	}
+	if h.total == maxCount {
+		h.halve()
+	}
+	want := int(math.Ceil(q * float64(h.total)))
+	for h.upTo < want {
+		h.at++
+		h.upTo += int(h.counts[h.at])
+	}
+	for h.upTo-int(h.counts[h.at]) >= want {
+		h.upTo -= int(h.counts[h.at])
+		h.at--
+	}
+}
+
+// halve halves all counts. It carries odd halves over to the next bucket, for
+// the sparse ones at the slow end would otherwise vanish first.
+func (h *histogram) halve() {
+	h.total, h.upTo = 0, 0
+	var carry uint16
+	for i, c := range h.counts {
+		c += carry
+		h.counts[i], carry = c/2, c%2
+		h.total += int(c / 2)
+		if i <= h.at {
+			h.upTo += int(c / 2)
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package tail
+
+import (
+	"sync"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A shard holds the fragments of some traces. Its methods want mu to be held.
+type shard struct {
+	mu        sync.Mutex
+	bounds    *bounds
+	fragments map[trace.TraceID]*fragment // undecided, or with policies looking at them
+	made      decisions
+	undecided list // the oldest first
+	deciding  list // or decided, with spans still to be handed on
+	spans     int  // of fragments
+	bytes     int
+	closed    bool
+	counts    counts
+	spare     []*fragment // a steady stream of dropped traces allocates nothing
+}
+
+// bounds are those of one shard.
+type bounds struct {
+	traces, spansPerTrace, spans, bytes, decisions int
+}
+
+// A fragment is what is known about a trace that is not decided.
+type fragment struct {
+	in         *list
+	prev, next *fragment
+	id         trace.TraceID
+	hash       uint64
+	started    uint32 // by Processor.clock
+	spans      []endedSpan
+	bytes      int
+	open       []openRoot
+	deciding   bool          // policies look at what it held
+	renewed    bool          // and a local root has started since
+	wanted     bool          // a span has ended that is reason enough to keep it
+	idle       chan struct{} // if not nil, closed when its spans have been handed on
+}
+
+// An openRoot is a local root that has not ended.
+type openRoot struct {
+	id      trace.SpanID
+	first   bool // of its trace: it has no parent
+	sampled bool // kept by the head sampler
+	span    sdktrace.ReadOnlySpan
+}
+
+// A job is a fragment to be decided without holding the lock.
+type job struct {
+	fragment *fragment
+	view     view
+}
+
+// begin notes the start of a local root.
+func (sh *shard) begin(id trace.TraceID, hash uint64, root openRoot, now uint32) {
+	f := sh.fragments[id]
+	if f == nil {
+		// The id of a trace that begins here has never been seen.
+		if !root.first {
+			if d, ok := sh.made.get(hash); ok && d.keep {
+				return // follows
+			} else if ok {
+				sh.made.forget(hash)
+			}
+		}
+		f = sh.add(id, hash, now)
+	}
+	f.open = append(f.open, root)
+	f.renewed = f.deciding
+}
+
+func (sh *shard) add(id trace.TraceID, hash uint64, now uint32) *fragment {
+	var f *fragment
+	if n := len(sh.spare); n > 0 {
+		f, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+	} else {
+		f = new(fragment)
+	}
+	f.id, f.hash, f.started = id, hash, now
+	sh.fragments[id] = f
+	sh.undecided.push(f)
+	return f
+}
+
+// hold adds an ended span to a fragment.
+func (sh *shard) hold(f *fragment, s endedSpan, bytes int) {
+	f.spans = append(f.spans, s)
+	f.bytes += bytes
+	sh.spans++
+	sh.bytes += bytes
+}
+
+// end notes the end of a local root and reports whether it was the last one.
+func (f *fragment) end(id trace.SpanID) bool {
+	for i := range f.open {
+		if f.open[i].id == id {
+			last := len(f.open) - 1
+			f.open[i], f.open[last] = f.open[last], openRoot{}
+			f.open = f.open[:last]
+			return last == 0
+		}
+	}
+	return false
+}
+
+// take takes what an undecided fragment holds, to decide on it.
+func (sh *shard) take(f *fragment) job {
+	f.remove()
+	sh.deciding.push(f)
+	f.deciding = true
+	v := view{spans: sh.release(f)}
+	if len(f.open) > 0 {
+		v.open = append(v.open, f.open...)
+		f.close()
+	}
+	return job{f, v}
+}
+
+func (sh *shard) release(f *fragment) []endedSpan {
+	spans := f.spans
+	sh.spans -= len(spans)
+	sh.bytes -= f.bytes
+	f.spans, f.bytes = nil, 0
+	return spans
+}
+
+func (f *fragment) close() {
+	clear(f.open)
+	f.open = f.open[:0]
+}
+
+// takeOverBound takes the oldest undecided fragment if there is too much.
+func (sh *shard) takeOverBound() (j job, over bound, ok bool) {
+	switch {
+	case sh.undecided.len > sh.bounds.traces:
+		over = maxTraces
+	case sh.spans > sh.bounds.spans:
+		over = maxSpans
+	case sh.bytes > sh.bounds.bytes:
+		over = maxBytes
+	default:
+		return job{}, 0, false
+	}
+	f := sh.undecided.first
+	if f == nil {
+		return job{}, 0, false // what is too much is being decided
+	}
+	sh.counts.early[over]++
+	return sh.take(f), over, true
+}
+
+// settle remembers the decision and takes the spans that ended meanwhile, which
+// follow it: unless local roots have started that nobody wants to drop. These
+// make another fragment, which has to be decided at once if they have ended.
+func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, next job, again bool) {
+	delete(sh.fragments, f.id)
+	if !f.renewed || d.keep {
+		sh.made.remember(f.hash, d)
+		f.close()
+		return sh.release(f), job{}, false
+	}
+	other := sh.add(f.id, f.hash, now)
+	other.open, f.open = f.open, other.open
+	other.spans, f.spans = f.spans, other.spans
+	other.bytes, f.bytes = f.bytes, 0
+	if len(other.open) > 0 {
+		return nil, job{}, false
+	}
+	return nil, sh.take(other), true
+}
+
+// finish ends a job, whose spans have been handed on.
+func (sh *shard) finish(j *job) {
+	const spare, spareSpans = 32, 128
+	f := j.fragment
+	f.remove()
+	if f.idle != nil {
+		close(f.idle)
+	}
+	if len(sh.spare) == spare {
+		return
+	}
+	spans := j.view.spans
+	clear(spans)
+	if cap(spans) > spareSpans {
+		spans = nil
+	}
+	f.spans, f.deciding, f.renewed, f.wanted, f.idle = spans[:0], false, false, false, nil
+	sh.spare = append(sh.spare, f)
+}
+
+// A list is a queue of fragments. A fragment is in no more than one.
+type list struct {
+	first, last *fragment
+	len         int
+}
+
+func (l *list) push(f *fragment) {
+	f.in, f.prev, f.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = f
+	} else {
+		l.first = f
+	}
+	l.last = f
+	l.len++
+}
+
+func (f *fragment) remove() {
+	l := f.in
+	if f.prev != nil {
+		f.prev.next = f.next
+	} else {
+		l.first = f.next
+	}
+	if f.next != nil {
+		f.next.prev = f.prev
+	} else {
+		l.last = f.prev
+	}
+	l.len--
+	f.in, f.prev, f.next = nil, nil, nil
+}
