@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
@@ -32,6 +33,7 @@ type Telemetry struct {
 
 	signals     []signalLife
 	diagnostics *diagnostics
+	settings    []Setting
 	restore     []func() // undone last to first
 	once        sync.Once
 	err         error
@@ -73,20 +75,17 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		o.apply(&cfg)
 	}
 	t := &Telemetry{}
+	e := &Env{}
 	printer := newIDHandler(cfg.printer)
-	t.diagnostics = &diagnostics{log: slog.New(printer)}
-	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(t.diagnostics)
-	t.onShutdown(func() { otel.SetErrorHandler(previous) })
+	t.setDiagnostics(&diagnostics{log: slog.New(printer), level: e.logLevel()})
 
-	e := &env{}
 	before := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(e.propagator())
+	otel.SetTextMapPropagator(e.propagator(cfg.propagator))
 	t.onShutdown(func() { otel.SetTextMapPropagator(before) })
 
 	var handler slog.Handler = printer
 	var err error
-	if e.boolean("OTEL_SDK_DISABLED") {
+	if e.Bool("OTEL_SDK_DISABLED") {
 		t.tracers, t.meters, t.loggers = nooptrace.NewTracerProvider(), noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
 	} else {
 		handler, err = t.startSDK(ctx, e, &cfg, printer)
@@ -99,15 +98,34 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		t.onShutdown(stop)
 	}
 	running.started = true
-	return t, errors.Join(append(e.problems, err)...)
+	t.settings = e.settings
+	err = errors.Join(append(e.problems, err)...)
+	t.diagnostics.problems(err)
+	return t, err
+}
+
+// setDiagnostics makes d what the SDK reports to.
+func (t *Telemetry) setDiagnostics(d *diagnostics) {
+	t.diagnostics = d
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(d)
+	otel.SetLogger(logr.New(sink{diagnostics: d}))
+	t.onShutdown(func() {
+		otel.SetErrorHandler(previous)
+		// The logger before cannot be asked for. The default one prints errors.
+		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{log: slog.Default(), level: slog.LevelError}}))
+	})
 }
 
 // startSDK makes the three providers, and the handler for log records.
-func (t *Telemetry) startSDK(ctx context.Context, e *env, cfg *config, printer slog.Handler) (slog.Handler, error) {
-	res, resErr := newResource(ctx, cfg.attributes)
-	tp, traceErr := e.tracerProvider(ctx, res, cfg.processors)
-	mp, metricErr := e.meterProvider(ctx, res)
-	lp, export, printed, logErr := e.loggerProvider(ctx, res)
+func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer slog.Handler) (slog.Handler, error) {
+	t.diagnostics.silence(true)
+	defer t.diagnostics.silence(false)
+	defer e.hideMalformedAttributes()()
+	res, resErr := e.resource(ctx, cfg)
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	mp, metricErr := e.meterProvider(ctx, res, cfg)
+	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
 	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
