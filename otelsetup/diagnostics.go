@@ -18,8 +18,8 @@ import (
 //
 // While Shutdown runs, errors are collected for its result instead.
 type diagnostics struct {
-	log   *slog.Logger
-	level slog.Level
+	printer slog.Handler
+	level   slog.Level // decides alone what is printed; the printer's own does not count
 
 	mu         sync.Mutex
 	lines      map[string]*line
@@ -93,7 +93,13 @@ func (d *diagnostics) print(level slog.Level, message string, attrs ...any) {
 	}
 	l.next, l.held = now.Add(diagnosticsInterval), 0
 	// An error of the SDK is a warning to the program, which runs on.
-	d.log.Log(context.Background(), min(level, slog.LevelWarn), message, attrs...)
+	d.write(min(level, slog.LevelWarn), message, attrs...)
+}
+
+func (d *diagnostics) write(level slog.Level, message string, attrs ...any) {
+	r := slog.NewRecord(time.Now(), level, message, 0)
+	r.Add(attrs...)
+	d.printer.Handle(context.Background(), r) //nolint:errcheck // there is nobody left to tell
 }
 
 // silence ends what the SDK says while its parts are made: it reads the same
@@ -113,7 +119,7 @@ func (d *diagnostics) problems(err error) {
 	}
 	for _, err := range joined.Unwrap() {
 		if slog.LevelWarn >= d.level {
-			d.log.Warn("telemetry", slog.Any("error", err))
+			d.write(slog.LevelWarn, "telemetry", slog.Any("error", err))
 		}
 	}
 }

@@ -77,7 +77,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t := &Telemetry{}
 	e := &Env{}
 	printer := newIDHandler(cfg.printer)
-	t.setDiagnostics(&diagnostics{log: slog.New(printer), level: e.logLevel()})
+	t.setDiagnostics(&diagnostics{printer: printer, level: e.logLevel()})
 
 	before := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(e.propagator(cfg.propagator))
@@ -113,7 +113,7 @@ func (t *Telemetry) setDiagnostics(d *diagnostics) {
 	t.onShutdown(func() {
 		otel.SetErrorHandler(previous)
 		// The logger before cannot be asked for. The default one prints errors.
-		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{log: slog.Default(), level: slog.LevelError}}))
+		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{printer: slog.Default().Handler(), level: slog.LevelError}}))
 	})
 }
 

@@ -82,7 +82,8 @@ func httpProtocol(asJSON bool) Protocol {
 			return otlptracehttp.New(ctx,
 				otlptracehttp.WithTLSClientConfig(nil), otlptracehttp.WithHTTPClient(c.client(asJSON)),
 				otlptracehttp.WithEndpointURL(c.Endpoint.String()), otlptracehttp.WithHeaders(c.Headers),
-				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(compression))
+				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(compression),
+				otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf))
 		},
 		Metrics: func(ctx context.Context, c OTLP) (sdkmetric.Exporter, error) {
 			compression := otlpmetrichttp.NoCompression

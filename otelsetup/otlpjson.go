@@ -83,7 +83,8 @@ func (t jsonEncoder) encode(m proto.Message) ([]byte, error) {
 	var compressed bytes.Buffer
 	w := gzip.NewWriter(&compressed)
 	_, err = w.Write(body)
-	return compressed.Bytes(), errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close())
+	return compressed.Bytes(), err
 }
 
 // hexIDs makes the ids in m come out as hexadecimal text, as OpenTelemetry
