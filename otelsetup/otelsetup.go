@@ -121,8 +121,8 @@ func (t *Telemetry) setDiagnostics(d *diagnostics) {
 func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer slog.Handler) (slog.Handler, error) {
 	t.diagnostics.silence(true)
 	defer t.diagnostics.silence(false)
-	defer e.hideMalformedAttributes()()
 	res, resErr := e.resource(ctx, cfg)
+	defer e.hideMalformedAttributes()()
 	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	mp, metricErr := e.meterProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)

@@ -283,9 +283,10 @@ func (e *Env) tls(ca, certificate, key []string) *tls.Config {
 	})
 	var shown []tls.Certificate
 	keyName, keyFile := e.Lookup(key...)
+	certificateName, certificateFile := e.Lookup(certificate...)
 	read(e, none, certificate, itself, func(file string) (string, error) {
 		if keyFile == "" {
-			return "", errValue("must come with a key: " + key[0] + " is not set")
+			return "", errValue("must come with a key: " + key[slices.Index(certificate, certificateName)] + " is not set")
 		}
 		pair, err := tls.LoadX509KeyPair(file, keyFile)
 		if err != nil {
@@ -294,8 +295,8 @@ func (e *Env) tls(ca, certificate, key []string) *tls.Config {
 		shown = append(shown, pair)
 		return file, nil
 	})
-	if _, file := e.Lookup(certificate...); file == "" && keyFile != "" {
-		e.Problem(keyName, keyFile, "must come with a certificate: "+certificate[0]+" is not set", none)
+	if certificateFile == "" && keyFile != "" {
+		e.Problem(keyName, keyFile, "must come with a certificate: "+certificate[slices.Index(key, keyName)]+" is not set", none)
 	}
 	if roots == nil && shown == nil {
 		return nil
