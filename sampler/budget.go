@@ -1,0 +1,273 @@
+package sampler
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Constants of the control law, which the package documentation explains.
+const (
+	// Arrivals closer than this count as one instant, so that a batch does not
+	// look like a flood.
+	resolution = 10 * time.Millisecond
+	// Published probabilities are at most this old while there is traffic.
+	refresh = 2 * time.Millisecond
+	// Spans are counted into buckets of this length.
+	bucketLength = 100 * time.Millisecond
+	// The rate of traffic is the mean over this time, unless it changed; the
+	// mix of operations changes more quietly and is followed faster.
+	rateMemory = 10 * time.Second
+	mixMemory  = 2 * time.Second
+	// The logarithm of the odds at which a bucket is taken for a change of
+	// traffic rather than for chance.
+	certainty = 25
+	// Time that seems to go back by less is other goroutines being faster; by
+	// more, it is a clock that was set back.
+	clockStep = time.Second
+
+	// The share of the budget that overdue operations may take at most.
+	overdueShare = 0.88
+	// The share of what they leave that is spread evenly over all spans. It
+	// bounds the variance of estimated totals.
+	evenShare = 0.2
+	// The age at which an operation is overdue, in seconds, when the budget
+	// suffices to show every operation that often. Otherwise it is longer.
+	minOverdue = 50
+	// How steeply probability rises as an operation becomes overdue: the
+	// steeper, the more evenly its kept spans are spaced in time.
+	overduePower = 16
+	// Up to this multiple of certainty, being overdue outweighs an overdrawn
+	// budget.
+	maxUrgency = 4
+)
+
+// A budget turns a target rate into probabilities, from the past only: from
+// the arrivals so far and from how much of the budget is left.
+type budget struct {
+	clock func() time.Duration
+
+	// What decisions read; written by update.
+	feedback  atomicFloat // grows with the balance, 1 when it is even
+	perSpan   atomicFloat // probability of every span
+	perWeight atomicFloat // probability per second of weight
+	overdue   atomicFloat // age in seconds
+	minWeight atomicFloat
+	due       atomic.Int64 // when to update
+	offset    atomic.Int64 // what the clock was set back, in all
+	_         [64]byte
+
+	// What decisions write; reset by update.
+	seen    sharded[atomic.Uint64] // packed counts and sums, see count
+	covered atomic.Uint64          // fixed-point sum of the probabilities from being overdue
+	kept    atomic.Int64
+	_       [64]byte
+
+	mu      sync.Mutex
+	target  float64       // kept spans per second
+	last    time.Duration // time of the last update
+	balance float64       // how many spans fewer were kept than the target allows
+
+	bucket struct{ seconds, spans, weight, overdue, covered float64 }
+	// Means per second up to the current bucket.
+	spans   mean
+	weight  mean // of all spans
+	demand  mean // of overdue spans, by the power of their age
+	granted mean // probability given to overdue spans
+}
+
+func newBudget(target float64, clock func() time.Duration) *budget {
+	b := &budget{clock: clock, target: target, last: clock()}
+	b.balance = b.maxCredit()
+	b.bucket.spans = 1
+	b.bucket.weight = 1
+	b.publish()
+	b.bucket.spans, b.bucket.weight = 0, 0
+	return b
+}
+
+// The balance is bounded on both sides: idle time must not pile up credit for
+// a burst, nor a burst debt for the time after it.
+
+func (b *budget) maxCredit() float64 { return max(0.8*b.target, 4) }
+func (b *budget) maxDebt() float64   { return 6 * b.scale() }
+
+// scale is the change of the balance that changes probabilities by e.
+func (b *budget) scale() float64 { return max(0.6*b.target, 3) }
+
+// now returns the time of a clock that is never set back.
+func (b *budget) now() time.Duration { return b.clock() + time.Duration(b.offset.Load()) }
+
+// probability counts a span and returns its probability before rounding. The
+// span's operation was last kept age seconds ago and is kept every interval
+// seconds on average; both are zero where operations are not told apart.
+func (b *budget) probability(now time.Duration, age, interval float64) float64 {
+	fair, urgency := b.claims(age, interval)
+	b.count(fair)
+	if urgency > 0 {
+		b.covered.Add(uint64(min(urgency, 1) * fixedPoint))
+	}
+	if due := time.Duration(b.due.Load()); now >= due || now < due-clockStep {
+		b.update(now)
+		fair, urgency = b.claims(age, interval)
+	}
+	return b.feedback.Load() * min(b.perSpan.Load()+fair+urgency, maxUrgency)
+}
+
+// peek is probability without counting.
+func (b *budget) peek(age, interval float64) float64 {
+	fair, urgency := b.claims(age, interval)
+	return b.feedback.Load() * min(b.perSpan.Load()+fair+urgency, maxUrgency)
+}
+
+// claims returns the probabilities that an operation has by its weight and by
+// being overdue.
+func (b *budget) claims(age, interval float64) (fair, urgency float64) {
+	// Rare operations are kept at long intervals, so the interval serves as
+	// the weight. The least weight keeps chance out of it where spans are
+	// kept all the time.
+	fair = (max(age, interval) + b.minWeight.Load()) * b.perWeight.Load()
+	if x := age / b.overdue.Load(); x > 0.5 {
+		x *= x
+		x *= x
+		x *= x
+		urgency = x * x
+	}
+	return fair, urgency
+}
+
+// keep charges the budget for a span that was kept.
+func (b *budget) keep(now time.Duration) {
+	b.kept.Add(1)
+	b.update(now)
+}
+
+const (
+	fixedPoint = 1 << 28
+	sumBits    = 44
+)
+
+// count adds one span and its fair probability with a single atomic operation.
+func (b *budget) count(fair float64) {
+	seen := b.seen.get()
+	seen.Add(1<<sumBits | uint64(min(fair, 1)*fixedPoint))
+	b.seen.put(seen)
+}
+
+// counts returns what was counted since the last call.
+func (b *budget) counts() (spans, fair float64) {
+	for i := range b.seen.copies {
+		seen := &b.seen.copies[i].value
+		if seen.Load() != 0 {
+			packed := seen.Swap(0)
+			spans += float64(packed >> sumBits)
+			fair += float64(packed&(1<<sumBits-1)) / fixedPoint
+		}
+	}
+	return spans, fair
+}
+
+// setTarget changes the target.
+func (b *budget) setTarget(perSecond float64) {
+	b.mu.Lock()
+	b.target = perSecond
+	b.mu.Unlock()
+}
+
+// forgotten returns the age, in seconds, from which on an operation with any
+// traffic would have been kept.
+func (b *budget) forgotten() float64 { return 10 * b.overdue.Load() }
+
+// update takes account of what happened since the last update and publishes
+// new probabilities. If another goroutine is at it, its result is as good.
+func (b *budget) update(now time.Duration) {
+	if !b.mu.TryLock() {
+		return
+	}
+	defer b.mu.Unlock()
+	if now < b.last-clockStep {
+		b.offset.Add(int64(b.last - now))
+		now = b.last
+	}
+	elapsed := max(0, (now - b.last).Seconds())
+	b.last = max(b.last, now)
+	b.balance += elapsed*b.target - float64(b.kept.Swap(0))
+	b.balance = min(max(b.balance, -b.maxDebt()), b.maxCredit())
+
+	// A weight counts up to where it makes the span certain: more of it has no
+	// effect, so it must not take anything from others.
+	spans, fair := b.counts()
+	covered := float64(b.covered.Swap(0)) / fixedPoint
+	b.bucket.seconds += elapsed
+	b.bucket.spans += spans
+	b.bucket.weight += fair / b.perWeight.Load()
+	b.bucket.covered += covered
+	b.bucket.overdue += covered * math.Pow(b.overdue.Load(), overduePower)
+
+	if changed := b.trafficChanged(); changed || b.bucket.seconds >= bucketLength.Seconds() {
+		if changed {
+			b.spans, b.weight = mean{}, mean{}
+		}
+		b.spans.add(b.bucket.spans, b.bucket.seconds, rateMemory)
+		b.weight.add(b.bucket.weight, b.bucket.seconds, mixMemory)
+		b.demand.add(b.bucket.overdue, b.bucket.seconds, mixMemory)
+		b.granted.add(b.bucket.covered, b.bucket.seconds, mixMemory)
+		b.bucket = struct{ seconds, spans, weight, overdue, covered float64 }{}
+	}
+	b.publish()
+	b.due.Store(int64(b.last + refresh))
+}
+
+func (b *budget) publish() {
+	perSecond := func(m mean, inBucket float64, least time.Duration) float64 {
+		return (m.sum + inBucket) / max(m.seconds+b.bucket.seconds, least.Seconds())
+	}
+	demand := perSecond(b.demand, b.bucket.overdue, bucketLength)
+	b.overdue.Store(max(minOverdue, math.Pow(demand/(overdueShare*b.target), 1.0/overduePower)))
+	rest := b.target - min(perSecond(b.granted, b.bucket.covered, bucketLength), overdueShare*b.target)
+	b.perSpan.Store(evenShare * rest / perSecond(b.spans, b.bucket.spans, resolution))
+	b.perWeight.Store((1 - evenShare) * rest / perSecond(b.weight, b.bucket.weight, resolution))
+	b.minWeight.Store(3 / b.target)
+	b.feedback.Store(math.Exp(b.balance / b.scale()))
+}
+
+// trafficChanged reports whether chance cannot explain how many spans are in
+// the bucket.
+func (b *budget) trafficChanged() bool {
+	if b.spans.seconds == 0 {
+		return false
+	}
+	perSecond := b.spans.sum / b.spans.seconds
+	most := perSecond * (b.bucket.seconds + resolution.Seconds())
+	least := perSecond * b.bucket.seconds
+	return b.bucket.spans > most && logOdds(b.bucket.spans, most) > certainty ||
+		b.bucket.spans < least && logOdds(b.bucket.spans, least) > certainty
+}
+
+// logOdds is the logarithm of how much likelier n events are where n are
+// expected than where mean are, by the Poisson distribution.
+func logOdds(n, mean float64) float64 {
+	if n == 0 {
+		return mean
+	}
+	return n*math.Log(n/mean) - n + mean
+}
+
+// A mean is the sum of something over the last seconds.
+type mean struct{ sum, seconds float64 }
+
+func (m *mean) add(sum, seconds float64, memory time.Duration) {
+	m.sum += sum
+	m.seconds += seconds
+	if scale := memory.Seconds() / m.seconds; scale < 1 {
+		m.sum *= scale
+		m.seconds *= scale
+	}
+}
+
+// An atomicFloat is a float64 for use by several goroutines.
+type atomicFloat struct{ bits atomic.Uint64 }
+
+func (f *atomicFloat) Load() float64   { return math.Float64frombits(f.bits.Load()) }
+func (f *atomicFloat) Store(v float64) { f.bits.Store(math.Float64bits(v)) }

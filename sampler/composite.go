@@ -1,0 +1,152 @@
+package sampler
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// New returns the CompositeSampler of the OpenTelemetry specification: it
+// asks root for its intent, decides by the randomness of the trace and keeps
+// the ot member of tracestate right. The result is safe for concurrent use.
+func New(root Composable, opts ...Option) sdktrace.Sampler {
+	var cfg config
+	for _, opt := range opts {
+		opt.apply(&cfg)
+	}
+	c := &composite{root: root, description: root}
+	// Most spans have a parent and most samplers follow it. Doing so here
+	// spares them the copying of Parameters from policy to policy.
+	if follow, ok := root.(parentThreshold); ok {
+		c.root, c.follow = follow.root, true
+	}
+	c.registerMetrics(cfg.meterProvider)
+	return c
+}
+
+type composite struct {
+	root        Composable
+	follow      bool // root decides about spans without a parent only
+	description Composable
+	overflow    sync.Once
+	decisions   sharded[decisions]
+	states      [64]atomic.Pointer[publishedState]
+}
+
+// A publishedState is a tracestate that has nothing but ot=th:threshold.
+type publishedState struct {
+	threshold Threshold
+	state     trace.TraceState
+}
+
+func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	psc := trace.SpanContextFromContext(sp.ParentContext)
+	state := psc.TraceState()
+	var value string
+	var ot otValue
+	if state.Len() > 0 {
+		value = state.Get(otKey)
+		ot = parseOT(value)
+	}
+	randomness, parent := inspect(sp.TraceID, &psc, ot)
+
+	var intent Intent
+	if c.follow && parent.kind != NoParent {
+		intent.Threshold, intent.Reliable = parent.follow(randomness)
+	} else {
+		intent = c.root.SamplingIntent(Parameters{sp, parent, randomness})
+	}
+
+	var publish Threshold
+	if !intent.Reliable {
+		// The trace's own randomness would make an unknown share look like a
+		// known one.
+		randomness = rand.Uint64() >> 8
+	}
+	kept := intent.Threshold.Keeps(randomness)
+	if kept && intent.Reliable {
+		publish = intent.Threshold
+	}
+
+	if intent.TraceState != nil {
+		state = restoreOT(intent.TraceState(state), value)
+	}
+	if publish != ot.threshold || ot.hasTh && publish.IsNone() {
+		state = c.publish(state, value, publish)
+	}
+	c.count(kept)
+	if !kept {
+		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: state}
+	}
+	return sdktrace.SamplingResult{
+		Decision:   sdktrace.RecordAndSample,
+		Attributes: intent.Attributes,
+		Tracestate: state,
+	}
+}
+
+func (c *composite) Description() string {
+	return "CompositeSampler{" + c.description.Description() + "}"
+}
+
+// publish returns state with t as the th of its ot member, whose value is
+// given.
+func (c *composite) publish(state trace.TraceState, value string, t Threshold) trace.TraceState {
+	if state.Len() == 0 {
+		return c.stateFor(t)
+	}
+	value, ok := writeThreshold(value, t)
+	if !ok {
+		c.overflow.Do(func() { otel.Handle(errNoRoom) })
+	}
+	if value == "" {
+		if state.Len() == 1 {
+			return trace.TraceState{}
+		}
+		return state.Delete(otKey)
+	}
+	return insertOT(state, value)
+}
+
+var errNoRoom = errors.New("sampler: no room for th in the ot member of tracestate (at most 256 characters): " +
+	"some spans are kept without an adjusted count")
+
+// stateFor returns the tracestate ot=th:t. Policies publish few different
+// thresholds at a time, so the last ones are kept ready.
+func (c *composite) stateFor(t Threshold) trace.TraceState {
+	slot := &c.states[t.kept*0x9e3779b97f4a7c15>>58]
+	if s := slot.Load(); s != nil && s.threshold == t {
+		return s.state
+	}
+	value, _ := writeThreshold("", t)
+	s := &publishedState{t, insertOT(trace.TraceState{}, value)}
+	slot.Store(s)
+	return s.state
+}
+
+// restoreOT puts the ot member back to value if a composable changed it.
+func restoreOT(state trace.TraceState, value string) trace.TraceState {
+	switch {
+	case state.Get(otKey) == value:
+		return state
+	case value == "":
+		return state.Delete(otKey)
+	default:
+		return insertOT(state, value)
+	}
+}
+
+// insertOT sets the ot member. The value was either made here or part of a
+// valid tracestate, so that it cannot be refused.
+func insertOT(state trace.TraceState, value string) trace.TraceState {
+	state, err := state.Insert(otKey, value)
+	if err != nil {
+		otel.Handle(err)
+	}
+	return state
+}

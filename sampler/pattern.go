@@ -1,0 +1,110 @@
+package sampler
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// A pattern is a glob. Most patterns are plain text or text followed by one
+// star, which need no search.
+type pattern struct {
+	text  string // without escapes unless glob
+	shape shape
+}
+
+type shape uint8
+
+const (
+	exact  shape = iota // text
+	prefix              // text*
+	glob
+)
+
+func compile(s string) pattern {
+	if !strings.ContainsAny(s, `*?\`) {
+		return pattern{s, exact}
+	}
+	if head := strings.TrimSuffix(s, "*"); !strings.ContainsAny(head, `*?\`) {
+		return pattern{head, prefix}
+	}
+	return pattern{s, glob}
+}
+
+func (p *pattern) matches(s string) bool {
+	switch p.shape {
+	case exact:
+		return s == p.text
+	case prefix:
+		return strings.HasPrefix(s, p.text)
+	default:
+		return matchGlob(p.text, s)
+	}
+}
+
+func (p *pattern) matchesValue(v attribute.Value) bool {
+	var buf [32]byte
+	switch v.Type() {
+	case attribute.STRING:
+		return p.matches(v.AsString())
+	case attribute.BOOL:
+		return p.matches(strconv.FormatBool(v.AsBool()))
+	case attribute.INT64:
+		return p.matches(string(strconv.AppendInt(buf[:0], v.AsInt64(), 10)))
+	case attribute.FLOAT64:
+		return p.matches(string(strconv.AppendFloat(buf[:0], v.AsFloat64(), 'g', -1, 64)))
+	default:
+		return p.matches(v.String())
+	}
+}
+
+// matchGlob matches by going back to the last star only: what an earlier star
+// took can stay as it is, because the last one can take all that follows. Time
+// is bounded by the product of both lengths, whatever the pattern.
+func matchGlob(glob, s string) bool {
+	var i, j int         // positions in glob and s
+	star, taken := -1, 0 // the last star, and where in s its run ends
+	for j < len(s) {
+		if i < len(glob) && glob[i] == '*' {
+			star, taken = i, j
+			i++
+			continue
+		}
+		if gi, sj := matchOne(glob[i:], s[j:]); gi > 0 {
+			i, j = i+gi, j+sj
+			continue
+		}
+		if star < 0 {
+			return false
+		}
+		_, size := utf8.DecodeRuneInString(s[taken:])
+		taken += size
+		i, j = star+1, taken
+	}
+	for i < len(glob) && glob[i] == '*' {
+		i++
+	}
+	return i == len(glob)
+}
+
+// matchOne matches one character and returns how many bytes that took of glob
+// and of s; zero means no match.
+func matchOne(glob, s string) (int, int) {
+	if glob == "" {
+		return 0, 0
+	}
+	switch {
+	case glob[0] == '?':
+		_, size := utf8.DecodeRuneInString(s)
+		return 1, size
+	case glob[0] == '\\' && len(glob) > 1:
+		if glob[1] == s[0] {
+			return 2, 1
+		}
+	case glob[0] == s[0]:
+		return 1, 1
+	}
+	return 0, 0
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package samplertest_test
+
+const raceEnabled = true

@@ -1,0 +1,60 @@
+package sampler
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	targetInterval = time.Second
+	// Between these loads the target shrinks from all of it to leastShare. It
+	// never becomes zero, which would bias every estimate.
+	startOfLoad = 0.7
+	fullLoad    = 1.0
+	leastShare  = 0.01
+	// The weight of the last reading in the smoothed load.
+	loadWeight = 0.3
+)
+
+// target is the number of traces to keep per second: the configured one,
+// divided by the replicas and reduced under load.
+type target struct {
+	cfg  *AdaptiveConfig
+	next atomic.Int64 // when to update
+
+	perSecond atomicFloat
+	smoothed  atomicFloat // the load
+
+	mu sync.Mutex // held during update
+}
+
+func (t *target) init(cfg *AdaptiveConfig) {
+	t.cfg = cfg
+	t.update(0)
+}
+
+func (t *target) load() float64 { return t.perSecond.Load() }
+
+func (t *target) due(now time.Duration) bool { return int64(now) >= t.next.Load() }
+
+func (t *target) update(now time.Duration) float64 {
+	t.next.Store(int64(now + targetInterval))
+	replicas := t.cfg.Replicas
+	if t.cfg.ReplicasFunc != nil {
+		replicas = max(1, t.cfg.ReplicasFunc())
+	}
+	var highest float64
+	for _, signal := range t.cfg.Load {
+		highest = max(highest, min(signal(), 2*fullLoad)) // NaN from a signal stays NaN: see below
+	}
+	smoothed := t.smoothed.Load()
+	if highest >= 0 { // false for NaN
+		smoothed += loadWeight * (highest - smoothed)
+		t.smoothed.Store(smoothed)
+	}
+	share := min(1, max(leastShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
+	perSecond := t.cfg.TracesPerSecond / float64(replicas) * share
+	t.perSecond.Store(perSecond)
+	return perSecond
+}
