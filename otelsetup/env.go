@@ -2,7 +2,9 @@ package otelsetup
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -33,9 +35,18 @@ func (e *EnvError) Error() string {
 // signal's own before the general one. An Env is for the duration of a call of
 // [Start], by one goroutine.
 type Env struct {
-	problems []error
-	settings []Setting
+	problems    []error
+	settings    []Setting
+	onShutdown  []func()
+	serviceName string
 }
+
+// ServiceName is the name of the service in the resource.
+func (e *Env) ServiceName() string { return e.serviceName }
+
+// OnShutdown has f called at the end of [Telemetry.Shutdown], for what was
+// started and has no Shutdown of its own that the SDK would call.
+func (e *Env) OnShutdown(f func()) { e.onShutdown = append(e.onShutdown, f) }
 
 // Lookup returns the first variable that is set, and its name; both are empty
 // if none is.
@@ -217,6 +228,95 @@ func (e *Env) Ratio(names ...string) float64 {
 			return 0, errValue("ratio must be between 0 and 1")
 		}
 		return f, nil
+	})
+}
+
+// URL reads an http or https URL. Credentials in it are not shown.
+func (e *Env) URL(def string, names ...string) *url.URL {
+	return e.url(def, names, func(_ string, u *url.URL) *url.URL { return u })
+}
+
+// url completes the URL it read; source is the variable, or "" for def.
+func (e *Env) url(def string, names []string, complete func(source string, u *url.URL) *url.URL) *url.URL {
+	standard, err := url.Parse(def)
+	if err != nil {
+		standard = &url.URL{Scheme: "http", Host: "localhost"}
+	}
+	standard = complete("", standard)
+	name, v := e.Lookup(names...)
+	if v == "" {
+		e.record(names, "", standard.Redacted())
+		return standard
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
+		e.Problem(name, redactText(v), "must be a URL such as "+def, standard.Redacted())
+		e.record(names, "", standard.Redacted())
+		return standard
+	}
+	u = complete(name, u)
+	e.record(names, name, u.Redacted())
+	return u
+}
+
+// Port reads the number of a port. 0 stands for any free one.
+func (e *Env) Port(def int, names ...string) int {
+	return read(e, def, names, itself, func(v string) (int, error) {
+		n, err := wholeNumber(v, 0, "")
+		if err != nil || n > maxPort {
+			return 0, errValue(fmt.Sprintf("must be a whole number from 0 to %d", maxPort))
+		}
+		return n, nil
+	})
+}
+
+const maxPort = 1<<16 - 1
+
+// validPort accepts what can follow the colon of a host: nothing, or a number
+// of 16 bits that is not 0.
+func validPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	n, err := wholeNumber(port, 1, "")
+	return err == nil && n <= maxPort
+}
+
+// mask stands for a secret.
+const mask = "***"
+
+// redactText hides what stands before an @ in something that is not a URL.
+func redactText(v string) string {
+	if i := strings.LastIndexByte(v, '@'); i >= 0 {
+		return mask + v[i:]
+	}
+	return v
+}
+
+// Pairs reads a list of key=value. A key may stand once, and must be accepted.
+// A value without "=" has the key "".
+func (e *Env) Pairs(accepted []string, names ...string) map[string]string {
+	show := func(pairs map[string]string) any {
+		var shown []string
+		for _, key := range slices.Sorted(maps.Keys(pairs)) {
+			shown = append(shown, strings.TrimPrefix(key+"="+pairs[key], "="))
+		}
+		return strings.Join(shown, ",")
+	}
+	return read(e, nil, names, show, func(v string) (map[string]string, error) {
+		pairs := map[string]string{}
+		for pair := range strings.SplitSeq(v, ",") {
+			key, value, found := strings.Cut(pair, "=")
+			if !found {
+				key, value = "", pair
+			}
+			key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+			if _, twice := pairs[key]; twice || !slices.Contains(accepted, key) || value == "" {
+				return nil, errValue("must be a list of key=value, with key " + oneOf(slices.DeleteFunc(slices.Clone(accepted), func(s string) bool { return s == "" })))
+			}
+			pairs[key] = value
+		}
+		return pairs, nil
 	})
 }
 

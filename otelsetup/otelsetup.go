@@ -97,6 +97,9 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		err = errors.Join(err, transportErr)
 		t.onShutdown(stop)
 	}
+	for _, f := range e.onShutdown {
+		t.onShutdown(f)
+	}
 	running.started = true
 	t.settings = e.settings
 	err = errors.Join(append(e.problems, err)...)

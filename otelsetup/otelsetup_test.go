@@ -235,7 +235,7 @@ func TestDisabled(t *testing.T) {
 func TestBadValues(t *testing.T) {
 	for _, test := range []struct{ variable, value, want string }{
 		{"OTEL_SDK_DISABLED", "1", `OTEL_SDK_DISABLED="1": must be true or false; using false`},
-		{"OTEL_TRACES_SAMPLER", "sometimes", `OTEL_TRACES_SAMPLER="sometimes": must be always_off, always_on, traceidratio, parentbased_always_off, parentbased_always_on or parentbased_traceidratio; using parentbased_always_on`},
+		{"OTEL_TRACES_SAMPLER", "sometimes", `OTEL_TRACES_SAMPLER="sometimes": must be adaptive, always_off, always_on, probability, traceidratio, parentbased_adaptive, parentbased_always_off, parentbased_always_on, parentbased_probability or parentbased_traceidratio; using parentbased_always_on`},
 		{"OTEL_TRACES_SAMPLER_ARG", "1.5", `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`},
 		{"OTEL_TRACES_SAMPLER_ARG", "NaN", `OTEL_TRACES_SAMPLER_ARG="NaN": ratio must be between 0 and 1; using 1`},
 		{"OTEL_BSP_MAX_QUEUE_SIZE", "-1", `OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048`},

@@ -171,54 +171,17 @@ func (e *Env) protocol(names []string) Protocol {
 // is taken as it is, the general one gets the signal's path: OpenTelemetry
 // Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
 func (e *Env) endpoint(signal string, protocol Protocol, names []string) *url.URL {
-	complete := func(u *url.URL) *url.URL {
-		if protocol.SignalPath {
+	return e.url(protocol.DefaultEndpoint, names, func(source string, u *url.URL) *url.URL {
+		switch {
+		case !protocol.SignalPath:
+			return u
+		case source != names[0]:
 			return u.JoinPath("/v1/" + signal)
+		case u.Path == "":
+			u.Path = "/"
 		}
 		return u
-	}
-	standard, err := url.Parse(protocol.DefaultEndpoint)
-	if err != nil || standard.Host == "" {
-		standard = &url.URL{Scheme: "http", Host: "localhost:4318"}
-	}
-	standard = complete(standard)
-	name, v := e.Lookup(names...)
-	if v == "" {
-		e.record(names, "", standard)
-		return standard
-	}
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !validPort(u.Port()) {
-		e.Problem(name, redactText(v), "must be a URL such as "+protocol.DefaultEndpoint, standard)
-		e.record(names, "", standard)
-		return standard
-	}
-	switch {
-	case name != names[0]:
-		u = complete(u)
-	case u.Path == "" && protocol.SignalPath:
-		u.Path = "/"
-	}
-	e.record(names, name, u.Redacted())
-	return u
-}
-
-// validPort accepts what can follow the colon of a host: nothing, or a number
-// of 16 bits that is not 0.
-func validPort(port string) bool {
-	if port == "" {
-		return true
-	}
-	n, err := wholeNumber(port, 1, "")
-	return err == nil && n <= 1<<16-1
-}
-
-// redactText hides what stands before an @ in something that is not a URL.
-func redactText(v string) string {
-	if i := strings.LastIndexByte(v, '@'); i >= 0 {
-		return mask + v[i:]
-	}
-	return v
+	})
 }
 
 // headers reads "key=value,...", values percent-encoded: OpenTelemetry
@@ -253,9 +216,6 @@ func (e *Env) headers(names []string) map[string]string {
 	e.record(names, name, shown)
 	return headers
 }
-
-// mask stands for a secret.
-const mask = "***"
 
 func maskedPairs(keys []string) string {
 	if len(keys) == 0 {

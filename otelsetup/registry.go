@@ -102,7 +102,10 @@ const optIn = "github.com/clewtrace/clew/otelsetup/"
 var (
 	optInExporters = map[string]string{"zipkin": "zipkin", "prometheus": "prometheus"}
 	optInProtocols = map[string]string{"grpc": "otlpgrpc"}
-	optInSamplers  = map[string]string{"jaeger_remote": "jaegerremote", "parentbased_jaeger_remote": "jaegerremote"}
+	optInSamplers  = map[string]string{
+		"jaeger_remote": "jaegerremote", "parentbased_jaeger_remote": "jaegerremote",
+		"rules": "rulesfile", "parentbased_rules": "rulesfile",
+	}
 )
 
 // hint says which import a name needs.

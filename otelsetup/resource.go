@@ -54,7 +54,11 @@ func (e *Env) resource(ctx context.Context, cfg *config) (*resource.Resource, er
 	}
 	merge(resource.NewSchemaless(e.resourceAttributes()...))
 	merge(resource.NewSchemaless(cfg.attributes...))
-	return customized(res, cfg.resource), errors.Join(errs...)
+	res = customized(res, cfg.resource)
+	if name, ok := res.Set().Value(semconv.ServiceNameKey); ok {
+		e.serviceName = name.AsString()
+	}
+	return res, errors.Join(errs...)
 }
 
 // resourceAttributes reads OTEL_RESOURCE_ATTRIBUTES, and OTEL_SERVICE_NAME,

@@ -2,10 +2,15 @@ package otelsetup
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
+	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/sampler"
 )
 
 const (
@@ -20,6 +25,77 @@ func init() {
 	RegisterSampler("traceidratio", func(_ context.Context, env *Env) (sdktrace.Sampler, error) {
 		return sdktrace.TraceIDRatioBased(env.Ratio(samplerArgVariable)), nil
 	})
+	RegisterComposableSampler("probability", func(_ context.Context, env *Env) (sampler.Composable, error) {
+		return sampler.Probability(env.Ratio(samplerArgVariable)), nil
+	})
+	RegisterComposableSampler("adaptive", newAdaptive)
+}
+
+// RegisterComposableSampler makes name a value of OTEL_TRACES_SAMPLER, and
+// "parentbased_" with it the same for roots alone, in
+// [sampler.ParentThreshold].
+func RegisterComposableSampler(name string, f func(ctx context.Context, env *Env) (sampler.Composable, error)) {
+	register := func(name string, wrap func(sampler.Composable) sampler.Composable) {
+		RegisterSampler(name, func(ctx context.Context, env *Env) (sdktrace.Sampler, error) {
+			root, err := f(ctx, env)
+			if err != nil {
+				return nil, err
+			}
+			return sampler.New(wrap(root)), nil
+		})
+	}
+	register(name, func(c sampler.Composable) sampler.Composable { return c })
+	register(parentBased+name, sampler.ParentThreshold)
+}
+
+// newAdaptive reads the argument of the sampler "adaptive": traces per second,
+// or a list of key=value.
+func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
+	const rate, operations, replicas, low, high = "traces_per_second", "max_operations", "replicas", "min_probability", "max_probability"
+	pairs := env.Pairs([]string{"", rate, operations, replicas, low, high}, samplerArgVariable)
+	if v, ok := pairs[""]; ok {
+		pairs[rate] = v
+	}
+	var errs []error
+	float := func(key string) float64 {
+		v, ok := pairs[key]
+		if !ok {
+			return 0
+		}
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			errs = append(errs, errValue(key+" must be a number"))
+		}
+		return f
+	}
+	whole := func(key string) int {
+		v, ok := pairs[key]
+		if !ok {
+			return 0
+		}
+		n, err := wholeNumber(v, 1, "")
+		if err != nil {
+			errs = append(errs, errValue(key+" "+err.Error()))
+		}
+		return n
+	}
+	cfg := sampler.AdaptiveConfig{
+		TracesPerSecond: float(rate), MaxOperations: whole(operations), Replicas: whole(replicas),
+		MinProbability: float(low), MaxProbability: float(high),
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	adaptive, err := sampler.NewAdaptive(cfg)
+	if err != nil {
+		return nil, err
+	}
+	env.OnShutdown(func() {
+		if err := adaptive.Shutdown(); err != nil {
+			otel.Handle(err)
+		}
+	})
+	return adaptive, nil
 }
 
 // sampler reads OTEL_TRACES_SAMPLER and its argument.
@@ -46,7 +122,7 @@ func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
 	s, err := newSampler(ctx, e)
 	if err != nil {
 		variable, value := e.Lookup(samplerArgVariable, samplerVariable)
-		e.Problem(variable, value, err.Error(), standard)
+		e.Problem(variable, value, name+": "+err.Error(), standard)
 		return sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
 	return s
