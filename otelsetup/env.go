@@ -1,6 +1,7 @@
 package otelsetup
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -37,16 +38,16 @@ func (e *EnvError) Error() string {
 type Env struct {
 	problems    []error
 	settings    []Setting
-	onShutdown  []func()
+	onShutdown  []func(context.Context) error
 	serviceName string
 }
 
 // ServiceName is the name of the service in the resource.
 func (e *Env) ServiceName() string { return e.serviceName }
 
-// OnShutdown has f called at the end of [Telemetry.Shutdown], for what was
-// started and has no Shutdown of its own that the SDK would call.
-func (e *Env) OnShutdown(f func()) { e.onShutdown = append(e.onShutdown, f) }
+// OnShutdown has f called by [Telemetry.Shutdown], for what was started and has
+// no Shutdown of its own that the SDK would call.
+func (e *Env) OnShutdown(f func(ctx context.Context) error) { e.onShutdown = append(e.onShutdown, f) }
 
 // Lookup returns the first variable that is set, and its name; both are empty
 // if none is.
@@ -233,11 +234,12 @@ func (e *Env) Ratio(names ...string) float64 {
 
 // URL reads an http or https URL. Credentials in it are not shown.
 func (e *Env) URL(def string, names ...string) *url.URL {
-	return e.url(def, names, func(_ string, u *url.URL) *url.URL { return u })
+	return e.url(def, "", names, func(_ string, u *url.URL) *url.URL { return u })
 }
 
-// url completes the URL it read; source is the variable, or "" for def.
-func (e *Env) url(def string, names []string, complete func(source string, u *url.URL) *url.URL) *url.URL {
+// url completes the URL it read; source is the variable, or "" for def. A
+// scheme is for what has none, "" if that is not accepted.
+func (e *Env) url(def, scheme string, names []string, complete func(source string, u *url.URL) *url.URL) *url.URL {
 	standard, err := url.Parse(def)
 	if err != nil {
 		standard = &url.URL{Scheme: "http", Host: "localhost"}
@@ -248,7 +250,11 @@ func (e *Env) url(def string, names []string, complete func(source string, u *ur
 		e.record(names, "", standard.Redacted())
 		return standard
 	}
-	u, err := url.Parse(v)
+	full := v
+	if scheme != "" && !strings.Contains(v, "://") {
+		full = scheme + "://" + v
+	}
+	u, err := url.Parse(full)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
 		e.Problem(name, redactText(v), "must be a URL such as "+def, standard.Redacted())
 		e.record(names, "", standard.Redacted())

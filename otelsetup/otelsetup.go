@@ -48,6 +48,12 @@ type signalLife struct {
 	}
 }
 
+// hook is something with no more of a life than its end.
+type hook func(context.Context) error
+
+func (hook) ForceFlush(context.Context) error     { return nil }
+func (h hook) Shutdown(ctx context.Context) error { return h(ctx) }
+
 // running is true between Start and Shutdown: the globals can be set once.
 var running struct {
 	sync.Mutex
@@ -98,7 +104,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		t.onShutdown(stop)
 	}
 	for _, f := range e.onShutdown {
-		t.onShutdown(f)
+		t.signals = append(t.signals, signalLife{"configuration", hook(f)})
 	}
 	running.started = true
 	t.settings = e.settings

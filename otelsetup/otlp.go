@@ -52,6 +52,7 @@ type OTLP struct {
 type Protocol struct {
 	DefaultEndpoint string // for example http://localhost:4317
 	SignalPath      bool   // a general endpoint gets the path /v1/<signal>
+	HostPort        bool   // an endpoint may be host:port; OTEL_EXPORTER_OTLP_INSECURE decides about TLS then
 
 	Traces  func(context.Context, OTLP) (sdktrace.SpanExporter, error)
 	Metrics func(context.Context, OTLP) (sdkmetric.Exporter, error)
@@ -135,7 +136,7 @@ func (e *Env) otlp(signal string, wrap func(signal string, next http.RoundTrippe
 	protocol := e.protocol(names("PROTOCOL"))
 	c := OTLP{
 		Signal:   signal,
-		Endpoint: e.endpoint(signal, protocol, names("ENDPOINT")),
+		Endpoint: e.endpoint(signal, protocol, names("ENDPOINT"), names("INSECURE")),
 		Headers:  e.headers(names("HEADERS")),
 		Timeout:  e.Millis(10*time.Second, names("TIMEOUT")...),
 		Gzip:     e.Enum(none, []string{"gzip", none}, names("COMPRESSION")...) == "gzip",
@@ -170,8 +171,15 @@ func (e *Env) protocol(names []string) Protocol {
 // endpoint reads the URL that a signal is sent to. The signal's own variable
 // is taken as it is, the general one gets the signal's path: OpenTelemetry
 // Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
-func (e *Env) endpoint(signal string, protocol Protocol, names []string) *url.URL {
-	return e.url(protocol.DefaultEndpoint, names, func(source string, u *url.URL) *url.URL {
+func (e *Env) endpoint(signal string, protocol Protocol, names, insecure []string) *url.URL {
+	scheme := ""
+	if protocol.HostPort {
+		scheme = "https"
+		if e.Bool(insecure...) {
+			scheme = "http"
+		}
+	}
+	return e.url(protocol.DefaultEndpoint, scheme, names, func(source string, u *url.URL) *url.URL {
 		switch {
 		case !protocol.SignalPath:
 			return u

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/sampler"
@@ -90,11 +89,7 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 	if err != nil {
 		return nil, err
 	}
-	env.OnShutdown(func() {
-		if err := adaptive.Shutdown(); err != nil {
-			otel.Handle(err)
-		}
-	})
+	env.OnShutdown(func(context.Context) error { return adaptive.Shutdown() })
 	return adaptive, nil
 }
 

@@ -3,8 +3,7 @@
 //	import _ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 //
 // The endpoint is http://localhost:4317 by default. Its scheme decides whether
-// the connection uses TLS; OTEL_EXPORTER_OTLP_INSECURE, which is about
-// endpoints without a scheme, has nothing to decide.
+// the connection uses TLS; without one, OTEL_EXPORTER_OTLP_INSECURE does.
 package otlpgrpc
 
 import (
@@ -28,6 +27,7 @@ import (
 func init() {
 	otelsetup.RegisterProtocol("grpc", otelsetup.Protocol{
 		DefaultEndpoint: "http://localhost:4317",
+		HostPort:        true,
 		Traces: func(ctx context.Context, c otelsetup.OTLP) (sdktrace.SpanExporter, error) {
 			conn, err := dial(c)
 			if err != nil {

@@ -53,11 +53,10 @@ func newReader(ctx context.Context, env *otelsetup.Env) (sdkmetric.Reader, error
 			otel.Handle(err)
 		}
 	}()
-	env.OnShutdown(func() {
-		if err := server.Close(); err != nil {
-			otel.Handle(err)
-		}
+	env.OnShutdown(func(context.Context) error {
+		err := server.Close()
 		<-served
+		return err
 	})
 	return exporter, nil
 }

@@ -12,8 +12,6 @@ import (
 	"context"
 	"errors"
 
-	"go.opentelemetry.io/otel"
-
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/sampler"
 	"github.com/clewtrace/clew/sampler/rulesfile"
@@ -29,11 +27,7 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		env.OnShutdown(func() {
-			if err := file.Shutdown(context.Background()); err != nil {
-				otel.Handle(err)
-			}
-		})
+		env.OnShutdown(file.Shutdown)
 		return file, nil
 	})
 }

@@ -25,7 +25,7 @@ func badVariables() []badVariable {
 		{"OTEL_LOG_LEVEL", "must be none, error, warn, info or debug", "info"},
 		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded, which", ""},
 		{"OTEL_PROPAGATORS", "must be a list of b3, b3multi, baggage, jaeger, ottrace, tracecontext, xray or none", "tracecontext,baggage"},
-		{"OTEL_TRACES_SAMPLER", "must be always_off, always_on, ", "parentbased_always_on"},
+		{"OTEL_TRACES_SAMPLER", "must be adaptive, always_off, always_on, ", "parentbased_always_on"},
 		{"OTEL_TRACES_EXPORTER", "must be a list of otlp, console", "otlp"},
 		{"OTEL_METRICS_EXPORTER", "must be a list of otlp, console", "otlp"},
 		{"OTEL_LOGS_EXPORTER", "must be a list of otlp, console", "otlp,console"},
@@ -58,7 +58,7 @@ func badVariables() []badVariable {
 
 func badOTLP(prefix string) []badVariable {
 	return []badVariable{
-		{prefix + "PROTOCOL", "must be http/json or http/protobuf", "http/protobuf"},
+		{prefix + "PROTOCOL", "must be grpc, http/json or http/protobuf", "http/protobuf"},
 		{prefix + "HEADERS", "must be key=value,... with HTTP header names and percent-encoded values", "the other headers: none"},
 		{prefix + "TIMEOUT", duration, "10000"},
 		{prefix + "COMPRESSION", "must be gzip or none", "none"},
@@ -122,6 +122,15 @@ func TestBadSamplerArguments(t *testing.T) {
 				"traces, metrics, logs", "OTEL_TRACES_SAMPLER=traceidratio")
 		})
 	}
+}
+
+// TestBadOptInValues is about variables that only some exporters read.
+func TestBadOptInValues(t *testing.T) {
+	checkBad(t, []badVariable{
+		{"OTEL_EXPORTER_PROMETHEUS_PORT", "must be a whole number from 0 to 65535", "9464"},
+		{"OTEL_EXPORTER_ZIPKIN_ENDPOINT", "must be a URL such as ", "http://localhost:9411/api/v2/spans"},
+		{"OTEL_EXPORTER_ZIPKIN_TIMEOUT", duration, "10000"},
+	}, "70000000000", "traces, metrics, logs", "OTEL_TRACES_EXPORTER=otlp,zipkin", "OTEL_METRICS_EXPORTER=otlp,prometheus")
 }
 
 var errorAttribute = regexp.MustCompile(`error=("(?:[^"\\]|\\.)*")`)

@@ -79,6 +79,14 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-c.unstall:
 		}
 	}
+	switch r.URL.Path {
+	case "/api/v2/spans": // Zipkin
+		w.WriteHeader(http.StatusAccepted)
+		return
+	case "/sampling": // Jaeger
+		io.WriteString(w, `{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":1}}`)
+		return
+	}
 	r.Body = io.NopCloser(bytes.NewReader(wire))
 	if r.URL.Path == c.own {
 		r.URL.Path = "/v1/traces"
@@ -159,23 +167,27 @@ func (c *collector) of(path string) []request {
 }
 
 // files are certificates: of the server that serve starts, and of a client.
-type files struct{ ca, cert, key string }
+type files struct{ ca, cert, key, rules string }
 
 // serve starts the collector, with TLS if wanted.
-func (c *collector) serve(t *testing.T, secure bool) (url string, f files) {
+func (c *collector) serve(t *testing.T, secure bool) (url, grpcAddr string, f files) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(c)
+	dir := t.TempDir()
+	f.rules = filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(f.rules, []byte("rules:\n  - name: work\n    sample: always\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if !secure {
 		server.Start()
 		t.Cleanup(server.Close)
-		return server.URL, files{}
+		return server.URL, c.serveGRPC(t, server), f
 	}
 	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
 	server.Config.ErrorLog = discardLog
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	dir := t.TempDir()
-	f = files{ca: filepath.Join(dir, "ca.pem"), cert: filepath.Join(dir, "client.pem"), key: filepath.Join(dir, "client-key.pem")}
+	f.ca, f.cert, f.key = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "client.pem"), filepath.Join(dir, "client-key.pem")
 	writePEM(t, f.ca, "CERTIFICATE", server.Certificate().Raw)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -192,7 +204,7 @@ func (c *collector) serve(t *testing.T, secure bool) (url string, f files) {
 	}
 	writePEM(t, f.cert, "CERTIFICATE", cert)
 	writePEM(t, f.key, "PRIVATE KEY", der)
-	return server.URL, f
+	return server.URL, c.serveGRPC(t, server), f
 }
 
 func writePEM(t *testing.T, file, kind string, der []byte) {

@@ -46,6 +46,15 @@ func andPrinted(text string) func(*outcome) string {
 	}
 }
 
+func scrapedMetrics(o *outcome) string {
+	for line := range strings.Lines(o.stdout) {
+		if strings.HasPrefix(line, "orders_total{") && strings.HasSuffix(line, " 1\n") {
+			return signals(o) + "; orders_total 1 served"
+		}
+	}
+	return signals(o)
+}
+
 // printed tells which of the texts were printed.
 func printed(texts ...string) func(*outcome) string {
 	return func(o *outcome) string {
@@ -123,6 +132,15 @@ func paths(o *outcome) string {
 		seen[r.path] = true
 	}
 	return "requests to " + strings.Join(slices.Sorted(maps.Keys(seen)), ", ")
+}
+
+func asked(path string) func(*outcome) string {
+	return func(o *outcome) string {
+		if len(o.of(path)) == 0 {
+			return "no requests"
+		}
+		return "requests to " + path
+	}
 }
 
 func header(path, name string) func(*outcome) string {

@@ -19,6 +19,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
+	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
+	_ "github.com/clewtrace/clew/otelsetup/prometheus"
+	_ "github.com/clewtrace/clew/otelsetup/rulesfile"
+	_ "github.com/clewtrace/clew/otelsetup/zipkin"
 )
 
 // The variables that make this test binary the program, and steer it.
@@ -26,6 +31,7 @@ const (
 	targetEnv = "CONFORMANCE_TARGET" // a URL to get; set: run the program
 	holdEnv   = "CONFORMANCE_HOLD"   // run until standard input ends
 	spansEnv  = "CONFORMANCE_SPANS"  // a number of further spans
+	scrapeEnv = "CONFORMANCE_SCRAPE" // a URL whose content is printed
 )
 
 func TestMain(m *testing.M) {
@@ -80,6 +86,9 @@ func program(ctx context.Context, target string) error {
 		_, span := tracer.Start(ctx, "further")
 		span.End()
 	}
+	if url := os.Getenv(scrapeEnv); url != "" {
+		return scrape(ctx, url)
+	}
 	if os.Getenv(holdEnv) != "" {
 		fmt.Println("done")
 		_, err = io.Copy(io.Discard, os.Stdin)
@@ -106,6 +115,20 @@ func get(ctx context.Context, url string) error {
 		return err
 	}
 	return resp.Body.Close()
+}
+
+func scrape(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
 }
 
 // environment is what a process needs that is not about telemetry.

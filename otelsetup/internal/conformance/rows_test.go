@@ -8,7 +8,7 @@ const (
 
 func rows() []row {
 	var all []row
-	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), batchRows(), limitRows(), metricRows()} {
+	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), grpcRows(), batchRows(), limitRows(), metricRows()} {
 		all = append(all, group...)
 	}
 	return all
@@ -49,6 +49,19 @@ func samplerRows() []row {
 		sampler("parentbased_always_off", "", "child of sampled"),
 		sampler("parentbased_traceidratio", "0", "child of sampled"),
 		sampler("parentbased_traceidratio", "", "root, child of sampled"),
+		sampler("probability", "0", "no spans"),
+		sampler("parentbased_probability", "0", "child of sampled"),
+		sampler("adaptive", "1000", "root, child of sampled, child of unsampled"),
+		sampler("parentbased_adaptive", "traces_per_second=1000,max_operations=10", "root, child of sampled"),
+		sampler("rules", "{rules}", "root"),
+		sampler("parentbased_rules", "{rules}", "root, child of sampled"),
+		sampler("jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=1", "root, child of sampled, child of unsampled"),
+		sampler("parentbased_jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=0", "child of sampled"),
+		{
+			variable: "OTEL_TRACES_SAMPLER", value: "jaeger_remote", with: []string{"OTEL_TRACES_SAMPLER_ARG=endpoint={url}/sampling,pollingIntervalMs=10"},
+			note: "`OTEL_TRACES_SAMPLER_ARG=endpoint=http://collector:4318/sampling,pollingIntervalMs=10`", hold: "/sampling",
+			look: asked("/sampling"), want: "requests to /sampling",
+		},
 	}
 }
 
@@ -74,12 +87,45 @@ func exporterRows() []row {
 		{variable: "OTEL_TRACES_EXPORTER", value: "none", look: everything, want: "metrics, logs"},
 		{variable: "OTEL_TRACES_EXPORTER", value: "console", look: andPrinted(`"Name":"work"`), want: "metrics, logs; printed"},
 		{variable: "OTEL_TRACES_EXPORTER", value: "otlp , CONSOLE", look: andPrinted(`"Name":"work"`), want: "traces, metrics, logs; printed"},
+		{
+			variable: "OTEL_TRACES_EXPORTER", value: "zipkin,otlp", with: []string{"OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
+			note: "`OTEL_EXPORTER_ZIPKIN_ENDPOINT=http://collector:4318/api/v2/spans`", look: paths, want: "requests to /api/v2/spans, /v1/logs, /v1/metrics, /v1/traces",
+		},
+		{
+			variable: "OTEL_METRICS_EXPORTER", value: "prometheus", with: scraped, note: "`OTEL_EXPORTER_PROMETHEUS_PORT=9090`, and a scrape",
+			look: scrapedMetrics, want: "traces, logs; orders_total 1 served",
+		},
+		{
+			variable: "OTEL_EXPORTER_PROMETHEUS_HOST", value: "127.0.0.1", with: append(scraped, "OTEL_METRICS_EXPORTER=prometheus,otlp"), note: "a scrape",
+			look: scrapedMetrics, want: "traces, metrics, logs; orders_total 1 served",
+		},
 		{variable: "OTEL_METRICS_EXPORTER", value: "none", look: everything, want: "traces, logs"},
 		{variable: "OTEL_METRICS_EXPORTER", value: "console,otlp", look: andPrinted(`"Name":"orders"`), want: "traces, metrics, logs; printed"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "otlp", look: andPrinted("msg=hello"), want: "traces, metrics, logs"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "console", look: andPrinted("msg=hello"), want: "traces, metrics; printed"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "none", look: andPrinted("msg=hello"), want: "traces, metrics; printed"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "otlp,console", look: andPrinted("msg=hello"), want: "traces, metrics, logs; printed"},
+	}
+}
+
+// scraped makes the program print what it serves.
+var scraped = []string{"OTEL_EXPORTER_PROMETHEUS_PORT={port}", scrapeEnv + "=http://localhost:{port}/metrics"}
+
+func grpcRows() []row {
+	grpc := []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}"}
+	const note = "over gRPC"
+	return []row{
+		{variable: "OTEL_EXPORTER_OTLP_PROTOCOL", value: "grpc", with: grpc, look: onEach("", "Content-Type"), want: each("", "application/grpc", "")},
+		{variable: "OTEL_EXPORTER_OTLP_HEADERS", value: "api-key=a%20b", with: grpc, note: note, look: onEach("", "Api-Key"), want: each("", "a b", "")},
+		{variable: "OTEL_EXPORTER_OTLP_COMPRESSION", value: "gzip", with: grpc, note: note, look: onEach("", "Grpc-Encoding"), want: each("", "gzip", "")},
+		{
+			variable: "OTEL_EXPORTER_OTLP_CERTIFICATE", value: "{ca}", with: []string{grpc[0], "OTEL_EXPORTER_OTLP_ENDPOINT=https://{grpc}"}, secure: true, note: note,
+			look: everything, want: "traces, metrics, logs",
+		},
+		{
+			variable: "OTEL_EXPORTER_OTLP_INSECURE", value: "true", with: []string{grpc[0], "OTEL_EXPORTER_OTLP_ENDPOINT={grpc}"}, note: note + ", endpoint without a scheme",
+			look: everything, want: "traces, metrics, logs",
+		},
 	}
 }
 

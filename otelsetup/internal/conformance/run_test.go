@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +51,15 @@ func (r row) run(t *testing.T) *outcome {
 	t.Helper()
 	out := &outcome{collector: newCollector()}
 	out.stall, out.own = r.stall, r.own
-	url, f := out.serve(t, r.secure)
+	url, grpcAddr, f := out.serve(t, r.secure)
 	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { out.target = req.Header }))
 	defer target.Close()
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	fill := strings.NewReplacer("{url}", url, "{host}", strings.TrimPrefix(url, "http://"), "{ca}", f.ca, "{cert}", f.cert, "{key}", f.key)
+	fill := strings.NewReplacer("{url}", url, "{host}", strings.TrimPrefix(url, "http://"), "{ca}", f.ca, "{cert}", f.cert, "{key}", f.key,
+		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t))
 	cmd.Env = append(environment(), targetEnv+"="+target.URL, spansEnv+"="+r.spans, "OTEL_EXPORTER_OTLP_ENDPOINT="+url)
 	for _, v := range append([]string{r.variable + "=" + r.value}, r.with...) {
 		cmd.Env = append(cmd.Env, fill.Replace(v))
@@ -75,6 +78,16 @@ func (r row) run(t *testing.T) *outcome {
 		out.first = requests[0].path
 	}
 	return out
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // runHeld keeps the program running until what the row waits for has happened.
