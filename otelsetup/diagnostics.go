@@ -112,12 +112,8 @@ func (d *diagnostics) silence(silent bool) {
 }
 
 // problems prints what Start has to say, a line for each.
-func (d *diagnostics) problems(err error) {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what errors.Join returns
-	if !ok {
-		return
-	}
-	for _, err := range joined.Unwrap() {
+func (d *diagnostics) problems(errs []error) {
+	for _, err := range errs {
 		if slog.LevelWarn >= d.level {
 			d.write(slog.LevelWarn, "telemetry", slog.Any("error", err))
 		}

@@ -34,6 +34,7 @@ type Telemetry struct {
 	signals     []signalLife
 	diagnostics *diagnostics
 	settings    []Setting
+	problems    []error
 	restore     []func() // undone last to first
 	once        sync.Once
 	err         error
@@ -107,10 +108,23 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		t.signals = append(t.signals, signalLife{"configuration", hook(f)})
 	}
 	running.started = true
-	t.settings = e.settings
-	err = errors.Join(append(e.problems, err)...)
-	t.diagnostics.problems(err)
-	return t, err
+	t.settings = append(e.settings, cfg.settings()...)
+	t.problems = flatten(append(e.problems, err)...)
+	t.diagnostics.problems(t.problems)
+	return t, errors.Join(t.problems...)
+}
+
+// flatten takes joined errors apart.
+func flatten(errs ...error) []error {
+	var flat []error
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join returns as it is
+			flat = append(flat, flatten(joined.Unwrap()...)...)
+		} else if err != nil {
+			flat = append(flat, err)
+		}
+	}
+	return flat
 }
 
 // setDiagnostics makes d what the SDK reports to.
