@@ -22,6 +22,7 @@ type config struct {
 	defaultTransport bool
 	http             []HTTPOption // for the default transport
 	otlpTransport    func(signal string, next http.RoundTripper) http.RoundTripper
+	tallies          []*tally
 
 	sampler        []func(sdktrace.Sampler) sdktrace.Sampler
 	propagator     []func(propagation.TextMapPropagator) propagation.TextMapPropagator

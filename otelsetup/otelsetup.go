@@ -35,6 +35,7 @@ type Telemetry struct {
 	diagnostics *diagnostics
 	settings    []Setting
 	problems    []error
+	tallies     []*tally
 	restore     []func() // undone last to first
 	once        sync.Once
 	err         error
@@ -108,6 +109,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		t.signals = append(t.signals, signalLife{"configuration", hook(f)})
 	}
 	running.started = true
+	t.tallies = cfg.tallies
 	t.settings = append(e.settings, cfg.settings()...)
 	t.problems = flatten(append(e.problems, err)...)
 	t.diagnostics.problems(t.problems)
@@ -199,7 +201,8 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 // Shutdown exports what has been recorded, all signals at once, stops the SDK
 // and puts the globals back as Start found them. It returns when that is done,
 // or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
-// went wrong. Later calls return the result of the first.
+// was not delivered since Start ([*UndeliveredError]), and why. Later calls
+// return the result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.once.Do(func() {
 		t.diagnostics.collect()
@@ -212,7 +215,11 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
 		context.AfterFunc(stop, cancel)
 		err := t.each(ctx, func(_ context.Context, s signalLife) error { return s.provider.Shutdown(stop) })
-		t.err = errors.Join(t.diagnostics.collectedErrors(), err)
+		var lost []error
+		for _, count := range t.tallies {
+			lost = append(lost, count.err())
+		}
+		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
 		running.Lock()
 		defer running.Unlock()
 		for _, restore := range slices.Backward(t.restore) {

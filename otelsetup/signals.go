@@ -88,7 +88,9 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 			errs = append(errs, err)
 			continue
 		}
-		opts = append(opts, sdktrace.WithBatcher(customized(exporter, cfg.spanExporter), batch...))
+		count := cfg.tally(signalTraces)
+		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
+		opts = append(opts, sdktrace.WithSpanProcessor(spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}))
 	}
 	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
 }
@@ -144,7 +146,8 @@ func (e *Env) meterProvider(ctx context.Context, res *resource.Resource, cfg *co
 			continue
 		}
 		if exporter != nil {
-			reader = sdkmetric.NewPeriodicReader(customized(exporter, cfg.metricExporter), period...)
+			exporter = metricExporterTally{customized(exporter, cfg.metricExporter), cfg.tally(signalMetrics)}
+			reader = sdkmetric.NewPeriodicReader(exporter, period...)
 		}
 		opts = append(opts, sdkmetric.WithReader(reader))
 	}
@@ -233,7 +236,9 @@ func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *c
 			continue
 		}
 		export = true
-		opts = append(opts, sdklog.WithProcessor(sdklog.NewBatchProcessor(customized(exporter, cfg.logExporter), batch...)))
+		count := cfg.tally(signalLogs)
+		exporter = logExporterTally{customized(exporter, cfg.logExporter), count}
+		opts = append(opts, sdklog.WithProcessor(logTally{sdklog.NewBatchProcessor(exporter, batch...), count}))
 	}
 	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
 }
