@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,18 +162,17 @@ func (s sink) Enabled(v int) bool { return verbosityLevel(v) >= s.level }
 func (s sink) Info(v int, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.print(verbosityLevel(v), "opentelemetry: "+message, append(s.values[:len(s.values):len(s.values)], values...)...)
+	s.print(verbosityLevel(v), "opentelemetry: "+message, slices.Concat(s.values, values)...)
 }
 
 func (s sink) Error(err error, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	attrs := append(s.values[:len(s.values):len(s.values)], slog.Any("error", err))
-	s.print(slog.LevelError, "opentelemetry: "+message, append(attrs, values...)...)
+	s.print(slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
 }
 
 func (s sink) WithValues(values ...any) logr.LogSink {
-	return sink{s.diagnostics, append(s.values[:len(s.values):len(s.values)], values...)}
+	return sink{s.diagnostics, slices.Concat(s.values, values)}
 }
 
 func (s sink) WithName(string) logr.LogSink { return s }

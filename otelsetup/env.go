@@ -114,14 +114,14 @@ func (e *Env) Bool(names ...string) bool {
 		case "false":
 			return false, nil
 		}
-		return false, errValue("must be true or false")
+		return false, valueError("must be true or false")
 	})
 }
 
-// errValue is what [read] reports about a value.
-type errValue string
+// valueError says what is wrong with a value, and what is accepted.
+type valueError string
 
-func (e errValue) Error() string { return string(e) }
+func (e valueError) Error() string { return string(e) }
 
 // Enum reads one of the accepted values, which are compared without regard to
 // case.
@@ -130,7 +130,7 @@ func (e *Env) Enum(def string, accepted []string, names ...string) string {
 		if lower := strings.ToLower(v); slices.Contains(accepted, lower) {
 			return lower, nil
 		}
-		return "", errValue("must be " + oneOf(accepted))
+		return "", valueError("must be " + oneOf(accepted))
 	})
 }
 
@@ -216,7 +216,7 @@ func (e *Env) Millis(def time.Duration, names ...string) time.Duration {
 func wholeNumber(v string, low int, unit string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < low || n > math.MaxInt32 {
-		return 0, errValue(fmt.Sprintf("must be a whole number%s from %d to %d", unit, low, math.MaxInt32))
+		return 0, valueError(fmt.Sprintf("must be a whole number%s from %d to %d", unit, low, math.MaxInt32))
 	}
 	return n, nil
 }
@@ -226,7 +226,7 @@ func (e *Env) Ratio(names ...string) float64 {
 	return read(e, 1, names, itself, func(v string) (float64, error) {
 		f, err := strconv.ParseFloat(v, 64)
 		if err != nil || !(f >= 0 && f <= 1) { // NaN is neither
-			return 0, errValue("ratio must be between 0 and 1")
+			return 0, valueError("ratio must be between 0 and 1")
 		}
 		return f, nil
 	})
@@ -270,7 +270,7 @@ func (e *Env) Port(def int, names ...string) int {
 	return read(e, def, names, itself, func(v string) (int, error) {
 		n, err := wholeNumber(v, 0, "")
 		if err != nil || n > maxPort {
-			return 0, errValue(fmt.Sprintf("must be a whole number from 0 to %d", maxPort))
+			return 0, valueError(fmt.Sprintf("must be a whole number from 0 to %d", maxPort))
 		}
 		return n, nil
 	})
@@ -318,7 +318,7 @@ func (e *Env) Pairs(accepted []string, names ...string) map[string]string {
 			}
 			key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 			if _, twice := pairs[key]; twice || !slices.Contains(accepted, key) || value == "" {
-				return nil, errValue("must be a list of key=value, with key " + oneOf(slices.DeleteFunc(slices.Clone(accepted), func(s string) bool { return s == "" })))
+				return nil, valueError("must be a list of key=value, with key " + oneOf(slices.DeleteFunc(slices.Clone(accepted), func(s string) bool { return s == "" })))
 			}
 			pairs[key] = value
 		}

@@ -87,6 +87,9 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	printer := newIDHandler(cfg.printer)
 	t.setDiagnostics(&diagnostics{printer: printer, level: e.logLevel()})
 
+	if name, file := e.Lookup("OTEL_CONFIG_FILE"); file != "" {
+		e.Problem(name, file, "configuration files are not supported", "the other variables")
+	}
 	before := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(e.propagator(cfg.propagator))
 	t.onShutdown(func() { otel.SetTextMapPropagator(before) })
@@ -110,7 +113,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	}
 	running.started = true
 	t.tallies = cfg.tallies
-	t.settings = append(e.settings, cfg.settings()...)
+	t.settings = slices.Concat(e.settings, cfg.settings())
 	t.problems = flatten(append(e.problems, err)...)
 	t.diagnostics.problems(t.problems)
 	return t, errors.Join(t.problems...)

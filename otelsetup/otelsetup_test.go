@@ -234,6 +234,7 @@ func TestDisabled(t *testing.T) {
 
 func TestBadValues(t *testing.T) {
 	for _, test := range []struct{ variable, value, want string }{
+		{"OTEL_CONFIG_FILE", "otel.yaml", `OTEL_CONFIG_FILE="otel.yaml": configuration files are not supported; using the other variables`},
 		{"OTEL_SDK_DISABLED", "1", `OTEL_SDK_DISABLED="1": must be true or false; using false`},
 		{"OTEL_TRACES_SAMPLER", "sometimes", `OTEL_TRACES_SAMPLER="sometimes": must be adaptive, always_off, always_on, failing, ours, probability, traceidratio, parentbased_adaptive, parentbased_always_off, parentbased_always_on, parentbased_failing, parentbased_ours, parentbased_probability or parentbased_traceidratio; using parentbased_always_on`},
 		{"OTEL_TRACES_SAMPLER_ARG", "1.5", `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`},

@@ -162,7 +162,7 @@ func (e *Env) protocol(names []string) Protocol {
 		if _, ok := protocols.get(lower); ok {
 			return lower, nil
 		}
-		return "", errValue("must be " + oneOf(protocols.names()) + hint(optInProtocols, lower))
+		return "", valueError("must be " + oneOf(protocols.names()) + hint(optInProtocols, lower))
 	})
 	protocol, _ := protocols.get(name)
 	return protocol
@@ -240,11 +240,11 @@ func (e *Env) tls(ca, certificate, key []string) *tls.Config {
 	read(e, systemRoots, ca, itself, func(file string) (string, error) {
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			return "", errValue("must be a PEM file: " + err.Error())
+			return "", valueError("must be a PEM file: " + err.Error())
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return "", errValue("must be a PEM file: it holds no certificate")
+			return "", valueError("must be a PEM file: it holds no certificate")
 		}
 		roots = pool
 		return file, nil
@@ -254,11 +254,11 @@ func (e *Env) tls(ca, certificate, key []string) *tls.Config {
 	certificateName, certificateFile := e.Lookup(certificate...)
 	read(e, none, certificate, itself, func(file string) (string, error) {
 		if keyFile == "" {
-			return "", errValue("must come with a key: " + key[slices.Index(certificate, certificateName)] + " is not set")
+			return "", valueError("must come with a key: " + key[slices.Index(certificate, certificateName)] + " is not set")
 		}
 		pair, err := tls.LoadX509KeyPair(file, keyFile)
 		if err != nil {
-			return "", errValue("must be a PEM file that belongs to " + keyName + ": " + err.Error())
+			return "", valueError("must be a PEM file that belongs to " + keyName + ": " + err.Error())
 		}
 		shown = append(shown, pair)
 		return file, nil

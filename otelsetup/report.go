@@ -62,7 +62,7 @@ func (c *config) settings() []Setting {
 		}
 	}
 	for _, a := range c.attributes {
-		add("WithResourceAttributes", string(a.Key)+"="+a.Value.Emit(), true)
+		add("WithResourceAttributes", string(a.Key)+"="+a.Value.String(), true)
 	}
 	add("WithSpanProcessor", len(c.processors), len(c.processors) > 0)
 	add("WithoutDefaultTransport", true, !c.defaultTransport)

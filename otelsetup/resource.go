@@ -90,7 +90,7 @@ func parseAttributes(v string) ([]attribute.KeyValue, error) {
 		key, keyErr := url.PathUnescape(strings.TrimSpace(key))
 		value, valueErr := url.PathUnescape(strings.TrimSpace(value))
 		if !found || key == "" || keyErr != nil || valueErr != nil {
-			return nil, errValue(fmt.Sprintf("must be key=value,... percent-encoded, which %q is not", strings.TrimSpace(pair)))
+			return nil, valueError(fmt.Sprintf("must be key=value,... percent-encoded, which %q is not", strings.TrimSpace(pair)))
 		}
 		attrs = append(attrs, attribute.String(key, value))
 	}

@@ -63,7 +63,7 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 		}
 		f, err := strconv.ParseFloat(v, 64)
 		if err != nil {
-			errs = append(errs, errValue(key+" must be a number"))
+			errs = append(errs, valueError(key+" must be a number"))
 		}
 		return f
 	}
@@ -74,7 +74,7 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 		}
 		n, err := wholeNumber(v, 1, "")
 		if err != nil {
-			errs = append(errs, errValue(key+" "+err.Error()))
+			errs = append(errs, valueError(key+" "+err.Error()))
 		}
 		return n
 	}
@@ -111,7 +111,7 @@ func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
 		if _, known := findSampler(lower); known {
 			return lower, nil
 		}
-		return "", errValue("must be " + oneOf(accepted) + hint(optInSamplers, lower))
+		return "", valueError("must be " + oneOf(accepted) + hint(optInSamplers, lower))
 	})
 	newSampler, _ := findSampler(name)
 	s, err := newSampler(ctx, e)

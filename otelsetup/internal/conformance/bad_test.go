@@ -106,7 +106,7 @@ func TestBadValues(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	table.WriteString("| variable | a value that is not accepted | in effect then |\n|---|---|---|\n")
+	table.WriteString("| variable | accepted | in effect instead |\n|---|---|---|\n")
 	for _, v := range append(append(badVariables(), badGeneral()...), badEndpoints()...) {
 		fmt.Fprintf(&table, "| `%s` | %s… | %s |\n", v.name, v.accepted, v.using)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
@@ -155,7 +156,7 @@ func header(path, name string) func(*outcome) string {
 var signalPaths = []string{traces, metrics, logs}
 
 // onEach looks at a header field of each signal.
-func onEach(path, name string) func(*outcome) string {
+func onEach(name string) func(*outcome) string {
 	return func(o *outcome) string {
 		if signals(o) != "traces, metrics, logs" {
 			return "only " + signals(o)
@@ -247,17 +248,19 @@ func work(o *outcome) otlpreceiver.Span {
 }
 
 func attributes(o *outcome) string {
-	said := "span"
-	for _, a := range work(o).GetAttributes() {
-		said += " " + a.GetKey() + "=" + a.GetValue().GetStringValue()
-	}
-	said += ", log"
-	for _, l := range o.Logs() {
-		for _, a := range l.GetAttributes() {
-			said += " " + a.GetKey() + "=" + a.GetValue().GetStringValue()
-		}
+	said := "span" + pairs(work(o).GetAttributes()) + ", log"
+	if records := o.Logs(); len(records) == 1 {
+		return said + pairs(records[0].GetAttributes())
 	}
 	return said
+}
+
+func pairs(attrs []*commonpb.KeyValue) string {
+	var b strings.Builder
+	for _, a := range attrs {
+		fmt.Fprintf(&b, " %s=%s", a.GetKey(), a.GetValue().GetStringValue())
+	}
+	return b.String()
 }
 
 func eventsAndLinks(o *outcome) string {

@@ -115,9 +115,9 @@ func grpcRows() []row {
 	grpc := []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}"}
 	const note = "over gRPC"
 	return []row{
-		{variable: "OTEL_EXPORTER_OTLP_PROTOCOL", value: "grpc", with: grpc, look: onEach("", "Content-Type"), want: each("", "application/grpc", "")},
-		{variable: "OTEL_EXPORTER_OTLP_HEADERS", value: "api-key=a%20b", with: grpc, note: note, look: onEach("", "Api-Key"), want: each("", "a b", "")},
-		{variable: "OTEL_EXPORTER_OTLP_COMPRESSION", value: "gzip", with: grpc, note: note, look: onEach("", "Grpc-Encoding"), want: each("", "gzip", "")},
+		{variable: "OTEL_EXPORTER_OTLP_PROTOCOL", value: "grpc", with: grpc, look: onEach("Content-Type"), want: each("", "application/grpc", "")},
+		{variable: "OTEL_EXPORTER_OTLP_HEADERS", value: "api-key=a%20b", with: grpc, note: note, look: onEach("Api-Key"), want: each("", "a b", "")},
+		{variable: "OTEL_EXPORTER_OTLP_COMPRESSION", value: "gzip", with: grpc, note: note, look: onEach("Grpc-Encoding"), want: each("", "gzip", "")},
 		{
 			variable: "OTEL_EXPORTER_OTLP_CERTIFICATE", value: "{ca}", with: []string{grpc[0], "OTEL_EXPORTER_OTLP_ENDPOINT=https://{grpc}"}, secure: true, note: note,
 			look: everything, want: "traces, metrics, logs",
@@ -142,12 +142,12 @@ func otlpRows() []row {
 		prefix := "OTEL_EXPORTER_OTLP_" + signal.name
 		secure := "OTEL_EXPORTER_OTLP_CERTIFICATE={ca}"
 		all = append(all,
-			row{variable: prefix + "PROTOCOL", value: "http/json", look: onEach(signal.path, "Content-Type"), want: each(signal.path, "application/json", "application/x-protobuf")},
-			row{variable: prefix + "HEADERS", value: "api-key=a%20b%2Cc, x=1", look: onEach(signal.path, "Api-Key"), want: each(signal.path, "a b,c", "")},
-			row{variable: prefix + "COMPRESSION", value: "gzip", look: onEach(signal.path, "Content-Encoding"), want: each(signal.path, "gzip", "")},
+			row{variable: prefix + "PROTOCOL", value: "http/json", look: onEach("Content-Type"), want: each(signal.path, "application/json", "application/x-protobuf")},
+			row{variable: prefix + "HEADERS", value: "api-key=a%20b%2Cc, x=1", look: onEach("Api-Key"), want: each(signal.path, "a b,c", "")},
+			row{variable: prefix + "COMPRESSION", value: "gzip", look: onEach("Content-Encoding"), want: each(signal.path, "gzip", "")},
 			row{
 				variable: prefix + "COMPRESSION", value: "gzip", with: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}, note: "as JSON",
-				look: onEach(signal.path, "Content-Encoding"), want: each(signal.path, "gzip", ""),
+				look: onEach("Content-Encoding"), want: each(signal.path, "gzip", ""),
 			},
 			row{variable: prefix + "CERTIFICATE", value: "{ca}", secure: true, look: everything, want: trusted(signal.path)},
 			row{
