@@ -1,29 +1,55 @@
 package otelsetup
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-logr/logr"
 )
 
-// diagnostics is the [otel.ErrorHandler]: what goes wrong inside the SDK is
-// printed, and never exported, since exporting is what goes wrong most often.
-// One line is printed at once, then one per minute with a count, so that an
-// absent collector does not fill the log.
+// diagnostics gets what the SDK has to say about itself, as its
+// [otel.ErrorHandler] and as the sink of its logger: it is printed, and never
+// exported, since exporting is what goes wrong most often. Of each message one
+// line is printed at once, then one per minute with a count, so that an absent
+// collector does not fill the log. OTEL_LOG_LEVEL says what is printed.
 //
 // While Shutdown runs, errors are collected for its result instead.
 type diagnostics struct {
-	log *slog.Logger
+	printer slog.Handler
+	level   slog.Level // decides alone what is printed; the printer's own does not count
 
 	mu         sync.Mutex
-	next       time.Time // no line before
-	held       int       // errors since the last line
+	lines      map[string]*line
 	collecting bool
 	collected  []error
+	silent     bool
 }
 
-const diagnosticsInterval = time.Minute
+// line is a message that comes again and again.
+type line struct {
+	next time.Time // not before
+	held int       // since the last one that was printed
+}
+
+const (
+	diagnosticsInterval = time.Minute
+	// maxLines bounds how many messages are told apart; the rest is one.
+	maxLines = 100
+	// levelNone is above all levels.
+	levelNone = slog.Level(100)
+)
+
+// logLevel reads OTEL_LOG_LEVEL.
+func (e *Env) logLevel() slog.Level {
+	levels := map[string]slog.Level{
+		none: levelNone, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
+	}
+	return levels[e.Enum("info", []string{none, "error", "warn", "info", "debug"}, "OTEL_LOG_LEVEL")]
+}
 
 // Handle implements [otel.ErrorHandler].
 func (d *diagnostics) Handle(err error) {
@@ -36,17 +62,63 @@ func (d *diagnostics) Handle(err error) {
 		d.collected = append(d.collected, err)
 		return
 	}
-	now := time.Now()
-	if now.Before(d.next) {
-		d.held++
+	d.print(slog.LevelError, "opentelemetry", slog.Any("error", err))
+}
+
+// print prints a message, or counts it. The lock is held.
+func (d *diagnostics) print(level slog.Level, message string, attrs ...any) {
+	if d.silent || level < d.level {
 		return
 	}
-	attrs := []any{slog.Any("error", err)}
-	if d.held > 0 {
-		attrs = append(attrs, slog.Int("errors_not_shown", d.held))
+	if d.lines == nil {
+		d.lines = map[string]*line{}
 	}
-	d.next, d.held = now.Add(diagnosticsInterval), 0
-	d.log.Warn("opentelemetry", attrs...)
+	l := d.lines[message]
+	if l == nil {
+		key := message
+		if len(d.lines) >= maxLines {
+			key = ""
+		}
+		if l = d.lines[key]; l == nil {
+			l = &line{}
+			d.lines[key] = l
+		}
+	}
+	now := time.Now()
+	if now.Before(l.next) {
+		l.held++
+		return
+	}
+	if l.held > 0 {
+		attrs = append(attrs, slog.Int("errors_not_shown", l.held))
+	}
+	l.next, l.held = now.Add(diagnosticsInterval), 0
+	// An error of the SDK is a warning to the program, which runs on.
+	d.write(min(level, slog.LevelWarn), message, attrs...)
+}
+
+func (d *diagnostics) write(level slog.Level, message string, attrs ...any) {
+	r := slog.NewRecord(time.Now(), level, message, 0)
+	r.Add(attrs...)
+	d.printer.Handle(context.Background(), r) //nolint:errcheck // there is nobody left to tell
+}
+
+// silence ends what the SDK says while its parts are made: it reads the same
+// variables, and knows less to say about a bad value. What the constructors
+// return still counts.
+func (d *diagnostics) silence(silent bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent = silent
+}
+
+// problems prints what Start has to say, a line for each.
+func (d *diagnostics) problems(errs []error) {
+	for _, err := range errs {
+		if slog.LevelWarn >= d.level {
+			d.write(slog.LevelWarn, "telemetry", slog.Any("error", err))
+		}
+	}
 }
 
 func (d *diagnostics) collect() {
@@ -63,3 +135,44 @@ func (d *diagnostics) collectedErrors() error {
 	d.collecting, d.collected = false, nil
 	return err
 }
+
+// sink makes diagnostics a [logr.LogSink], which is what [otel.SetLogger]
+// takes.
+type sink struct {
+	*diagnostics
+	values []any
+}
+
+// verbosityWarn is the verbosity of the SDK's warnings, as [otel.SetLogger]
+// documents it. Its next one, informational, tells of every tracer and meter
+// that a library asks for: at the default level that is too much.
+const verbosityWarn = 1
+
+func verbosityLevel(v int) slog.Level {
+	if v <= verbosityWarn {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+func (sink) Init(logr.RuntimeInfo) {}
+
+func (s sink) Enabled(v int) bool { return verbosityLevel(v) >= s.level }
+
+func (s sink) Info(v int, message string, values ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.print(verbosityLevel(v), "opentelemetry: "+message, slices.Concat(s.values, values)...)
+}
+
+func (s sink) Error(err error, message string, values ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.print(slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
+}
+
+func (s sink) WithValues(values ...any) logr.LogSink {
+	return sink{s.diagnostics, slices.Concat(s.values, values)}
+}
+
+func (s sink) WithName(string) logr.LogSink { return s }

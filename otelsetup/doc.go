@@ -28,21 +28,30 @@
 // # Variables
 //
 // A value that cannot be used is reported by [Start], as an [*EnvError], and
-// the default applies.
+// the default applies. [Telemetry.Report] tells what is in effect. The tables
+// in docs/environment.md show what each variable does.
 //
 //	OTEL_SDK_DISABLED              true: nothing is recorded; the context is still passed on
+//	OTEL_LOG_LEVEL                 info; what is printed of the SDK's own troubles: none, error, warn, info, debug
 //	OTEL_SERVICE_NAME              unknown_service:<executable>
 //	OTEL_RESOURCE_ATTRIBUTES       key=value,...
-//	OTEL_PROPAGATORS               tracecontext,baggage; or none
-//	OTEL_TRACES_SAMPLER            parentbased_always_on; parentbased_ or not, with always_on, always_off, traceidratio
-//	OTEL_TRACES_SAMPLER_ARG        1; ratio for traceidratio, 0 to 1
+//	OTEL_PROPAGATORS               tracecontext,baggage; b3, b3multi, jaeger, xray, ottrace; or none
+//	OTEL_TRACES_SAMPLER            parentbased_always_on; parentbased_ or not, with always_on, always_off, traceidratio,
+//	                               probability, adaptive
+//	OTEL_TRACES_SAMPLER_ARG        a ratio, 0 to 1, for traceidratio and probability; traces per second for adaptive, or
+//	                               a list of traces_per_second=, max_operations=, replicas=, min_probability=, max_probability=
 //	OTEL_TRACES_EXPORTER           otlp; or a list of otlp and console; or none
 //	OTEL_METRICS_EXPORTER          otlp; or a list of otlp and console; or none
 //	OTEL_LOGS_EXPORTER             otlp,console: export and print; otlp: export only; console or none: print only
-//	OTEL_EXPORTER_OTLP_*           endpoint, protocol (http/protobuf), headers, timeout, compression, TLS;
+//	OTEL_EXPORTER_OTLP_*           endpoint, protocol (http/protobuf, http/json), headers, timeout, compression, TLS;
 //	                               also with _TRACES, _METRICS and _LOGS
 //	OTEL_BSP_*, OTEL_BLRP_*        batches of spans and of log records
 //	OTEL_METRIC_EXPORT_*           interval and timeout
+//	OTEL_METRICS_EXEMPLAR_FILTER   trace_based; always_on, always_off
 //	OTEL_SPAN_*, OTEL_ATTRIBUTE_*, OTEL_EVENT_*, OTEL_LINK_*, OTEL_LOGRECORD_*
-//	                               limits, read by the SDK
+//	                               limits
+//
+// More values come with the packages below this one, which are imported for
+// their side effects, and with what a program registers by [RegisterSampler]
+// and its siblings.
 package otelsetup

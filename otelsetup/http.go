@@ -1,13 +1,17 @@
 package otelsetup
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 
+	"github.com/felixge/httpsnoop"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
@@ -25,6 +29,7 @@ type httpConfig struct {
 	otelhttp []otelhttp.Option
 	trusted  func(*http.Request) bool // nil: every caller
 	hosts    *propagator.Hosts        // nil: every host
+	hide     func(name string) bool   // the query parameters whose values are not recorded
 }
 
 type httpOption func(*httpConfig)
@@ -64,8 +69,24 @@ type withHosts struct{ propagator.Hosts }
 func (o withHosts) apply(c *config)         { c.http = append(c.http, o) }
 func (o withHosts) applyHTTP(c *httpConfig) { c.hosts = &o.Hosts }
 
+// WithSensitiveQuery says which query parameters are recorded without their
+// values: hide gets a name, unescaped. The default is [SensitiveQuery]. The
+// credentials in a URL are never recorded. It is an option for [Handler] and
+// [Transport], and for [Start], where it is about [http.DefaultTransport].
+func WithSensitiveQuery(hide func(name string) bool) interface {
+	Option
+	HTTPOption
+} {
+	return withSensitiveQuery(hide)
+}
+
+type withSensitiveQuery func(name string) bool
+
+func (o withSensitiveQuery) apply(c *config)         { c.http = append(c.http, o) }
+func (o withSensitiveQuery) applyHTTP(c *httpConfig) { c.hide = o }
+
 func newHTTPConfig(opts []HTTPOption) httpConfig {
-	var c httpConfig
+	c := httpConfig{hide: SensitiveQuery}
 	for _, o := range opts {
 		o.applyHTTP(&c)
 	}
@@ -79,45 +100,102 @@ func newHTTPConfig(opts []HTTPOption) httpConfig {
 // It is named by the method and, when an [http.ServeMux] inside h matched a
 // pattern, by its path: "GET /users/{id}"; http.route is set then. A status of
 // 500 or more is an error. A panic is recorded with its stack, logged with the
-// ids of the span, and goes on.
+// ids of the span, answered with status 500 if nothing was written before, and
+// goes on to the server.
 func Handler(h http.Handler, opts ...HTTPOption) http.Handler {
 	c := newHTTPConfig(opts)
-	h = otelhttp.NewHandler(serverSpan{h}, "", c.otelhttp...)
+	h = rethrow{otelhttp.NewHandler(serverSpan{h, c.hide}, "", c.otelhttp...)}
 	if c.trusted != nil {
 		h = propagator.Boundary(h, c.trusted)
 	}
 	return h
 }
 
+// rethrow lets the panic of a handler go on after the request has been
+// recorded.
+type rethrow struct{ next http.Handler }
+
+func (h rethrow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var panicked any
+	h.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), panicKey{}, &panicked)))
+	if panicked != nil {
+		panic(panicked)
+	}
+}
+
+// panicKey is the key of the *any that holds the panic of a handler.
+type panicKey struct{}
+
 // serverSpan completes the span that otelhttp makes.
-type serverSpan struct{ next http.Handler }
+type serverSpan struct {
+	next http.Handler
+	hide func(name string) bool
+}
 
 func (h serverSpan) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	span := trace.SpanFromContext(r.Context())
 	if span.IsRecording() {
-		span.SetAttributes(semconv.URLFull(requestURL(r)))
+		span.SetAttributes(semconv.URLFull(redactURL(requestURL(r), h.hide)))
 	}
+	written := false
+	w = watchWrites(w, &written)
 	defer func() {
 		if path := patternPath(r.Pattern); path != "" {
 			span.SetAttributes(semconv.HTTPRoute(path))
 		}
-		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
-				recordPanic(r.Context(), span, v)
-			}
+		v := recover()
+		if v == nil {
+			return
+		}
+		panicked, ok := r.Context().Value(panicKey{}).(*any)
+		if v == http.ErrAbortHandler || !ok { //nolint:errorlint // net/http compares the same way
 			panic(v)
+		}
+		*panicked = v
+		recordPanic(r.Context(), span, v)
+		if !written {
+			// The server drops the connection after a panic, so that the answer
+			// has to be complete, and on its way, before.
+			w.Header().Set("Content-Length", "0")
+			w.WriteHeader(http.StatusInternalServerError)
+			http.NewResponseController(w).Flush() //nolint:errcheck // not every writer can
 		}
 	}()
 	h.next.ServeHTTP(w, r)
 }
 
+// watchWrites notes in written when an answer begins, or the connection is
+// taken over. The optional interfaces of w stay.
+func watchWrites(w http.ResponseWriter, written *bool) http.ResponseWriter {
+	return httpsnoop.Wrap(w, httpsnoop.Hooks{
+		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+			return func(code int) {
+				*written = *written || code >= http.StatusOK || code == http.StatusSwitchingProtocols
+				next(code)
+			}
+		},
+		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
+			return func(b []byte) (int, error) { *written = true; return next(b) }
+		},
+		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
+			return func(src io.Reader) (int64, error) { *written = true; return next(src) }
+		},
+		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
+			return func() { *written = true; next() }
+		},
+		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
+			return func() (net.Conn, *bufio.ReadWriter, error) { *written = true; return next() }
+		},
+	})
+}
+
 // requestURL is the URL that the client asked for, as far as the server knows.
-func requestURL(r *http.Request) string {
-	u := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+func requestURL(r *http.Request) *url.URL {
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	if r.TLS != nil {
 		u.Scheme = "https"
 	}
-	return u.String()
+	return u
 }
 
 // patternPath is the path of a [http.ServeMux] pattern "[METHOD ][HOST]/[PATH]".
@@ -158,18 +236,21 @@ func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
 	if c.hosts != nil {
 		base = propagator.Outbound(base, *c.hosts)
 	}
-	return otelhttp.NewTransport(clientSpan{base}, append([]otelhttp.Option{
+	return otelhttp.NewTransport(clientSpan{base, c.hide}, append([]otelhttp.Option{
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
 		otelhttp.WithPropagators(lowerCase{otel.GetTextMapPropagator()}),
 	}, c.otelhttp...)...)
 }
 
 // clientSpan completes the span that otelhttp makes.
-type clientSpan struct{ next http.RoundTripper }
+type clientSpan struct {
+	next http.RoundTripper
+	hide func(name string) bool
+}
 
 func (t clientSpan) RoundTrip(r *http.Request) (*http.Response, error) {
 	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
-		span.SetAttributes(semconv.URLScheme(r.URL.Scheme), semconv.URLPath(r.URL.Path))
+		span.SetAttributes(semconv.URLFull(redactURL(r.URL, t.hide)), semconv.URLScheme(r.URL.Scheme), semconv.URLPath(r.URL.Path))
 	}
 	return t.next.RoundTrip(r)
 }

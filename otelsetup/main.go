@@ -38,7 +38,7 @@ func Main(run func(ctx context.Context) error) {
 func runMain(run func(ctx context.Context) error) (code int) {
 	failed := &failedSpan{}
 	telemetry, err := Start(context.Background(), WithSpanProcessor(failed))
-	if err != nil {
+	if telemetry == nil {
 		slog.Error("telemetry", slog.Any("error", err))
 	}
 

@@ -2,8 +2,13 @@ package otelsetup
 
 import (
 	"log/slog"
+	"net/http"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -16,6 +21,23 @@ type config struct {
 	processors       []sdktrace.SpanProcessor
 	defaultTransport bool
 	http             []HTTPOption // for the default transport
+	otlpTransport    func(signal string, next http.RoundTripper) http.RoundTripper
+	tallies          []*tally
+
+	sampler        []func(sdktrace.Sampler) sdktrace.Sampler
+	propagator     []func(propagation.TextMapPropagator) propagation.TextMapPropagator
+	resource       []func(*resource.Resource) *resource.Resource
+	spanExporter   []func(sdktrace.SpanExporter) sdktrace.SpanExporter
+	metricExporter []func(sdkmetric.Exporter) sdkmetric.Exporter
+	logExporter    []func(sdklog.Exporter) sdklog.Exporter
+}
+
+// customized applies what a program wants changed, in the order given.
+func customized[T any](v T, by []func(T) T) T {
+	for _, f := range by {
+		v = f(v)
+	}
+	return v
 }
 
 type option func(*config)
@@ -45,4 +67,46 @@ func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
 // clients that use [Transport] are traced then.
 func WithoutDefaultTransport() Option {
 	return option(func(c *config) { c.defaultTransport = false })
+}
+
+// WithOTLPTransport puts something around what sends the requests of the
+// OTLP exporters over HTTP, for example to sign them. It is called once for
+// each signal that is exported: "traces", "metrics" and "logs".
+func WithOTLPTransport(wrap func(signal string, next http.RoundTripper) http.RoundTripper) Option {
+	return option(func(c *config) { c.otlpTransport = wrap })
+}
+
+// The Customize options get what the environment asked for and return what is
+// used: the same thing wrapped, or another one. They are called by [Start], in
+// the order given.
+
+// CustomizeSampler changes or replaces the sampler.
+func CustomizeSampler(f func(sdktrace.Sampler) sdktrace.Sampler) Option {
+	return option(func(c *config) { c.sampler = append(c.sampler, f) })
+}
+
+// CustomizePropagator changes or replaces the propagator.
+func CustomizePropagator(f func(propagation.TextMapPropagator) propagation.TextMapPropagator) Option {
+	return option(func(c *config) { c.propagator = append(c.propagator, f) })
+}
+
+// CustomizeResource changes or replaces the resource.
+func CustomizeResource(f func(*resource.Resource) *resource.Resource) Option {
+	return option(func(c *config) { c.resource = append(c.resource, f) })
+}
+
+// CustomizeSpanExporter changes or replaces each exporter of spans.
+func CustomizeSpanExporter(f func(sdktrace.SpanExporter) sdktrace.SpanExporter) Option {
+	return option(func(c *config) { c.spanExporter = append(c.spanExporter, f) })
+}
+
+// CustomizeMetricExporter changes or replaces each exporter of metrics. A
+// reader that was registered with [RegisterMetricReader] has none.
+func CustomizeMetricExporter(f func(sdkmetric.Exporter) sdkmetric.Exporter) Option {
+	return option(func(c *config) { c.metricExporter = append(c.metricExporter, f) })
+}
+
+// CustomizeLogExporter changes or replaces each exporter of log records.
+func CustomizeLogExporter(f func(sdklog.Exporter) sdklog.Exporter) Option {
+	return option(func(c *config) { c.logExporter = append(c.logExporter, f) })
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
@@ -32,6 +33,9 @@ type Telemetry struct {
 
 	signals     []signalLife
 	diagnostics *diagnostics
+	settings    []Setting
+	problems    []error
+	tallies     []*tally
 	restore     []func() // undone last to first
 	once        sync.Once
 	err         error
@@ -45,6 +49,12 @@ type signalLife struct {
 		Shutdown(ctx context.Context) error
 	}
 }
+
+// hook is something with no more of a life than its end.
+type hook func(context.Context) error
+
+func (hook) ForceFlush(context.Context) error     { return nil }
+func (h hook) Shutdown(ctx context.Context) error { return h(ctx) }
 
 // running is true between Start and Shutdown: the globals can be set once.
 var running struct {
@@ -73,20 +83,20 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		o.apply(&cfg)
 	}
 	t := &Telemetry{}
+	e := &Env{}
 	printer := newIDHandler(cfg.printer)
-	t.diagnostics = &diagnostics{log: slog.New(printer)}
-	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(t.diagnostics)
-	t.onShutdown(func() { otel.SetErrorHandler(previous) })
+	t.setDiagnostics(&diagnostics{printer: printer, level: e.logLevel()})
 
-	e := &env{}
+	if name, file := e.Lookup("OTEL_CONFIG_FILE"); file != "" {
+		e.Problem(name, file, "configuration files are not supported", "the other variables")
+	}
 	before := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(e.propagator())
+	otel.SetTextMapPropagator(e.propagator(cfg.propagator))
 	t.onShutdown(func() { otel.SetTextMapPropagator(before) })
 
 	var handler slog.Handler = printer
 	var err error
-	if e.boolean("OTEL_SDK_DISABLED") {
+	if e.Bool("OTEL_SDK_DISABLED") {
 		t.tracers, t.meters, t.loggers = nooptrace.NewTracerProvider(), noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
 	} else {
 		handler, err = t.startSDK(ctx, e, &cfg, printer)
@@ -98,16 +108,52 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 		err = errors.Join(err, transportErr)
 		t.onShutdown(stop)
 	}
+	for _, f := range e.onShutdown {
+		t.signals = append(t.signals, signalLife{"configuration", hook(f)})
+	}
 	running.started = true
-	return t, errors.Join(append(e.problems, err)...)
+	t.tallies = cfg.tallies
+	t.settings = slices.Concat(e.settings, cfg.settings())
+	t.problems = flatten(append(e.problems, err)...)
+	t.diagnostics.problems(t.problems)
+	return t, errors.Join(t.problems...)
+}
+
+// flatten takes joined errors apart.
+func flatten(errs ...error) []error {
+	var flat []error
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join returns as it is
+			flat = append(flat, flatten(joined.Unwrap()...)...)
+		} else if err != nil {
+			flat = append(flat, err)
+		}
+	}
+	return flat
+}
+
+// setDiagnostics makes d what the SDK reports to.
+func (t *Telemetry) setDiagnostics(d *diagnostics) {
+	t.diagnostics = d
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(d)
+	otel.SetLogger(logr.New(sink{diagnostics: d}))
+	t.onShutdown(func() {
+		otel.SetErrorHandler(previous)
+		// The logger before cannot be asked for. The default one prints errors.
+		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{printer: slog.Default().Handler(), level: slog.LevelError}}))
+	})
 }
 
 // startSDK makes the three providers, and the handler for log records.
-func (t *Telemetry) startSDK(ctx context.Context, e *env, cfg *config, printer slog.Handler) (slog.Handler, error) {
-	res, resErr := newResource(ctx, cfg.attributes)
-	tp, traceErr := e.tracerProvider(ctx, res, cfg.processors)
-	mp, metricErr := e.meterProvider(ctx, res)
-	lp, export, printed, logErr := e.loggerProvider(ctx, res)
+func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer slog.Handler) (slog.Handler, error) {
+	t.diagnostics.silence(true)
+	defer t.diagnostics.silence(false)
+	res, resErr := e.resource(ctx, cfg)
+	defer e.hideMalformedAttributes()()
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	mp, metricErr := e.meterProvider(ctx, res, cfg)
+	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
 	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
@@ -158,7 +204,8 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 // Shutdown exports what has been recorded, all signals at once, stops the SDK
 // and puts the globals back as Start found them. It returns when that is done,
 // or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
-// went wrong. Later calls return the result of the first.
+// was not delivered since Start ([*UndeliveredError]), and why. Later calls
+// return the result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.once.Do(func() {
 		t.diagnostics.collect()
@@ -171,7 +218,11 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
 		context.AfterFunc(stop, cancel)
 		err := t.each(ctx, func(_ context.Context, s signalLife) error { return s.provider.Shutdown(stop) })
-		t.err = errors.Join(t.diagnostics.collectedErrors(), err)
+		var lost []error
+		for _, count := range t.tallies {
+			lost = append(lost, count.err())
+		}
+		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
 		running.Lock()
 		defer running.Unlock()
 		for _, restore := range slices.Backward(t.restore) {

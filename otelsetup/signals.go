@@ -3,152 +3,242 @@ package otelsetup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
-	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
-	"github.com/clewtrace/clew/propagator"
 )
 
 const (
 	exporterOTLP    = "otlp"
 	exporterConsole = "console"
-	none            = "none"
 )
 
-var exporters = []string{exporterOTLP, exporterConsole, none}
+// exporters reads a list of exporters. Known are the built-in names and the
+// registered ones.
+func (e *Env) exporters(variable string, def, registered []string) []string {
+	accepted := append([]string{exporterOTLP, exporterConsole}, registered...)
+	return e.List(variable, def, append(accepted, none), importOf(optInExporters))
+}
 
-// propagator reads OTEL_PROPAGATORS.
-func (e *env) propagator() propagation.TextMapPropagator {
-	known := map[string]propagation.TextMapPropagator{
-		"tracecontext": propagator.New(),
-		"baggage":      propagation.Baggage{},
+// create makes a registered exporter; its error names the variable.
+func create[T any](ctx context.Context, e *Env, variable, name string, from *registry[factory[T]]) (T, error) {
+	f, _ := from.get(name)
+	exporter, err := f(ctx, e)
+	if err != nil {
+		return exporter, fmt.Errorf("%s: %s: %w", variable, name, err)
 	}
-	var chosen []propagation.TextMapPropagator
-	for _, name := range e.list("OTEL_PROPAGATORS", []string{"tracecontext", "baggage"}, []string{"tracecontext", "baggage", none}) {
-		if p := known[name]; p != nil {
-			chosen = append(chosen, p)
+	return exporter, nil
+}
+
+// batch reads how spans or log records are batched.
+func (e *Env) batch(prefix string, delay time.Duration) (queue, size int, every, timeout time.Duration) {
+	queue = e.Int(2048, 1, prefix+"_MAX_QUEUE_SIZE")
+	size = e.Int(512, 1, prefix+"_MAX_EXPORT_BATCH_SIZE")
+	if size > queue {
+		name, v := e.Lookup(prefix + "_MAX_EXPORT_BATCH_SIZE")
+		if v != "" {
+			e.Problem(name, v, fmt.Sprintf("must not be above %s_MAX_QUEUE_SIZE, %d", prefix, queue), queue)
 		}
+		size = queue
 	}
-	return propagator.Guard(propagation.NewCompositeTextMapPropagator(chosen...))
+	return queue, size, e.Millis(delay, prefix+"_SCHEDULE_DELAY"), e.Millis(30*time.Second, prefix+"_EXPORT_TIMEOUT")
 }
 
-// sampler reads OTEL_TRACES_SAMPLER and its argument.
-func (e *env) sampler() sdktrace.Sampler {
-	const parentBased = "parentbased_"
-	names := []string{"always_on", "always_off", "traceidratio"}
-	for _, name := range slices.Clone(names) {
-		names = append(names, parentBased+name)
-	}
-	name := e.enum(parentBased+"always_on", names, "OTEL_TRACES_SAMPLER")
-	root := map[string]func() sdktrace.Sampler{
-		"always_on":    sdktrace.AlwaysSample,
-		"always_off":   sdktrace.NeverSample,
-		"traceidratio": func() sdktrace.Sampler { return sdktrace.TraceIDRatioBased(e.ratio("OTEL_TRACES_SAMPLER_ARG")) },
-	}
-	if newSampler := root[name]; newSampler != nil {
-		return newSampler()
-	}
-	return sdktrace.ParentBased(root[name[len(parentBased):]]())
-}
-
-// tracerProvider sets up traces: OTEL_TRACES_EXPORTER and OTEL_BSP_*.
-func (e *env) tracerProvider(ctx context.Context, res *resource.Resource, first []sdktrace.SpanProcessor) (*sdktrace.TracerProvider, error) {
+// tracerProvider sets up traces: OTEL_TRACES_EXPORTER, OTEL_BSP_* and the
+// limits of spans.
+func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *config) (*sdktrace.TracerProvider, error) {
+	const variable = "OTEL_TRACES_EXPORTER"
 	opts := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(res), sdktrace.WithSampler(e.sampler()), sdktrace.WithSpanProcessor(linkCaller{}),
+		sdktrace.WithResource(res), sdktrace.WithSampler(customized(e.sampler(ctx), cfg.sampler)),
+		sdktrace.WithRawSpanLimits(e.spanLimits()), sdktrace.WithSpanProcessor(linkCaller{}),
 	}
-	for _, p := range first {
+	for _, p := range cfg.processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
-	queue := e.integer("OTEL_BSP_MAX_QUEUE_SIZE", sdktrace.DefaultMaxQueueSize, 1)
+	queue, size, every, timeout := e.batch("OTEL_BSP", 5*time.Second)
 	batch := []sdktrace.BatchSpanProcessorOption{
-		sdktrace.WithMaxQueueSize(queue),
-		sdktrace.WithMaxExportBatchSize(min(queue, e.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", sdktrace.DefaultMaxExportBatchSize, 1))),
-		sdktrace.WithBatchTimeout(e.millis("OTEL_BSP_SCHEDULE_DELAY", 5*time.Second)),
-		sdktrace.WithExportTimeout(e.millis("OTEL_BSP_EXPORT_TIMEOUT", 30*time.Second)),
+		sdktrace.WithMaxQueueSize(queue), sdktrace.WithMaxExportBatchSize(size),
+		sdktrace.WithBatchTimeout(every), sdktrace.WithExportTimeout(timeout),
 	}
 	var errs []error
-	for _, name := range e.list("OTEL_TRACES_EXPORTER", []string{exporterOTLP}, exporters) {
+	for _, name := range e.exporters(variable, []string{exporterOTLP}, spanExporters.names()) {
 		var exporter sdktrace.SpanExporter
 		var err error
 		switch name {
 		case exporterOTLP:
-			exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(e.endpoint("traces")))
+			protocol, otlp := e.otlp(signalTraces, cfg.otlpTransport)
+			exporter, err = protocol.Traces(ctx, otlp)
 		case exporterConsole:
 			exporter, err = stdouttrace.New()
-		default:
+		case none:
 			continue
+		default:
+			exporter, err = create(ctx, e, variable, name, &spanExporters)
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		opts = append(opts, sdktrace.WithBatcher(exporter, batch...))
+		count := cfg.tally(signalTraces)
+		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
+		opts = append(opts, sdktrace.WithSpanProcessor(spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}))
 	}
 	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
 }
 
-// meterProvider sets up metrics: OTEL_METRICS_EXPORTER and
-// OTEL_METRIC_EXPORT_*.
-func (e *env) meterProvider(ctx context.Context, res *resource.Resource) (*sdkmetric.MeterProvider, error) {
-	opts := []sdkmetric.Option{sdkmetric.WithResource(res)}
+// The limits of attributes hold for spans and log records, unless the signal's
+// own are set: "OpenTelemetry Environment Variable Specification", section
+// "Attribute Limits".
+const (
+	attributeCountLimit  = "OTEL_ATTRIBUTE_COUNT_LIMIT"
+	attributeLengthLimit = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+	noLimit              = -1
+)
+
+func (e *Env) spanLimits() sdktrace.SpanLimits {
+	limits := sdktrace.NewSpanLimits() // for what has no variable
+	limits.AttributeValueLengthLimit = e.Limit(noLimit, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit)
+	limits.AttributeCountLimit = e.Limit(128, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit)
+	limits.EventCountLimit = e.Limit(128, "OTEL_SPAN_EVENT_COUNT_LIMIT")
+	limits.LinkCountLimit = e.Limit(128, "OTEL_SPAN_LINK_COUNT_LIMIT")
+	limits.AttributePerEventCountLimit = e.Limit(128, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")
+	limits.AttributePerLinkCountLimit = e.Limit(128, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")
+	return limits
+}
+
+// meterProvider sets up metrics: OTEL_METRICS_EXPORTER, OTEL_METRIC_EXPORT_*
+// and the exemplar filter.
+func (e *Env) meterProvider(ctx context.Context, res *resource.Resource, cfg *config) (*sdkmetric.MeterProvider, error) {
+	const variable = "OTEL_METRICS_EXPORTER"
+	opts := []sdkmetric.Option{sdkmetric.WithResource(res), sdkmetric.WithExemplarFilter(e.exemplarFilter())}
 	period := []sdkmetric.PeriodicReaderOption{
-		sdkmetric.WithInterval(e.millis("OTEL_METRIC_EXPORT_INTERVAL", time.Minute)),
-		sdkmetric.WithTimeout(e.millis("OTEL_METRIC_EXPORT_TIMEOUT", 30*time.Second)),
+		sdkmetric.WithInterval(e.Millis(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")),
+		sdkmetric.WithTimeout(e.Millis(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")),
 	}
 	var errs []error
-	for _, name := range e.list("OTEL_METRICS_EXPORTER", []string{exporterOTLP}, exporters) {
+	for _, name := range e.exporters(variable, []string{exporterOTLP}, metricReaders.names()) {
 		var exporter sdkmetric.Exporter
+		var reader sdkmetric.Reader
 		var err error
 		switch name {
 		case exporterOTLP:
-			exporter, err = otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(e.endpoint("metrics")))
+			protocol, otlp := e.otlp(signalMetrics, cfg.otlpTransport)
+			otlp.Temporality, otlp.Aggregation = e.temporality(), e.aggregation()
+			exporter, err = protocol.Metrics(ctx, otlp)
 		case exporterConsole:
 			exporter, err = stdoutmetric.New()
-		default:
+		case none:
 			continue
+		default:
+			reader, err = create(ctx, e, variable, name, &metricReaders)
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		opts = append(opts, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, period...)))
+		if exporter != nil {
+			exporter = metricExporterTally{customized(exporter, cfg.metricExporter), cfg.tally(signalMetrics)}
+			reader = sdkmetric.NewPeriodicReader(exporter, period...)
+		}
+		opts = append(opts, sdkmetric.WithReader(reader))
 	}
 	return sdkmetric.NewMeterProvider(opts...), errors.Join(errs...)
 }
 
-// loggerProvider sets up logs: OTEL_LOGS_EXPORTER and OTEL_BLRP_*. It also
-// reports whether records are exported, and whether they are printed: both
-// unless the variable says otherwise. "none" exports nothing, and a program
-// that would neither print nor export its log would be mute, so it prints.
-func (e *env) loggerProvider(ctx context.Context, res *resource.Resource) (lp *sdklog.LoggerProvider, export, printed bool, err error) {
-	names := e.list("OTEL_LOGS_EXPORTER", []string{exporterOTLP, exporterConsole}, exporters)
-	export = slices.Contains(names, exporterOTLP)
-	opts := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
-	queue := e.integer("OTEL_BLRP_MAX_QUEUE_SIZE", 2048, 1)
-	batch := []sdklog.BatchProcessorOption{
-		sdklog.WithMaxQueueSize(queue),
-		sdklog.WithExportMaxBatchSize(min(queue, e.integer("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512, 1))),
-		sdklog.WithExportInterval(e.millis("OTEL_BLRP_SCHEDULE_DELAY", time.Second)),
-		sdklog.WithExportTimeout(e.millis("OTEL_BLRP_EXPORT_TIMEOUT", 30*time.Second)),
+func (e *Env) exemplarFilter() exemplar.Filter {
+	switch e.Enum("trace_based", []string{"trace_based", "always_on", "always_off"}, "OTEL_METRICS_EXEMPLAR_FILTER") {
+	case "always_on":
+		return exemplar.AlwaysOnFilter
+	case "always_off":
+		return exemplar.AlwaysOffFilter
+	default:
+		return exemplar.TraceBasedFilter
 	}
-	if export {
-		exporter, newErr := otlploghttp.New(ctx, otlploghttp.WithEndpointURL(e.endpoint("logs")))
-		if newErr != nil {
-			err, export = newErr, false
-		} else {
-			opts = append(opts, sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter, batch...)))
+}
+
+// temporality reads the preference that "OpenTelemetry Metrics Exporter -
+// OTLP", section "Additional Environment Variable Configuration", defines.
+func (e *Env) temporality() sdkmetric.TemporalitySelector {
+	delta := map[string][]sdkmetric.InstrumentKind{
+		"cumulative": nil,
+		"delta": {
+			sdkmetric.InstrumentKindCounter, sdkmetric.InstrumentKindObservableCounter, sdkmetric.InstrumentKindHistogram,
+		},
+		"lowmemory": {sdkmetric.InstrumentKindCounter, sdkmetric.InstrumentKindHistogram},
+	}
+	kinds := delta[e.Enum("cumulative", []string{"cumulative", "delta", "lowmemory"},
+		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")]
+	return func(kind sdkmetric.InstrumentKind) metricdata.Temporality {
+		if slices.Contains(kinds, kind) {
+			return metricdata.DeltaTemporality
 		}
+		return metricdata.CumulativeTemporality
 	}
-	return sdklog.NewLoggerProvider(opts...), export, !export || slices.Contains(names, exporterConsole), err
+}
+
+func (e *Env) aggregation() sdkmetric.AggregationSelector {
+	const explicit, exponential = "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+	if e.Enum(explicit, []string{explicit, exponential}, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION") == explicit {
+		return sdkmetric.DefaultAggregationSelector
+	}
+	return func(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+		if kind == sdkmetric.InstrumentKindHistogram {
+			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 160, MaxScale: 20}
+		}
+		return sdkmetric.DefaultAggregationSelector(kind)
+	}
+}
+
+// loggerProvider sets up logs: OTEL_LOGS_EXPORTER, OTEL_BLRP_* and the limits
+// of log records. It also reports whether records are exported, and whether
+// they are printed: both unless the variable says otherwise. "none" exports
+// nothing, and a program that would neither print nor export its log would be
+// mute, so it prints.
+func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *config) (lp *sdklog.LoggerProvider, export, printed bool, err error) {
+	const variable = "OTEL_LOGS_EXPORTER"
+	opts := []sdklog.LoggerProviderOption{
+		sdklog.WithResource(res),
+		sdklog.WithAttributeCountLimit(e.Limit(128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit)),
+		sdklog.WithAttributeValueLengthLimit(e.Limit(noLimit, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit)),
+	}
+	queue, size, every, timeout := e.batch("OTEL_BLRP", time.Second)
+	batch := []sdklog.BatchProcessorOption{
+		sdklog.WithMaxQueueSize(queue), sdklog.WithExportMaxBatchSize(size),
+		sdklog.WithExportInterval(every), sdklog.WithExportTimeout(timeout),
+	}
+	var errs []error
+	for _, name := range e.exporters(variable, []string{exporterOTLP, exporterConsole}, logExporters.names()) {
+		var exporter sdklog.Exporter
+		var newErr error
+		switch name {
+		case exporterOTLP:
+			protocol, otlp := e.otlp(signalLogs, cfg.otlpTransport)
+			exporter, newErr = protocol.Logs(ctx, otlp)
+		case exporterConsole:
+			printed = true
+			continue
+		case none:
+			continue
+		default:
+			exporter, newErr = create(ctx, e, variable, name, &logExporters)
+		}
+		if newErr != nil {
+			errs = append(errs, newErr)
+			continue
+		}
+		export = true
+		count := cfg.tally(signalLogs)
+		exporter = logExporterTally{customized(exporter, cfg.logExporter), count}
+		opts = append(opts, sdklog.WithProcessor(logTally{sdklog.NewBatchProcessor(exporter, batch...), count}))
+	}
+	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
 }

@@ -1,0 +1,214 @@
+package otelsetup_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	otelattribute "go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+var errFactory = errors.New("the factory failed")
+
+// What third parties register. Names are not case-sensitive.
+func init() {
+	otelsetup.RegisterSampler("Ours", func(_ context.Context, env *otelsetup.Env) (sdktrace.Sampler, error) {
+		return sdktrace.TraceIDRatioBased(env.Ratio("OUR_RATIO")), nil
+	})
+	otelsetup.RegisterSampler("failing", func(context.Context, *otelsetup.Env) (sdktrace.Sampler, error) { return nil, errFactory })
+	otelsetup.RegisterPropagator("ours", propagation.TraceContext{})
+	otelsetup.RegisterSpanExporter("ours", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return memory, nil })
+	otelsetup.RegisterSpanExporter("failing", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return nil, errFactory })
+	otelsetup.RegisterMetricReader("ours", func(_ context.Context, env *otelsetup.Env) (sdkmetric.Reader, error) {
+		reader = sdkmetric.NewManualReader()
+		env.OnShutdown(func(context.Context) error { reader = nil; return nil })
+		return reader, nil
+	})
+	otelsetup.RegisterLogExporter("ours", func(context.Context, *otelsetup.Env) (sdklog.Exporter, error) { return records, nil })
+}
+
+var (
+	memory  = tracetest.NewInMemoryExporter()
+	reader  *sdkmetric.ManualReader
+	records = &logMemory{}
+)
+
+type logMemory struct{ bodies []string }
+
+func (m *logMemory) Export(_ context.Context, records []sdklog.Record) error {
+	for _, r := range records {
+		m.bodies = append(m.bodies, r.Body().AsString())
+	}
+	return nil
+}
+func (*logMemory) Shutdown(context.Context) error   { return nil }
+func (*logMemory) ForceFlush(context.Context) error { return nil }
+
+func TestRegisteredNames(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_ours")
+	t.Setenv("OTEL_TRACES_EXPORTER", "ours,otlp")
+	t.Setenv("OTEL_METRICS_EXPORTER", "OURS")
+	t.Setenv("OTEL_LOGS_EXPORTER", "ours")
+	t.Setenv("OTEL_PROPAGATORS", "ours")
+	store, telemetry, flush := start(t)
+	ctx, span := otel.Tracer("test").Start(t.Context(), "work")
+	header := http.Header{}
+	otel.GetTextMapPropagator().Inject(ctx, headerCarrier(header))
+	if header.Get("traceparent") == "" {
+		t.Error("the propagator is not used")
+	}
+	slog.Info("hello")
+	counter, err := otel.Meter("test").Int64Counter("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(ctx, 1)
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &collected); err != nil || len(collected.ScopeMetrics) == 0 {
+		t.Errorf("the reader collects %v, %v", collected.ScopeMetrics, err)
+	}
+	span.End()
+	if err := telemetry.ForceFlush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(memory.GetSpans()) != 1 || len(store.Spans()) != 1 || !slices.Equal(records.bodies, []string{"hello"}) {
+		t.Errorf("%d spans in memory, %d sent, log records %q", len(memory.GetSpans()), len(store.Spans()), records.bodies)
+	}
+	flush()
+	if reader != nil {
+		t.Error("what was registered with OnShutdown has not been called")
+	}
+}
+
+func TestFailingFactories(t *testing.T) {
+	for variable, want := range map[string]string{
+		"OTEL_TRACES_SAMPLER":  `OTEL_TRACES_SAMPLER="failing": failing: the factory failed; using parentbased_always_on`,
+		"OTEL_TRACES_EXPORTER": "OTEL_TRACES_EXPORTER: failing: the factory failed",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, "failing")
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+			if telemetry == nil || err == nil || err.Error() != want {
+				t.Fatalf("Start returned %v, %v, want %s", telemetry, err, want)
+			}
+			telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
+		})
+	}
+}
+
+func TestCustomize(t *testing.T) {
+	var called []string
+	store, _, flush := start(t,
+		otelsetup.CustomizeSampler(func(sdktrace.Sampler) sdktrace.Sampler {
+			called = append(called, "sampler")
+			return sdktrace.AlwaysSample()
+		}),
+		otelsetup.CustomizePropagator(func(p propagation.TextMapPropagator) propagation.TextMapPropagator {
+			called = append(called, "propagator")
+			return p
+		}),
+		otelsetup.CustomizeResource(func(r *resource.Resource) *resource.Resource {
+			called = append(called, "resource")
+			merged, err := resource.Merge(r, resource.NewSchemaless(otelattribute.String("service.name", "customized")))
+			if err != nil {
+				t.Error(err)
+			}
+			return merged
+		}),
+		otelsetup.CustomizeSpanExporter(func(e sdktrace.SpanExporter) sdktrace.SpanExporter {
+			called = append(called, "span exporter")
+			return e
+		}),
+		otelsetup.CustomizeMetricExporter(func(e sdkmetric.Exporter) sdkmetric.Exporter { called = append(called, "metric exporter"); return e }),
+		otelsetup.CustomizeLogExporter(func(e sdklog.Exporter) sdklog.Exporter { called = append(called, "log exporter"); return e }),
+		otelsetup.WithOTLPTransport(func(signal string, next http.RoundTripper) http.RoundTripper {
+			called = append(called, "transport for "+signal)
+			return next
+		}),
+	)
+	_, span := otel.Tracer("test").Start(parent(t, "00"), "work")
+	span.End()
+	flush()
+	want := []string{
+		"propagator", "resource", "sampler", "transport for traces", "span exporter",
+		"transport for metrics", "metric exporter", "transport for logs", "log exporter",
+	}
+	if !slices.Equal(called, want) {
+		t.Errorf("called %q\nwant   %q", called, want)
+	}
+	if spans := store.Spans(); len(spans) != 1 || spans[0].Service() != "customized" {
+		t.Errorf("spans %v, want one of the service customized: the sampler was replaced", spans)
+	}
+}
+
+type detector func(context.Context) (*resource.Resource, error)
+
+func (d detector) Detect(ctx context.Context) (*resource.Resource, error) { return d(ctx) }
+
+// TestDetectors registers them for good, so it is the last test of this file.
+func TestDetectors(t *testing.T) {
+	found := resource.NewSchemaless(otelattribute.String("cloud.region", "moon"), otelattribute.String("team", "lost"))
+	otelsetup.RegisterResourceDetector("quick", detector(func(context.Context) (*resource.Resource, error) { return found, nil }))
+	otelsetup.RegisterResourceDetector("broken", detector(func(context.Context) (*resource.Resource, error) { return nil, errFactory }))
+	otelsetup.RegisterResourceDetector("stuck", detector(func(ctx context.Context) (*resource.Resource, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}))
+	defer func() {
+		for _, name := range []string{"quick", "broken", "stuck"} {
+			otelsetup.RegisterResourceDetector(name, detector(func(context.Context) (*resource.Resource, error) { return resource.Empty(), nil }))
+		}
+	}()
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=env")
+	for _, name := range []string{"TRACES", "METRICS", "LOGS"} {
+		t.Setenv("OTEL_"+name+"_EXPORTER", "none")
+	}
+	t.Setenv("OTEL_TRACES_EXPORTER", "ours")
+	memory.Reset()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.WithoutDefaultTransport())
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("Start took %v with a detector that is stuck, want 1s", took)
+		}
+		for _, want := range []string{"resource detector broken: the factory failed", "resource detector stuck: "} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Start returned %v, want %q", err, want)
+			}
+		}
+		_, span := otel.Tracer("test").Start(t.Context(), "work")
+		span.End()
+		if err := telemetry.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, s := range memory.GetSpans() {
+			set := s.Resource.Set()
+			region, _ := set.Value("cloud.region")
+			if team, _ := set.Value("team"); region.AsString() != "moon" || team.AsString() != "env" {
+				t.Errorf("the resource has region %q and team %q", region.AsString(), team.AsString())
+			}
+		}
+		if len(memory.GetSpans()) != 1 {
+			t.Errorf("%d spans, want 1", len(memory.GetSpans()))
+		}
+		if err := telemetry.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}

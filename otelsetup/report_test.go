@@ -1,0 +1,84 @@
+package otelsetup_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+func TestReport(t *testing.T) {
+	for name, value := range map[string]string{
+		"OTEL_EXPORTER_OTLP_HEADERS":        "api-key=topsecret",
+		"OTEL_EXPORTER_OTLP_LOGS_HEADERS":   "topsecret",
+		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "200",
+		"OTEL_EXPORTER_OTLP_TIMEOUT":        "100",
+		"OTEL_EXPORTER_OTLP_ENDPOINT":       "http://user:topsecret@127.0.0.1:1",
+		"OTEL_TRACES_SAMPLER":               "Always_On",
+		"OTEL_BSP_MAX_QUEUE_SIZE":           "-1",
+		"OTEL_RESOURCE_ATTRIBUTES":          "team=blue",
+	} {
+		t.Setenv(name, value)
+	}
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
+		otelsetup.CustomizeSampler(func(s sdktrace.Sampler) sdktrace.Sampler { return s }))
+	if telemetry == nil || err == nil {
+		t.Fatalf("Start returned %v, %v", telemetry, err)
+	}
+	defer telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
+	report := telemetry.Report()
+	for _, want := range []otelsetup.Setting{
+		{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "200", Source: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"},
+		{Name: "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", Value: "100", Source: "OTEL_EXPORTER_OTLP_TIMEOUT"},
+		{Name: "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", Value: "none", Source: otelsetup.SourceDefault},
+		{Name: "OTEL_EXPORTER_OTLP_METRICS_HEADERS", Value: "Api-Key=***", Source: "OTEL_EXPORTER_OTLP_HEADERS"},
+		{Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Value: "http://user:xxxxx@127.0.0.1:1/v1/traces", Source: "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		{Name: "OTEL_TRACES_SAMPLER", Value: "always_on", Source: "OTEL_TRACES_SAMPLER"},
+		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "2048", Source: otelsetup.SourceDefault},
+		{Name: "OTEL_RESOURCE_ATTRIBUTES", Value: "team=blue", Source: "OTEL_RESOURCE_ATTRIBUTES"},
+		{Name: "CustomizeSampler", Value: "1", Source: otelsetup.SourceCode},
+	} {
+		if !slices.Contains(report.Settings, want) {
+			t.Errorf("the report has no %+v", want)
+		}
+	}
+	text := report.String()
+	if !strings.Contains(text, `problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be`) {
+		t.Error("the report does not have the problem")
+	}
+	encoded, jsonErr := json.Marshal(report)
+	if jsonErr != nil {
+		t.Fatal(jsonErr)
+	}
+	var decoded otelsetup.Report
+	if err := json.Unmarshal(encoded, &decoded); err != nil || !reflect.DeepEqual(decoded, report) {
+		t.Errorf("as JSON and back: %v, %+v", err, decoded)
+	}
+	for _, s := range []string{text, string(encoded), err.Error()} {
+		if strings.Contains(s, "topsecret") {
+			t.Errorf("a secret is shown: %s", s)
+		}
+	}
+}
+
+func ExampleReport() {
+	report := otelsetup.Report{
+		Settings: []otelsetup.Setting{
+			{Name: "OTEL_SERVICE_NAME", Value: "checkout", Source: "OTEL_SERVICE_NAME"},
+			{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "10000", Source: otelsetup.SourceDefault},
+		},
+		Problems: []string{`OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048`},
+	}
+	fmt.Print(report)
+	// Output:
+	// OTEL_SERVICE_NAME                  checkout  OTEL_SERVICE_NAME
+	// OTEL_EXPORTER_OTLP_TRACES_TIMEOUT  10000     default
+	// problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048
+}
