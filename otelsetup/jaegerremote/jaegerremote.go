@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/samplers/jaegerremote"
+	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/otelsetup"
@@ -91,7 +92,17 @@ type fetcher struct {
 	client   *http.Client
 }
 
+// Fetch tells of its failures, which the library keeps to itself. The strategy
+// that is in effect stays, and the next poll tries again.
 func (f fetcher) Fetch(service string) ([]byte, error) {
+	strategy, err := f.fetch(service)
+	if err != nil {
+		otel.Handle(fmt.Errorf("jaeger_remote sampler: no new strategy: %w", err))
+	}
+	return strategy, err
+}
+
+func (f fetcher) fetch(service string) ([]byte, error) {
 	u := *f.endpoint
 	query := u.Query()
 	query.Set("service", service)
