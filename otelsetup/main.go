@@ -141,7 +141,7 @@ func (f *failedSpan) log(err error, stack string) {
 		span.RecordError(err, opts...)
 		span.SetStatus(codes.Error, err.Error())
 	}
-	slog.LogAttrs(ctx, slog.LevelError, "main", attrs...)
+	slog.LogAttrs(ctx, slog.LevelError, "program failed", attrs...)
 }
 
 // recorded reports whether err is, or wraps, what the span recorded.
