@@ -61,6 +61,7 @@ func (*logMemory) Shutdown(context.Context) error   { return nil }
 func (*logMemory) ForceFlush(context.Context) error { return nil }
 
 func TestRegisteredNames(t *testing.T) {
+	records.bodies = nil
 	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_ours")
 	t.Setenv("OTEL_TRACES_EXPORTER", "ours,otlp")
 	t.Setenv("OTEL_METRICS_EXPORTER", "OURS")
