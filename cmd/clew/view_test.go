@@ -157,7 +157,7 @@ func TestCompletion(t *testing.T) {
 		t.Skip("no bash")
 	}
 	script, _, _ := runWith(t, "", "completion", "bash")
-	for line, want := range map[string]string{"clew d": "decode demo", "clew view -me": "-memory", "clew completion ": "bash zsh fish"} {
+	for line, want := range map[string]string{"clew d": "decode demo doctor", "clew view -me": "-memory", "clew doctor -t": "-tempo", "clew completion ": "bash zsh fish"} {
 		cmd := exec.CommandContext(t.Context(), bash, "--norc", "-c", script+`
 IFS=' ' read -ra COMP_WORDS <<<"$1"; [[ $1 == *' ' ]] && COMP_WORDS+=('')
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _clew; echo "${COMPREPLY[*]}"`, "bash", line)
