@@ -140,7 +140,7 @@ func runViewCommand(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
-	return runView(ctx, c, std.out)
+	return runView(ctx, c, std.out, std.err)
 }
 
 func runDecode(_ context.Context, args []string, std stdio) error {
