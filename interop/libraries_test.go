@@ -44,6 +44,7 @@ var libraries = map[string]func() (library, error){
 	"opencensus": startOpenCensus,
 	"sentry":     startSentry,
 	"zipkin":     startZipkin,
+	"ours":       startOurs,
 }
 
 // agent answers for the agents and servers that libraries report to.

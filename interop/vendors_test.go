@@ -1,20 +1,15 @@
 package interop_test
 
-import (
-	"testing"
-
-	"go.opentelemetry.io/contrib/propagators/b3"
-	"go.opentelemetry.io/otel/propagation"
-)
+import "testing"
 
 // vendors are the libraries in the modes their users choose.
 var vendors = []struct {
 	who, module string
 	library     string // in libraries
 	env         []string
-	ours        []propagation.TextMapPropagator // besides the default ones
-	through     losses                          // A (ours), B (theirs), C (ours)
-	back        losses                          // B (theirs), C (ours), B again
+	ours        []string // in OTEL_PROPAGATORS, besides the default ones
+	through     losses   // A (ours), B (theirs), C (ours)
+	back        losses   // B (theirs), C (ours), B again
 }{
 	{
 		who: "Datadog, default", module: "github.com/DataDog/dd-trace-go/v2", library: "datadog",
@@ -56,7 +51,7 @@ var vendors = []struct {
 	},
 	{
 		who: "OpenCensus, default; ours with `b3multi`", module: "go.opencensus.io", library: "opencensus",
-		ours:    []propagation.TextMapPropagator{b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader))},
+		ours:    []string{"b3multi"},
 		through: all(b3Carries, randomFlag, traceState, levelTwoKeys, baggageHeader),
 	},
 	{
@@ -82,7 +77,7 @@ var vendors = []struct {
 	},
 	{
 		who: "Zipkin; ours with `b3multi`", module: "github.com/openzipkin/zipkin-go", library: "zipkin",
-		ours:    []propagation.TextMapPropagator{b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader))},
+		ours:    []string{"b3multi"},
 		through: all(b3Carries, randomFlag, traceState, levelTwoKeys, baggageHeader),
 	},
 }
