@@ -72,6 +72,9 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprint(std.out, usage)
 		return 0
 	}
+	if len(args) == 2 && args[0] == "help" {
+		args = []string{args[1], "-h"}
+	}
 	var cmd command
 	if len(args) > 0 {
 		cmd = commands()[args[0]]

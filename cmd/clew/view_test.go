@@ -117,6 +117,9 @@ func TestHelp(t *testing.T) {
 		if code != 0 || !strings.HasPrefix(stdout, "Usage: clew "+name) {
 			t.Errorf("%s: code %d, %q", name, code, stdout)
 		}
+		if other, _, code := runWith(t, "", "help", name); code != 0 || other != stdout {
+			t.Errorf("help %s: code %d, %q", name, code, other)
+		}
 		lines := strings.Split(stdout, "\n")
 		if len(lines) > 24 {
 			t.Errorf("%s: %d lines", name, len(lines))
