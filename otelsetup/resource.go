@@ -53,6 +53,9 @@ func (e *Env) resource(ctx context.Context, cfg *config) (*resource.Resource, er
 		merge(r)
 	}
 	merge(resource.NewSchemaless(e.resourceAttributes()...))
+	if e.file != nil {
+		merge(resource.NewSchemaless(e.file.Attributes...))
+	}
 	merge(resource.NewSchemaless(cfg.attributes...))
 	res = customized(res, cfg.resource)
 	if name, ok := res.Set().Value(semconv.ServiceNameKey); ok {
