@@ -131,6 +131,9 @@ func detect(ctx context.Context) ([]*resource.Resource, error) {
 		results[i] = make(chan result, 1)
 		go func() {
 			res, err := detector.Detect(ctx)
+			if err == nil && (res == nil || res.Len() == 0) {
+				err = ctx.Err() // some keep it to themselves
+			}
 			results[i] <- result{res, err}
 		}()
 	}
