@@ -190,6 +190,7 @@ func withHealthCheck(t *testing.T, image, name string, test []string) string {
 }
 
 func removeLater(t *testing.T, image string) {
+	t.Helper()
 	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", image).Run() }) //nolint:noctx // t.Context has ended
 }
 

@@ -151,7 +151,7 @@ func (c *cluster) checkContainer(t *testing.T, container corev1.Container) {
 func (c *cluster) addressesOf(t *testing.T, pod corev1.PodTemplateSpec) (found []string) {
 	t.Helper()
 	container := pod.Spec.Containers[0]
-	text := strings.Join(container.Args, " ")
+	texts := slices.Clone(container.Args)
 	for _, from := range container.EnvFrom {
 		config, ok := c.configs[from.ConfigMapRef.Name]
 		if !ok {
@@ -162,7 +162,7 @@ func (c *cluster) addressesOf(t *testing.T, pod corev1.PodTemplateSpec) (found [
 			if !strings.HasSuffix(value, ending) {
 				t.Errorf("sends %s to %q", signal, value)
 			}
-			text += " " + value
+			texts = append(texts, value)
 		}
 	}
 	if file, ok := strings.CutPrefix(container.Args[0], "--config="); ok {
@@ -170,10 +170,10 @@ func (c *cluster) addressesOf(t *testing.T, pod corev1.PodTemplateSpec) (found [
 		if err != nil {
 			t.Fatal(err)
 		}
-		text += " " + withoutVariables(string(content))
+		texts = append(texts, withoutVariables(string(content)))
 		c.checkCollector(t, pod, filepath.Join("../collector", path.Base(file)))
 	}
-	for _, u := range addresses(text) {
+	for _, u := range addresses(strings.Join(texts, " ")) {
 		found = append(found, u.Host)
 	}
 	return found

@@ -81,7 +81,7 @@ func runAll(ctx context.Context, port int, rate, every string) error {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			fail(fmt.Errorf("%s has ended: %v", s.name, wait()))
+			fail(fmt.Errorf("%s has ended: %s", s.name, wait()))
 		}()
 		defer func() { stop(); <-ended }()
 		if err := awaitHealth(ctx, url(s.port)); err != nil {
@@ -93,8 +93,8 @@ func runAll(ctx context.Context, port int, rate, every string) error {
 }
 
 // start runs a service as a process that ends with ctx. The function that it
-// returns waits until it has.
-func start(ctx context.Context, name, fault string, args []string) (wait func() error, err error) {
+// returns waits until it has, and says how.
+func start(ctx context.Context, name, fault string, args []string) (wait func() string, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -116,11 +116,12 @@ func start(ctx context.Context, name, fault string, args []string) (wait func() 
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return func() error {
+	return func() string {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			fmt.Fprintf(os.Stderr, "%-9s  %s\n", name, lines.Text())
 		}
-		return cmd.Wait()
+		_ = cmd.Wait() // the state tells
+		return cmd.ProcessState.String()
 	}, nil
 }
 
