@@ -119,11 +119,13 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 // OnEnd takes an ended span. It implements the SDK's SpanProcessor.
 func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
-	s := endedSpan{span, isLocalRoot(span), sc.IsSampled()}
-	bytes := estimate(span)
-	wanted := p.hinting.Load() && p.policies.certain(span)
-
+	s := p.policies.look(span, isLocalRoot(span), sc.IsSampled())
 	sh, hash := p.shard(sc.TraceID())
+	if s.root && p.dropAlone(sh, sc, &s) {
+		return
+	}
+	bytes := estimate(span)
+	wanted := p.hinting.Load() && p.policies.certain(&s)
 	sh.mu.Lock()
 	if sh.closed {
 		sh.counts.refused++
@@ -168,19 +170,43 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	p.unlockAndDecide(sh)
 }
 
+// dropAlone drops a local root that is all there is of its fragment, if the
+// policies say so. A root without children is most likely that: the policies
+// are asked before it is known, so that the lock is taken only once.
+func (p *Processor) dropAlone(sh *shard, sc trace.SpanContext, s *endedSpan) bool {
+	if s.sampled || p.policies.limited || s.ChildSpanCount() > 0 {
+		return false
+	}
+	v := view{spans: []endedSpan{*s}}
+	d := p.policies.decide(&v)
+	if d.keep {
+		return false
+	}
+	sh.mu.Lock()
+	f := sh.fragments[sc.TraceID()]
+	alone := f != nil && f.isAlone(sc.SpanID()) && !sh.closed
+	if alone {
+		sh.drop(f, d)
+	}
+	sh.mu.Unlock()
+	if alone {
+		p.policies.learn(&v)
+	}
+	return alone
+}
+
 // unlockAndDecide unlocks the shard, which what was added may have taken over
 // a bound.
 func (p *Processor) unlockAndDecide(sh *shard) {
-	for {
-		j, over, ok := sh.takeOverBound()
+	for over, ok := sh.overBound(); ok; over, ok = sh.overBound() {
+		sh.counts.early[over]++
+		j := sh.take(sh.undecided.first)
 		sh.mu.Unlock()
-		if !ok {
-			return
-		}
 		p.report(over)
 		p.decide(sh, j)
 		sh.mu.Lock()
 	}
+	sh.mu.Unlock()
 }
 
 // decide makes a decision and carries it out, and again for what local roots
@@ -344,7 +370,7 @@ func (p *Processor) pass(ended endedSpan, d decision) {
 	sc := s.SpanContext()
 	if ended.sampled {
 		if d.threshold != none {
-			if published := p.policies[d.threshold].consistent.publish(sc); !published.Equal(sc) {
+			if published := p.policies.list[d.threshold].consistent.publish(sc); !published.Equal(sc) {
 				s = &keptSpan{ReadOnlySpan: s, sc: published}
 			}
 		}
@@ -358,11 +384,11 @@ func (p *Processor) pass(ended endedSpan, d decision) {
 	if d.threshold == none {
 		kept.sc = withoutThreshold(sc)
 	} else {
-		kept.sc = p.policies[d.threshold].consistent.publish(sc)
+		kept.sc = p.policies.list[d.threshold].consistent.publish(sc)
 	}
 	kept.sc = kept.sc.WithTraceFlags(sc.TraceFlags() | trace.FlagsSampled)
 	if ended.root {
-		policy := &p.policies[d.policy]
+		policy := &p.policies.list[d.policy]
 		kept.added = [2]attribute.KeyValue{PolicyKey.String(policy.name), ReasonKey.String(policy.reason)}
 	}
 	p.next.OnEnd(kept)

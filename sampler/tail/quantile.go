@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -36,13 +35,12 @@ func newQuantile(q float64, maxOperations int) *quantile {
 	return l
 }
 
-func (l *quantile) exceededBy(s sdktrace.ReadOnlySpan) bool {
-	h := (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
-	return h != nil && h.exceededBy(duration(s), l.enough)
+func (l *quantile) exceededBy(op operation, took time.Duration) bool {
+	h := (*l.operations.Load())[op]
+	return h != nil && h.exceededBy(took, l.enough)
 }
 
-func (l *quantile) observe(s sdktrace.ReadOnlySpan) {
-	op := operation{s.Name(), s.SpanKind()}
+func (l *quantile) observe(op operation, took time.Duration) {
 	h := (*l.operations.Load())[op]
 	if h == nil {
 		if h = l.add(op); h == nil {
@@ -50,7 +48,7 @@ func (l *quantile) observe(s sdktrace.ReadOnlySpan) {
 			return
 		}
 	}
-	h.observe(duration(s), l.q)
+	h.observe(took, l.q)
 }
 
 func (l *quantile) add(op operation) *histogram {
