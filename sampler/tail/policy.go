@@ -89,22 +89,20 @@ func compile(cfg *Config) policies {
 }
 
 // look asks a span for what the policies need.
-func (ps *policies) look(span sdktrace.ReadOnlySpan, root, sampled bool) endedSpan {
-	s := endedSpan{ReadOnlySpan: span, root: root, sampled: sampled}
+func (ps *policies) look(s *endedSpan) {
 	needs := ps.needs
-	if root {
+	if s.root {
 		needs = ps.rootNeeds
 	}
 	if needs&needFailed != 0 {
-		s.failed = failed(span)
+		s.failed = failed(s.ReadOnlySpan)
 	}
 	if needs&needTook != 0 {
-		s.took = duration(span)
+		s.took = duration(s.ReadOnlySpan)
 	}
 	if needs&needOperation != 0 {
-		s.operation = operation{span.Name(), span.SpanKind()}
+		s.operation = operation{s.Name(), s.SpanKind()}
 	}
-	return s
 }
 
 // decide asks the policies about a fragment.
@@ -117,7 +115,7 @@ func (ps *policies) decide(v *view) decision {
 	d := decision{policy: none, threshold: none}
 	headKept := v.headKept()
 	for i := range v.open {
-		v.open[i] = ps.look(v.open[i].ReadOnlySpan, true, v.open[i].sampled)
+		ps.look(&v.open[i])
 	}
 	for i := range ps.list {
 		p := &ps.list[i]

@@ -119,13 +119,15 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 // OnEnd takes an ended span. It implements the SDK's SpanProcessor.
 func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
-	s := p.policies.look(span, isLocalRoot(span), sc.IsSampled())
+	v := view{spans: []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}}
+	s := &v.spans[0]
+	p.policies.look(s)
 	sh, hash := p.shard(sc.TraceID())
-	if s.root && p.dropAlone(sh, sc, &s) {
+	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, &sc, &v) {
 		return
 	}
 	bytes := estimate(span)
-	wanted := p.hinting.Load() && p.policies.certain(&s)
+	wanted := p.hinting.Load() && p.policies.certain(s)
 	sh.mu.Lock()
 	if sh.closed {
 		sh.counts.refused++
@@ -143,13 +145,13 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 		}
 		sh.mu.Unlock()
 		if known {
-			p.pass(s, d)
+			p.pass(*s, d)
 		} else {
-			p.decideAlone(sh, s)
+			p.decideAlone(sh, &v)
 		}
 		return
 	}
-	sh.hold(f, s, bytes)
+	sh.hold(f, *s, bytes)
 	f.wanted = f.wanted || wanted
 	last := s.root && f.end(sc.SpanID())
 	switch {
@@ -173,12 +175,11 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 // dropAlone drops a local root that is all there is of its fragment, if the
 // policies say so. A root without children is most likely that: the policies
 // are asked before it is known, so that the lock is taken only once.
-func (p *Processor) dropAlone(sh *shard, sc trace.SpanContext, s *endedSpan) bool {
-	if s.sampled || p.policies.limited || s.ChildSpanCount() > 0 {
+func (p *Processor) dropAlone(sh *shard, sc *trace.SpanContext, v *view) bool {
+	if p.policies.limited { // to ask counts
 		return false
 	}
-	v := view{spans: []endedSpan{*s}}
-	d := p.policies.decide(&v)
+	d := p.policies.decide(v)
 	if d.keep {
 		return false
 	}
@@ -190,7 +191,7 @@ func (p *Processor) dropAlone(sh *shard, sc trace.SpanContext, s *endedSpan) boo
 	}
 	sh.mu.Unlock()
 	if alone {
-		p.policies.learn(&v)
+		p.policies.learn(v)
 	}
 	return alone
 }
@@ -257,14 +258,13 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 }
 
 // decideAlone decides on a span whose trace is not known.
-func (p *Processor) decideAlone(sh *shard, s endedSpan) {
-	v := view{spans: []endedSpan{s}}
-	d := p.policies.decide(&v)
+func (p *Processor) decideAlone(sh *shard, v *view) {
+	d := p.policies.decide(v)
 	sh.mu.Lock()
 	sh.counts.trace(d, v.headKept())
 	sh.counts.spans(d, 1, v.headKept())
 	sh.mu.Unlock()
-	p.pass(s, d)
+	p.pass(v.spans[0], d)
 }
 
 // expire decides on fragments that are too old, until ctx ends.

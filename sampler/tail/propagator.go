@@ -71,6 +71,7 @@ func (p *Processor) isReason(span any) bool {
 	if !ok {
 		return false
 	}
-	looked := p.policies.look(s, isLocalRoot(s), false)
+	looked := endedSpan{ReadOnlySpan: s, root: isLocalRoot(s)}
+	p.policies.look(&looked)
 	return p.policies.certain(&looked)
 }

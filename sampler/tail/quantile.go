@@ -37,7 +37,7 @@ func newQuantile(q float64, maxOperations int) *quantile {
 
 func (l *quantile) exceededBy(op operation, took time.Duration) bool {
 	h := (*l.operations.Load())[op]
-	return h != nil && h.exceededBy(took, l.enough)
+	return h != nil && bucketOf(took) > int(h.slowAbove.Load())
 }
 
 func (l *quantile) observe(op operation, took time.Duration) {
@@ -48,7 +48,7 @@ func (l *quantile) observe(op operation, took time.Duration) {
 			return
 		}
 	}
-	h.observe(took, l.q)
+	h.observe(took, l.q, l.enough)
 }
 
 func (l *quantile) add(op operation) *histogram {
@@ -63,6 +63,7 @@ func (l *quantile) add(op operation) *histogram {
 	}
 	more := maps.Clone(known)
 	h := new(histogram)
+	h.slowAbove.Store(numBuckets)
 	more[op] = h
 	l.operations.Store(&more)
 	return h
@@ -95,6 +96,8 @@ func bucketOf(d time.Duration) int {
 
 // A histogram counts durations and follows one quantile of them.
 type histogram struct {
+	slowAbove atomic.Int32 // at, once enough durations are known
+
 	mu     sync.Mutex
 	counts [numBuckets]uint16
 	total  int
@@ -102,14 +105,7 @@ type histogram struct {
 	upTo   int // durations in the buckets up to and including at
 }
 
-func (h *histogram) exceededBy(d time.Duration, enough int) bool {
-	b := bucketOf(d)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.total >= enough && b > h.at
-}
-
-func (h *histogram) observe(d time.Duration, q float64) {
+func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	b := bucketOf(d)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -129,6 +125,9 @@ func (h *histogram) observe(d time.Duration, q float64) {
 	for h.upTo-int(h.counts[h.at]) >= want {
 		h.upTo -= int(h.counts[h.at])
 		h.at--
+	}
+	if at := int32(h.at); h.total >= enough && at != h.slowAbove.Load() {
+		h.slowAbove.Store(at)
 	}
 }
 
