@@ -26,9 +26,9 @@ type endedSpan struct {
 	sampled bool // kept by the head sampler
 
 	// Zero unless a policy needs it.
-	failed    bool
-	took      time.Duration
-	operation operation
+	failed bool
+	took   time.Duration
+	usual  *histogram // policies.usual's, if the operation is known
 }
 
 // A decision about a fragment; the zero decision is not one.
@@ -45,8 +45,9 @@ const none = -1
 
 type policies struct {
 	list             []policy
-	rootNeeds, needs needs // of local roots, of other spans
-	limited          bool  // a policy has a rate
+	rootNeeds, needs needs     // of local roots, of other spans
+	limited          bool      // a policy has a rate
+	usual            *quantile // the first one, as most often there is one
 }
 
 // needs are the fields of endedSpan that conditions look at.
@@ -55,7 +56,7 @@ type needs uint8
 const (
 	needFailed needs = 1 << iota
 	needTook
-	needOperation
+	needUsual
 )
 
 type policy struct {
@@ -82,6 +83,11 @@ func compile(cfg *Config) policies {
 			p.limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
 			ps.limited = true
 		}
+		for _, q := range []*quantile{p.root.usual, p.span.usual} {
+			if q != nil && ps.usual == nil {
+				ps.usual, q.first = q, true
+			}
+		}
 		ps.needs |= p.span.needs()
 		ps.rootNeeds |= p.root.needs() | p.span.needs()
 	}
@@ -100,8 +106,8 @@ func (ps *policies) look(s *endedSpan) {
 	if needs&needTook != 0 {
 		s.took = duration(s.ReadOnlySpan)
 	}
-	if needs&needOperation != 0 {
-		s.operation = operation{s.Name(), s.SpanKind()}
+	if needs&needUsual != 0 {
+		s.usual = ps.usual.find(s)
 	}
 }
 
@@ -163,7 +169,7 @@ func (ps *policies) certain(s *endedSpan) bool {
 
 // learn adds the durations of a fragment to what is known about its operations.
 func (ps *policies) learn(v *view) {
-	if ps.rootNeeds&needOperation == 0 {
+	if ps.usual == nil {
 		return
 	}
 	for i := range ps.list {
@@ -174,10 +180,10 @@ func (ps *policies) learn(v *view) {
 		for i := range v.spans {
 			s := &v.spans[i]
 			if every != nil {
-				every.observe(s.operation, s.took)
+				every.observe(s)
 			}
 			if root != nil && s.root {
-				root.observe(s.operation, s.took)
+				root.observe(s)
 			}
 		}
 	}
@@ -264,7 +270,7 @@ func (c *condition) needs() (n needs) {
 		n |= needTook
 	}
 	if c.usual != nil {
-		n |= needTook | needOperation
+		n |= needTook | needUsual
 	}
 	return n
 }
@@ -274,7 +280,7 @@ func (c *condition) holds(s *endedSpan) bool {
 		(c.status == codes.Unset || s.Status().Code == c.status) &&
 		(c.slower == 0 || s.took > c.slower) &&
 		(c.matcher == nil || c.matcher.Matches(s.Name(), s.SpanKind(), sampler.ParentOf(s.Parent()), s.Attributes())) &&
-		(c.usual == nil || c.usual.exceededBy(s.operation, s.took))
+		(c.usual == nil || c.usual.exceededBy(s))
 }
 
 func failed(s sdktrace.ReadOnlySpan) bool {

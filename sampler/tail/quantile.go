@@ -16,6 +16,7 @@ type quantile struct {
 	q             float64
 	enough        int // durations to know before anything is slow
 	maxOperations int
+	first         bool // its histograms are in endedSpan.usual
 	// operations is replaced, never changed: there are few, and they are looked
 	// up for every span.
 	operations atomic.Pointer[map[operation]*histogram]
@@ -35,20 +36,28 @@ func newQuantile(q float64, maxOperations int) *quantile {
 	return l
 }
 
-func (l *quantile) exceededBy(op operation, took time.Duration) bool {
-	h := (*l.operations.Load())[op]
-	return h != nil && bucketOf(took) > int(h.slowAbove.Load())
+// find returns the histogram of the span's operation, nil if there is none.
+func (l *quantile) find(s *endedSpan) *histogram {
+	if l.first && s.usual != nil {
+		return s.usual
+	}
+	return (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
 }
 
-func (l *quantile) observe(op operation, took time.Duration) {
-	h := (*l.operations.Load())[op]
+func (l *quantile) exceededBy(s *endedSpan) bool {
+	h := l.find(s)
+	return h != nil && bucketOf(s.took) > int(h.slowAbove.Load())
+}
+
+func (l *quantile) observe(s *endedSpan) {
+	h := l.find(s)
 	if h == nil {
-		if h = l.add(op); h == nil {
+		if h = l.add(operation{s.Name(), s.SpanKind()}); h == nil {
 			l.ignored.Add(1)
 			return
 		}
 	}
-	h.observe(took, l.q, l.enough)
+	h.observe(s.took, l.q, l.enough)
 }
 
 func (l *quantile) add(op operation) *histogram {
