@@ -90,7 +90,15 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 		}
 		count := cfg.tally(signalTraces)
 		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
-		opts = append(opts, sdktrace.WithSpanProcessor(spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}))
+		var processor sdktrace.SpanProcessor = spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}
+		for _, f := range cfg.spanProcessor {
+			if other, err := f(processor); err != nil {
+				errs = append(errs, err)
+			} else {
+				processor = other
+			}
+		}
+		opts = append(opts, sdktrace.WithSpanProcessor(processor))
 	}
 	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
 }
