@@ -34,6 +34,8 @@ func main() {
 	flag.StringVar(&server.sink, "sink", "", "address of the sink; set by the command itself")
 	flag.StringVar(&server.spool, "spool", "", "spool directory of the server; set by the command itself")
 	flag.Float64Var(&server.ratio, "ratio", 1, "share of traces that the server samples; set by the command itself")
+	flag.IntVar(&server.batch, "batch", 0, "MaxExportBatchSize of the server; set by the command itself")
+	flag.BoolVar(&server.gzip, "gzip", false, "compress the requests of the server; set by the command itself")
 	flag.DurationVar(&server.deadline, "deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
 	flag.StringVar(&server.profile, "profile", "", "file for a CPU profile of the server; set by the command itself")
 
@@ -334,12 +336,16 @@ type process struct {
 	first string
 }
 
-func start(args ...string) (*process, error) {
+func start(args ...string) (*process, error) { return startWith(nil, args...) }
+
+func startWith(env []string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startProgram(exec.CommandContext(context.Background(), self, args...))
+	cmd := exec.CommandContext(context.Background(), self, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return startProgram(cmd)
 }
 
 func startProgram(cmd *exec.Cmd) (*process, error) {

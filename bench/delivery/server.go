@@ -55,6 +55,8 @@ type serverConfig struct {
 	sink     string
 	spool    string
 	ratio    float64 // of the traces that are sampled
+	batch    int     // clew's Batch.MaxExportBatchSize; zero: the default
+	gzip     bool    // requests are compressed
 	deadline time.Duration
 	profile  string // file for a CPU profile; empty: none
 }
@@ -143,7 +145,11 @@ func pipeline(ctx context.Context, cfg serverConfig, ended sdktrace.SpanProcesso
 		processor, err = grpcProcessor(ctx, cfg)
 	default:
 		var exporter sdktrace.SpanExporter
-		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink))
+		compression := otlptracehttp.NoCompression
+		if cfg.gzip {
+			compression = otlptracehttp.GzipCompression
+		}
+		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithCompression(compression))
 		var opts []sdktrace.BatchSpanProcessorOption
 		if cfg.kind == "blocking" {
 			opts = append(opts, sdktrace.WithBlocking())
@@ -178,14 +184,18 @@ func clewProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcesso
 	if err != nil {
 		return nil, nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+	client := t.Client(delivery.Traces)
+	if cfg.gzip {
+		client = t.GzipClient(delivery.Traces)
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(client))
 	if err != nil {
 		return nil, nil, err
 	}
 	if cfg.kind == "journal" {
 		return sdktrace.NewSimpleSpanProcessor(exporter), t, nil
 	}
-	var b delivery.Batch
+	b := delivery.Batch{MaxExportBatchSize: cfg.batch}
 	if cfg.kind == "spool" {
 		b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
 	}

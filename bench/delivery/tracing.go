@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -23,7 +24,9 @@ type contender struct {
 	name  string
 	kind  string // of a Go server; empty: Deno
 	ratio float64
-	bare  string // the name of the same server untraced; empty: this one is
+	bare  string   // the name of the same server untraced; empty: this one is
+	args  []string // of a Go server, beside the above
+	env   []string
 }
 
 // The sampling ratios are named as a reader would: in percent.
@@ -31,6 +34,12 @@ func contenders() []contender {
 	list := []contender{
 		{name: "Go, bare", kind: "bare"},
 		{name: "stock, 100 %, waits for room", kind: "blocking", ratio: 1, bare: "Go, bare"},
+		{name: "stock, 100 %, gzip", kind: "stock", ratio: 1, bare: "Go, bare", args: []string{"-gzip"}},
+		{name: "clew, 100 %, gzip", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-gzip"}},
+		{name: "clew, 100 %, batches of 512", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-batch", "512"}},
+		{name: "clew, 100 %, batches of 8,192", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-batch", "8192"}},
+		{name: "stock, 100 %, GOGC=400", kind: "stock", ratio: 1, bare: "Go, bare", env: []string{"GOGC=400"}},
+		{name: "clew, 100 %, GOGC=400", kind: "clew", ratio: 1, bare: "Go, bare", env: []string{"GOGC=400"}},
 		{name: "Deno, bare"},
 	}
 	for _, ratio := range []float64{1, 0.01, 0} {
@@ -49,6 +58,7 @@ type cost struct {
 	cpu        time.Duration // of the server for one request, until everything was delivered
 	sampled    int64         // spans, where the server says so
 	delivered  int
+	peakMB     float64 // resident
 }
 
 const saturating = 32 // connections
@@ -75,7 +85,7 @@ func tracing(t *text, rounds int, scale float64) error {
 		}
 	}
 	t.say("Medians of %d rounds, each relative to the others of its round.\n\n", rounds)
-	t.say("| server, sampled | CPU per request | of stock | requests/s | of stock | of bare | delivered |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	t.say("| server, sampled | CPU per request | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range list {
 		t.say("%s", costLine(c, costs))
 	}
@@ -105,10 +115,10 @@ func costLine(c contender, costs map[string][]cost) string {
 	if sum := total(own, func(c cost) int64 { return c.sampled }); sum > 0 {
 		delivered = fmt.Sprintf("%.2f %%", 100*float64(total(own, func(c cost) int64 { return int64(c.delivered) }))/float64(sum))
 	}
-	return fmt.Sprintf("| %s | %.1f us | %s | %.0f | %s | %s | %s |\n", c.name,
+	return fmt.Sprintf("| %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
 		1e6*median(own, func(i int) float64 { return own[i].cpu.Seconds() }), against(stock, cpu),
 		median(own, func(i int) float64 { return own[i].throughput }), against(stock, throughput),
-		against(c.bare, throughput), delivered)
+		against(c.bare, throughput), delivered, median(own, func(i int) float64 { return own[i].peakMB }))
 }
 
 func median(costs []cost, of func(i int) float64) float64 {
@@ -142,7 +152,7 @@ func measureCost(c contender, deno *denoProgram, d time.Duration, profile string
 	if c.kind == "" {
 		server, err = startProgram(deno.command(c, addr))
 	} else {
-		server, err = start("-role", "server", "-kind", c.kind, "-sink", addr, "-ratio", fmt.Sprint(c.ratio), "-profile", profile)
+		server, err = startWith(c.env, append([]string{"-role", "server", "-kind", c.kind, "-sink", addr, "-ratio", fmt.Sprint(c.ratio), "-profile", profile}, c.args...)...)
 	}
 	if err != nil {
 		return got, err
@@ -160,6 +170,9 @@ func measureCost(c contender, deno *denoProgram, d time.Duration, profile string
 		return got, err
 	}
 	used := server.cmd.ProcessState.UserTime() + server.cmd.ProcessState.SystemTime()
+	if u, ok := server.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		got.peakMB = float64(u.Maxrss) / 1024
+	}
 	got.cpu = (used - startup) / time.Duration(max(requests, 1))
 	if c.ratio == 1 {
 		got.sampled = requests
