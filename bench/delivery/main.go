@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +65,7 @@ func main() {
 			break
 		}
 		t := new(text)
-		t.say("`go run . %s` on %d CPUs, %s\n\n", strings.Join(os.Args[1:], " "), runtime.NumCPU(), runtime.Version())
+		t.say("`%s` on %d CPUs, %s\n\n", command(), runtime.NumCPU(), runtime.Version())
 		if *rounds > 0 {
 			err = tracing(t, *rounds, s.scale)
 		} else {
@@ -75,6 +77,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// command is what this process was started with, as one would type it.
+func command() string {
+	words := []string{"go run"}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		words = append(words, "-race")
+	}
+	words = append(words, ".")
+	for _, arg := range os.Args[1:] {
+		if strings.ContainsAny(arg, " ^$|()*\\") {
+			arg = "'" + arg + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 // selection is what of the table is measured, and how.
