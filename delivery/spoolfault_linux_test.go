@@ -17,58 +17,56 @@ import (
 // back.
 type spoolFault struct {
 	reason  string // what the error handler is told of
-	prepare func(t *testing.T, dir string)
-	spoil   func(t *testing.T, dir string)
-	mend    func(t *testing.T, dir string)
-	as      func(t *testing.T, do func()) // runs what writes to the spool; nil: as it is
+	prepare func(dir string) error
+	spoil   func(dir string) error
+	mend    func(dir string) error
+	as      func(t *testing.T, do func()) // runs what writes to the spool
 	fill    bool                          // the open segment first, which could be written to all the same
 	keeps   bool                          // what was in the spool before is there again
 }
 
 func spoolFaults() map[string]spoolFault {
 	filler := func(dir string) string { return filepath.Join(dir, "filler") }
+	nothing := func(string) error { return nil }
+	asIs := func(_ *testing.T, do func()) { do() }
 	return map[string]spoolFault{
 		"disk full": {
 			reason:  "no space",
-			prepare: func(t *testing.T, dir string) { mount(t, dir, 0, "size=1m") },
-			spoil: func(t *testing.T, dir string) {
+			prepare: func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m") },
+			spoil: func(dir string) error {
 				if err := os.WriteFile(filler(dir), make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-					t.Fatalf("the disk is not full: %v", err)
+					return fmt.Errorf("the disk is not full: %w", err)
 				}
+				return nil
 			},
-			mend:  func(t *testing.T, dir string) { must(t, os.Remove(filler(dir))) },
+			mend:  func(dir string) error { return os.Remove(filler(dir)) },
+			as:    asIs,
 			keeps: true,
 		},
 		"directory removed and in the way": {
-			reason: "not a directory",
-			spoil: func(t *testing.T, dir string) {
-				must(t, os.RemoveAll(dir))
-				must(t, os.WriteFile(dir, nil, 0o600))
+			reason:  "not a directory",
+			prepare: nothing,
+			spoil: func(dir string) error {
+				return errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
 			},
-			mend: func(t *testing.T, dir string) { must(t, os.Remove(dir)) },
+			mend: os.Remove,
+			as:   asIs,
 		},
 		"file system read-only": {
-			reason: "read-only file system",
-			spoil:  func(t *testing.T, dir string) { mount(t, dir, syscall.MS_RDONLY, "") },
-			mend: func(t *testing.T, dir string) {
-				must(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, ""))
-			},
+			reason:  "read-only file system",
+			prepare: nothing,
+			spoil:   func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_RDONLY, "") },
+			mend:    func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "") },
+			as:      asIs,
 		},
 		"directory read-only": {
-			reason: "permission denied",
-			prepare: func(t *testing.T, dir string) {
-				for above := filepath.Dir(dir); above != os.TempDir() && above != "/"; above = filepath.Dir(above) {
-					must(t, os.Chmod(above, 0o755)) //nolint:gosec // so that another user gets there
-				}
-				if os.Getuid() == 0 {
-					must(t, os.Chown(dir, nobody, -1))
-				}
-			},
-			spoil: func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o500)) }, //nolint:gosec // a directory
-			mend:  func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o700)) }, //nolint:gosec // a directory
-			as:    asNobody,
-			fill:  true,
-			keeps: true,
+			reason:  "permission denied",
+			prepare: openToNobody,
+			spoil:   func(dir string) error { return os.Chmod(dir, 0o500) }, //nolint:gosec // a directory
+			mend:    func(dir string) error { return os.Chmod(dir, 0o700) }, //nolint:gosec // a directory
+			as:      asNobody,
+			fill:    true,
+			keeps:   true,
 		},
 	}
 }
@@ -76,17 +74,13 @@ func spoolFaults() map[string]spoolFault {
 func TestSpoolIsUsedAgainWhenItIsBack(t *testing.T) {
 	for name, f := range spoolFaults() {
 		t.Run(name, func(t *testing.T) {
-			if f.as == nil {
-				f.as = func(_ *testing.T, do func()) { do() }
-			}
 			s := newStoppedSink(t)
 			addr := s.Listener.Addr().String()
 			_ = s.Listener.Close()
 			dir := filepath.Join(t.TempDir(), "spool")
 			must(t, os.Mkdir(dir, 0o700))
-			if f.prepare != nil {
-				f.prepare(t, dir)
-			}
+			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+			must(t, f.prepare(dir))
 			var h handled
 			cfg := quick(&h)
 			cfg.SpoolDir = dir
@@ -101,13 +95,13 @@ func TestSpoolIsUsedAgainWhenItIsBack(t *testing.T) {
 				f.as(t, func() { post(t, tr, delivery.Traces, "http://"+addr, traceRequest(strings.Repeat("big ", 5<<18))) })
 			}
 			before := inSpool(t, dir)
-			f.spoil(t, dir)
+			must(t, f.spoil(dir))
 			for i := range 3 { // larger than what a full disk has left of the last block
 				name := fmt.Sprint(i, strings.Repeat(" ", 8<<10))
 				f.as(t, func() { post(t, tr, delivery.Traces, "http://"+addr, traceRequest(name)) })
 				names = append(names, name)
 			}
-			f.mend(t, dir)
+			must(t, f.mend(dir))
 			send(1)
 			want := int64(1)
 			if f.keeps {
@@ -141,19 +135,24 @@ func inSpool(t *testing.T, dir string) int64 {
 	return newTransport(t, spooled(killed(t, dir))).Stats(delivery.Traces).Queued
 }
 
-// mount puts a file system of its own in the place of a directory.
-func mount(t *testing.T, dir string, flags uintptr, options string) {
-	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, options); err != nil {
-		t.Skipf("cannot mount a file system: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-}
-
 const nobody = 65534
 
-// asNobody runs do without the right to write where modes forbid it, which root
-// has. Only this thread is changed, and it ends with the goroutine.
+// openToNobody gives a directory to a user without the right to write where
+// modes forbid it, if this one is root, who has that right.
+func openToNobody(dir string) error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	for above := filepath.Dir(dir); above != os.TempDir() && above != "/"; above = filepath.Dir(above) {
+		if err := os.Chmod(above, 0o755); err != nil { //nolint:gosec // so that the other user gets there
+			return err
+		}
+	}
+	return os.Chown(dir, nobody, -1)
+}
+
+// asNobody runs do without that right. Only a thread is changed, and it ends
+// with its goroutine.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -178,6 +177,9 @@ func asNobody(t *testing.T, do func()) {
 
 func must(t *testing.T, err error) {
 	t.Helper()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skipf("needs the right to mount: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

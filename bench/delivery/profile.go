@@ -82,7 +82,7 @@ func hasPrefix(name string, prefixes []string) bool {
 	return false
 }
 
-// shares profiles the Go servers, and tells where the CPU time of a request goes.
+// shares profiles the Go servers with their defaults, and tells where the CPU time of a request goes.
 func shares(t *text, deno *denoProgram, scale float64, costs map[string][]cost) error {
 	dir, err := os.MkdirTemp("", "profile")
 	if err != nil {
@@ -93,7 +93,7 @@ func shares(t *text, deno *denoProgram, scale float64, costs map[string][]cost) 
 	names := []string{}
 	columns := map[string]map[string]float64{}
 	for _, c := range contenders() {
-		if c.kind == "" {
+		if c.kind == "" || c.kind == "blocking" || c.args != nil || c.env != nil {
 			continue
 		}
 		file := filepath.Join(dir, "cpu")
@@ -124,12 +124,11 @@ func shares(t *text, deno *denoProgram, scale float64, costs map[string][]cost) 
 }
 
 func readShares(file string) (map[string]float64, error) {
-	f, err := os.Open(file) //nolint:gosec // chosen by the command
+	data, err := os.ReadFile(file) //nolint:gosec // chosen by the command
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	p, err := profile.Parse(f)
+	p, err := profile.ParseData(data)
 	if err != nil {
 		return nil, err
 	}

@@ -29,19 +29,8 @@ type contender struct {
 	env   []string
 }
 
-// The sampling ratios are named as a reader would: in percent.
 func contenders() []contender {
-	list := []contender{
-		{name: "Go, bare", kind: "bare"},
-		{name: "stock, 100 %, waits for room", kind: "blocking", ratio: 1, bare: "Go, bare"},
-		{name: "stock, 100 %, gzip", kind: "stock", ratio: 1, bare: "Go, bare", args: []string{"-gzip"}},
-		{name: "clew, 100 %, gzip", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-gzip"}},
-		{name: "clew, 100 %, batches of 512", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-batch", "512"}},
-		{name: "clew, 100 %, batches of 8,192", kind: "clew", ratio: 1, bare: "Go, bare", args: []string{"-batch", "8192"}},
-		{name: "stock, 100 %, GOGC=400", kind: "stock", ratio: 1, bare: "Go, bare", env: []string{"GOGC=400"}},
-		{name: "clew, 100 %, GOGC=400", kind: "clew", ratio: 1, bare: "Go, bare", env: []string{"GOGC=400"}},
-		{name: "Deno, bare"},
-	}
+	list := []contender{{name: "Go, bare", kind: "bare"}, {name: "Deno, bare"}}
 	for _, ratio := range []float64{1, 0.01, 0} {
 		percent := fmt.Sprintf(", %g %%", 100*ratio)
 		list = append(list,
@@ -49,6 +38,16 @@ func contenders() []contender {
 			contender{name: "clew" + percent, kind: "clew", ratio: ratio, bare: "Go, bare"},
 			contender{name: "Deno" + percent, ratio: ratio, bare: "Deno, bare"})
 	}
+	variant := func(name, kind string, env []string, args ...string) {
+		list = append(list, contender{name: name, kind: kind, ratio: 1, bare: "Go, bare", env: env, args: args})
+	}
+	variant("stock, 100 %, waits for room", "blocking", nil)
+	variant("clew, 100 %, batches of 512", "clew", nil, "-batch", "512")
+	variant("clew, 100 %, batches of 8,192", "clew", nil, "-batch", "8192")
+	variant("stock, 100 %, gzip", "stock", nil, "-gzip")
+	variant("clew, 100 %, gzip", "clew", nil, "-gzip")
+	variant("stock, 100 %, GOGC=400", "stock", []string{"GOGC=400"})
+	variant("clew, 100 %, GOGC=400", "clew", []string{"GOGC=400"})
 	return list
 }
 
