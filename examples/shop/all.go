@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -49,53 +47,54 @@ func all(args []string) int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := runAll(ctx, *port, *rate, *every); err != nil {
+	if err := runAll(ctx, *port, *rate, *every); ctx.Err() == nil { // no signal
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
 }
 
+// runAll starts what is called before what calls it, and ends it after that.
 func runAll(ctx context.Context, port int, rate, every string) error {
 	addr := func(n int) string { return net.JoinHostPort("localhost", strconv.Itoa(port+n)) }
 	url := func(n int) string { return "http://" + addr(n) }
-	services := []struct {
-		name, fault string
-		args        []string
-	}{
-		{"checkout", "", []string{"-inventory", url(1), "-payment", url(2), "-worker", url(3)}},
-		{"inventory", "slow=0.03,delay=300ms", nil},
-		{"payment", "errors=0.02,slow=0.05,delay=800ms", nil},
-		{"worker", "errors=0.02", nil},
-		{"load", "", []string{"-checkout", url(0), "-rate", rate, "-swing", every}},
-	}
-
 	ctx, fail := context.WithCancelCause(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
 	defer fail(nil)
-	for n, s := range services {
-		args := append([]string{s.name, "-" + whileParentRuns, "-addr", addr(n)}, s.args...)
-		wait, err := start(ctx, s.name, s.fault, args)
+	for _, s := range []struct {
+		name  string
+		port  int
+		fault string
+		args  []string
+	}{
+		{"inventory", 1, "slow=0.03,delay=300ms", nil},
+		{"payment", 2, "errors=0.02,slow=0.05,delay=800ms", nil},
+		{"worker", 3, "errors=0.02", nil},
+		{"checkout", 0, "", []string{"-inventory", url(1), "-payment", url(2), "-worker", url(3)}},
+		{"load", 4, "", []string{"-checkout", url(0), "-rate", rate, "-swing", every}},
+	} {
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		wait, err := start(running, s.name, s.fault, append([]string{s.name, "-" + whileParentRuns, "-addr", addr(s.port)}, s.args...))
 		if err != nil {
+			stop()
 			return err
 		}
-		running.Go(func() { fail(fmt.Errorf("%s has ended: %w", s.name, wait())) })
-		// The next one, and the customers at last, find it at work.
-		if err := awaitHealth(ctx, url(n)); err != nil {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			fail(fmt.Errorf("%s has ended: %s", s.name, wait()))
+		}()
+		defer func() { stop(); <-ended }()
+		if err := awaitHealth(ctx, url(s.port)); err != nil {
 			return err
 		}
 	}
 	<-ctx.Done()
-	if err := context.Cause(ctx); errors.As(err, new(*exec.ExitError)) {
-		return err
-	}
-	return nil // a signal
+	return context.Cause(ctx)
 }
 
 // start runs a service as a process that ends with ctx. The function that it
-// returns waits until it has.
-func start(ctx context.Context, name, fault string, args []string) (wait func() error, err error) {
+// returns waits until it has, and says how.
+func start(ctx context.Context, name, fault string, args []string) (wait func() string, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -117,11 +116,12 @@ func start(ctx context.Context, name, fault string, args []string) (wait func() 
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return func() error {
+	return func() string {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			fmt.Fprintf(os.Stderr, "%-9s  %s\n", name, lines.Text())
 		}
-		return cmd.Wait()
+		_ = cmd.Wait() // the state tells
+		return cmd.ProcessState.String()
 	}, nil
 }
 

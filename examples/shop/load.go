@@ -35,6 +35,7 @@ var swing = []float64{1, 2, 1, 0.5}
 // before them have been served.
 type street struct {
 	checkout string        // URL
+	buyers   float64       // share of the visits
 	every    time.Duration // of swing
 	rate     atomic.Uint64 // visits per second, as math.Float64bits
 	turned   metric.Int64Counter
@@ -46,9 +47,10 @@ type street struct {
 func load(flags *flag.FlagSet) func(context.Context) error {
 	s := &street{visitors: make(chan struct{}, maxVisitors)}
 	addr := flags.String("addr", "localhost:8005", "`address` for the health check, and for PUT /rate")
-	rate := flags.Float64("rate", 2, "`visits` per second, three in four of which buy something")
+	rate := flags.Float64("rate", 2, "`visits` per second")
 	visits := flags.Int("visits", 0, "`number` of visits before the program ends; 0 runs until it is interrupted")
 	flags.StringVar(&s.checkout, "checkout", "http://localhost:8001", "`URL` of the checkout")
+	flags.Float64Var(&s.buyers, "buyers", 0.75, "`share` of the visits that buy something, 0 to 1")
 	flags.DurationVar(&s.every, "swing", 0, "`time` after which the rate doubles, then falls back, halves, and rises again; 0 keeps it")
 	return func(ctx context.Context) error {
 		if err := s.setRate(*rate); err != nil {
@@ -98,22 +100,34 @@ func (s *street) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // open lets visitors come, and waits for those who have, also when ctx ends: it
-// is part of a visit that it ends.
+// is no part of a visit that it ends.
 func (s *street) open(ctx context.Context, visits int) {
 	defer s.visiting.Wait()
 	opened := time.Now()
-	next := opened
+	last := opened
 	for n := 0; visits == 0 || n < visits; n++ {
-		if pause(ctx, time.Until(next)) != nil {
-			return
-		}
 		s.visit(context.WithoutCancel(ctx))
-		rate := math.Float64frombits(s.rate.Load())
-		if s.every > 0 {
-			rate *= swing[int(time.Since(opened)/s.every)%len(swing)]
+		for {
+			rate := s.rateAfter(time.Since(opened))
+			next := last.Add(time.Duration(float64(time.Second) / rate))
+			wait := time.Until(next)
+			if wait <= 0 {
+				last = next
+				break
+			}
+			if pause(ctx, min(wait, time.Second)) != nil { // the rate may change meanwhile
+				return
+			}
 		}
-		next = next.Add(time.Duration(float64(time.Second) / rate))
 	}
+}
+
+func (s *street) rateAfter(open time.Duration) float64 {
+	rate := math.Float64frombits(s.rate.Load())
+	if s.every > 0 {
+		rate *= swing[int(open/s.every)%len(swing)]
+	}
+	return rate
 }
 
 // visit begins a visit.
@@ -126,10 +140,10 @@ func (s *street) visit(ctx context.Context) {
 	}
 	s.visiting.Go(func() {
 		defer func() { <-s.visitors }()
-		if rand.IntN(4) == 0 {
-			s.trace(ctx, "browse", s.browse)
-		} else {
+		if rand.Float64() < s.buyers {
 			s.trace(ctx, "buy", s.buy)
+		} else {
+			s.trace(ctx, "browse", s.browse)
 		}
 	})
 }

@@ -3,7 +3,7 @@
 //
 //	go run ./examples/shop all
 //
-// runs all of it on this machine; [docs/shop.md] tells what to look for. One at
+// runs all of it on this machine; docs/shop.md tells what to look for. One at
 // a time, each in a terminal of its own:
 //
 //	OTEL_SERVICE_NAME=inventory go run ./examples/shop inventory
@@ -11,8 +11,6 @@
 //	OTEL_SERVICE_NAME=worker go run ./examples/shop worker
 //	OTEL_SERVICE_NAME=checkout go run ./examples/shop checkout
 //	OTEL_SERVICE_NAME=load go run ./examples/shop load -rate 2
-//
-// [docs/shop.md]: ../../docs/shop.md
 package main
 
 import (
