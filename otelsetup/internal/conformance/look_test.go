@@ -32,7 +32,7 @@ func everything(o *outcome) string {
 	if s := signals(o); s != "" {
 		return s
 	}
-	if strings.HasPrefix(sampledParent, o.target.Get("traceparent")) {
+	if o.target.Get("traceparent") == sampledParent {
 		return "nothing; the request carried the caller's traceparent"
 	}
 	return "nothing"
@@ -168,6 +168,19 @@ func onEach(name string) func(*outcome) string {
 			}
 			return value
 		})
+	}
+}
+
+// tracesHeaders shows header fields of the request that brought the spans.
+func tracesHeaders(names ...string) func(*outcome) string {
+	return func(o *outcome) string {
+		var values []string
+		for _, r := range o.of(traces) {
+			for _, name := range names {
+				values = append(values, r.header.Get(name))
+			}
+		}
+		return strings.Join(values, "; ")
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/configfile"
 	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 	_ "github.com/clewtrace/clew/otelsetup/prometheus"

@@ -8,7 +8,7 @@ const (
 
 func rows() []row {
 	var all []row
-	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), grpcRows(), batchRows(), limitRows(), metricRows()} {
+	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), grpcRows(), batchRows(), limitRows(), metricRows(), fileRows()} {
 		all = append(all, group...)
 	}
 	return all

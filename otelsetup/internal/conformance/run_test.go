@@ -29,6 +29,7 @@ type row struct {
 	stall           string   // a path that does not answer before the sender gives up or the program is done
 	hold            string   // keep the program running until this: a path; "any" one; any one "twice"; "abandoned"; "done"
 	spans           string   // a number of further spans
+	file            string   // what {config} holds
 	note            string   // what the other variables do here
 	look            func(*outcome) string
 	want            string
@@ -59,7 +60,12 @@ func (r row) run(t *testing.T) *outcome {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	fill := strings.NewReplacer("{url}", url, "{host}", strings.TrimPrefix(url, "http://"), "{ca}", f.ca, "{cert}", f.cert, "{key}", f.key,
-		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t))
+		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t), "{config}", f.config)
+	if r.file != "" {
+		if err := os.WriteFile(f.config, []byte(fill.Replace(r.file)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd.Env = append(environment(), targetEnv+"="+target.URL, spansEnv+"="+r.spans, "OTEL_EXPORTER_OTLP_ENDPOINT="+url)
 	for _, v := range append([]string{r.variable + "=" + r.value}, r.with...) {
 		cmd.Env = append(cmd.Env, fill.Replace(v))
