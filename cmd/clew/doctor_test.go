@@ -255,6 +255,25 @@ func TestDoctorFindsAReceiverWell(t *testing.T) {
 	}
 }
 
+func TestDoctorReadsAConfigurationFile(t *testing.T) {
+	var store otlpreceiver.Store
+	receiver := httptest.NewServer(store.Handler())
+	defer receiver.Close()
+	file := filepath.Join(t.TempDir(), "otel.yaml")
+	const exporter = "\n  processors:\n    - batch:\n        exporter:\n          otlp_http:\n            endpoint: "
+	content := "file_format: \"1.0\"\ntracer_provider:" + exporter + receiver.URL + "/v1/traces\nlogger_provider:" + exporter + receiver.URL + "/v1/nothing\n"
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := examine(t, []string{"OTEL_CONFIG_FILE=" + file})
+	if len(store.Spans()) != 1 || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, "logger_provider.processors[0].batch.exporter.otlp_http.endpoint is used as it is") {
+		t.Errorf("%d spans, %+v", len(store.Spans()), r.Problems)
+	}
+	if len(r.Notes) == 0 || !slices.Contains(r.Notes, "OTEL_CONFIG_FILE="+file+" needs the program to import github.com/clewtrace/clew/otelsetup/configfile") {
+		t.Errorf("notes %q", r.Notes)
+	}
+}
+
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	day := 24 * time.Hour
