@@ -104,7 +104,15 @@ func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanP
 		}
 		count := cfg.tally(signalTraces)
 		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
-		processors = append(processors, spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count})
+		var processor sdktrace.SpanProcessor = spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}
+		for _, f := range cfg.spanProcessor {
+			if other, err := f(processor); err != nil {
+				errs = append(errs, err)
+			} else {
+				processor = other
+			}
+		}
+		processors = append(processors, processor)
 	}
 	return processors, errors.Join(errs...)
 }
