@@ -216,7 +216,8 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown exports what has been recorded, all signals at once, stops the SDK
-// and puts the globals back as Start found them. It returns when that is done,
+// and puts the globals back as Start found them, but for the SDK's own logger,
+// which prints errors to [slog.Default] from then on. It returns when that is done,
 // or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
 // was not delivered since Start ([*UndeliveredError]), and why. Later calls
 // return the result of the first.
