@@ -69,7 +69,7 @@ func startLoki(t *testing.T) string {
 		"-config.file=../../loki/loki.yaml",
 		"-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + port(t, addrs[0]),
 		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=" + port(t, addrs[1]),
-		"-common.instance-addr=127.0.0.1",
+		"-common.storage.ring.instance-addr=127.0.0.1", "-frontend.instance-addr=127.0.0.1",
 		"-common.path-prefix=" + dir,
 		"-common.storage.filesystem.chunk-directory=" + filepath.Join(dir, "chunks"),
 		"-common.storage.filesystem.rules-directory=" + filepath.Join(dir, "rules"),
