@@ -157,7 +157,9 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	mp, metricErr := e.meters(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
-	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
+	tracers := &TracerProvider{sdk: tp}
+	t.onShutdown(func() { tracers.stopped.Store(true) })
+	t.tracers, t.meters, t.loggers = tracers, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
 	err := errors.Join(resErr, traceErr, metricErr, logErr, runtimeErr)
