@@ -17,8 +17,8 @@ const (
 	often = "1000"
 )
 
-// shop is a running shop: every service, and customers to come.
-type shop struct {
+// runningShop is every service of the shop, and customers to come.
+type runningShop struct {
 	program string
 	env     []string
 	addrs   map[string]string
@@ -27,11 +27,11 @@ type shop struct {
 }
 
 // startShop runs the services of examples/shop with the environment, which says
-// where to send telemetry. Nobody comes before [shop.visits].
-func startShop(t *testing.T, env ...string) *shop {
+// where to send telemetry. Nobody comes before [runningShop.customers].
+func startShop(t *testing.T, env ...string) *runningShop {
 	t.Helper()
 	names := []string{"checkout", "inventory", "payment", "worker", "load"}
-	s := &shop{program: process.Build(t, "../..", "./examples/shop"), addrs: make(map[string]string), T: t}
+	s := &runningShop{program: process.Build(t, "../..", "./examples/shop"), addrs: make(map[string]string), T: t}
 	s.env = append([]string{
 		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,deployment.environment.name=" + environment,
 		"OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=" + often, "OTEL_BLRP_SCHEDULE_DELAY=" + often,
@@ -52,9 +52,9 @@ func startShop(t *testing.T, env ...string) *shop {
 	return s
 }
 
-func (s *shop) url(service string) string { return "http://" + s.addrs[service] }
+func (s *runningShop) url(service string) string { return "http://" + s.addrs[service] }
 
-func (s *shop) start(name string, args []string, env ...string) *process.Process {
+func (s *runningShop) start(name string, args []string, env ...string) *process.Process {
 	s.Helper()
 	env = append(append(env, s.env...), "OTEL_SERVICE_NAME="+name)
 	p := process.Start(s.T, s.program, args, env)
@@ -64,7 +64,7 @@ func (s *shop) start(name string, args []string, env ...string) *process.Process
 
 // customers lets customers come at a rate per second. Their number is limited,
 // or 0.
-func (s *shop) customers(rate float64, number int) *process.Process {
+func (s *runningShop) customers(rate float64, number int) *process.Process {
 	s.Helper()
 	return s.start("load", []string{
 		"load", "-addr", s.addrs["load"], "-checkout", s.url("checkout"),
@@ -73,7 +73,7 @@ func (s *shop) customers(rate float64, number int) *process.Process {
 }
 
 // setRate changes the rate of the customers who come.
-func (s *shop) setRate(rate float64) {
+func (s *runningShop) setRate(rate float64) {
 	s.Helper()
 	if _, err := do(s.T, http.MethodPut, s.url("load")+"/rate", strings.NewReader(fmt.Sprint(rate)), nil); err != nil {
 		s.Fatal(err)
@@ -81,7 +81,7 @@ func (s *shop) setRate(rate float64) {
 }
 
 // stop ends everything that runs, by which it sends what is left.
-func (s *shop) stop() {
+func (s *runningShop) stop() {
 	s.Helper()
 	for _, p := range s.running {
 		select {

@@ -10,6 +10,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/workload"
 )
 
 // The functions here say in a few words what arrived.
@@ -32,15 +33,16 @@ func everything(o *outcome) string {
 	if s := signals(o); s != "" {
 		return s
 	}
-	if o.target.Get("traceparent") == sampledParent {
+	if o.target.Get("traceparent") == workload.SampledParent {
 		return "nothing; the request carried the caller's traceparent"
 	}
 	return "nothing"
 }
 
-func andPrinted(text string) func(*outcome) string {
+// andPrinted looks for a word, however it is written.
+func andPrinted(word string) func(*outcome) string {
 	return func(o *outcome) string {
-		if strings.Contains(o.stdout+o.stderr, text) {
+		if strings.Contains(o.stdout+o.stderr, word) {
 			return signals(o) + "; printed"
 		}
 		return signals(o)
@@ -237,12 +239,16 @@ func requestsTo(path string) func(*outcome) string {
 	return func(o *outcome) string { return count(len(o.of(path)), "request") + " to " + path }
 }
 
-func mostLost(o *outcome) string {
-	if n := len(o.Spans()); n >= 10 {
-		return fmt.Sprintf("%d spans", n)
+func fewRequests(path string) func(*outcome) string {
+	return func(o *outcome) string {
+		if n := len(o.of(path)); n >= 10 {
+			return count(n, "request")
+		}
+		return "less than 10 requests"
 	}
-	return "less than 10 spans"
 }
+
+func spanCount(o *outcome) string { return count(len(o.Spans()), "span") }
 
 func count(n int, what string) string {
 	if n == 1 {
