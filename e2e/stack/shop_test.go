@@ -13,7 +13,8 @@ import (
 
 const (
 	environment = "test"
-	// Everything is sent this often, in milliseconds, for the test's sake.
+	// Metrics and log lines are sent this often, in milliseconds, for the test's
+	// sake; spans as often as in compose.
 	often = "1000"
 )
 
@@ -34,7 +35,7 @@ func startShop(t *testing.T, env ...string) *runningShop {
 	s := &runningShop{program: process.Build(t, "../..", "./examples/shop"), addrs: make(map[string]string), T: t}
 	s.env = append([]string{
 		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,deployment.environment.name=" + environment,
-		"OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=" + often, "OTEL_BLRP_SCHEDULE_DELAY=" + often,
+		"OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=500", "OTEL_BLRP_SCHEDULE_DELAY=" + often,
 	}, env...)
 	for i, addr := range process.FreeAddrs(t, len(names)) {
 		s.addrs[names[i]] = addr
