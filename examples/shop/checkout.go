@@ -178,7 +178,7 @@ func (t *till) giveBack(ctx context.Context, reserved []reservation) {
 }
 
 // ship leaves a job to the worker. The job holds the context of the PRODUCER
-// span, to which the span of the work will be linked.
+// span, whose child the span of the work will be.
 func (t *till) ship(ctx context.Context, order string) error {
 	ctx, span := tracer.Start(ctx, "send "+queueName, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
 		semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingOperationTypeSend,

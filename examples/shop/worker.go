@@ -110,16 +110,15 @@ func (s *shipping) work(ctx context.Context) {
 	}
 }
 
-// process makes one attempt. It is a trace of its own, linked to the order's: the
-// customer does not wait for it, and there may be several.
+// process makes one attempt. It continues the trace of the order, so that whoever
+// keeps the order keeps what became of it.
 func (s *shipping) process(ctx context.Context, j job) {
 	j.attempt++
-	ctx, span := tracer.Start(ctx, "process "+queueName, trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithLinks(j.Trace.Link()), trace.WithAttributes(
-			semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingOperationTypeProcess,
-			semconv.MessagingOperationName("process"), semconv.MessagingDestinationName(queueName),
-			attribute.String("shop.order", j.Order), attribute.Int("shop.attempt", j.attempt),
-			attribute.Float64("shop.queue.wait", time.Since(j.added).Seconds())))
+	ctx, span := tracer.Start(j.Trace.Context(ctx), "process "+queueName, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+		semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingOperationTypeProcess,
+		semconv.MessagingOperationName("process"), semconv.MessagingDestinationName(queueName),
+		attribute.String("shop.order", j.Order), attribute.Int("shop.attempt", j.attempt),
+		attribute.Float64("shop.queue.wait", time.Since(j.added).Seconds())))
 	defer span.End()
 	log := slog.With(slog.String("order", j.Order), slog.Int("attempt", j.attempt))
 	err := s.ship(ctx)

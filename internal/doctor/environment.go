@@ -62,11 +62,11 @@ func (e *environment) setting(name string) otelsetup.Setting {
 // is set, or the general one.
 func (s send) variable(option string) string {
 	const prefix = "OTEL_EXPORTER_OTLP_"
-	own := prefix + strings.ToUpper(s.Signal) + "_" + option
-	if source := s.env.setting(own).Source; strings.HasPrefix(source, prefix) {
-		return source
+	source := s.env.setting(prefix + strings.ToUpper(s.Signal) + "_" + option).Source
+	if source == "" || source == otelsetup.SourceDefault {
+		return prefix + option
 	}
-	return prefix + option
+	return source
 }
 
 // resolve has otelsetup read the environment, and notes what it says. Nothing
@@ -74,12 +74,9 @@ func (s send) variable(option string) string {
 // would send, and all other exporters are silenced.
 func resolve(ctx context.Context, r *Result) *environment {
 	env := &environment{}
-	for name, standard := range map[string]otelsetup.Protocol{
-		protocolProtobuf: {DefaultEndpoint: "http://localhost:4318", SignalPath: true},
-		protocolJSON:     {DefaultEndpoint: "http://localhost:4318", SignalPath: true},
-		protocolGRPC:     {DefaultEndpoint: "http://localhost:4317", HostPort: true},
-	} {
-		otelsetup.RegisterProtocol(name, env.remember(name, standard))
+	for _, name := range []string{protocolProtobuf, protocolJSON, protocolGRPC} {
+		p, _ := otelsetup.LookupProtocol(name)
+		otelsetup.RegisterProtocol(name, env.remember(name, p))
 	}
 	telemetry, err := otelsetup.Start(ctx, otelsetup.WithoutDefaultTransport(), otelsetup.WithLogHandler(slog.DiscardHandler),
 		otelsetup.CustomizeResource(func(res *resource.Resource) *resource.Resource { env.resource = res; return res }),

@@ -94,7 +94,7 @@ func attributes(res *resource.Resource) []*commonpb.KeyValue {
 		if strings.HasPrefix(string(a.Key), "process.") || a.Key == "service.version" && !strings.Contains(os.Getenv("OTEL_RESOURCE_ATTRIBUTES"), "service.version") {
 			continue
 		}
-		v := text(a.Value.Emit())
+		v := text(a.Value.String())
 		if a.Value.Type() == attribute.INT64 {
 			v = &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: a.Value.AsInt64()}}
 		}

@@ -51,8 +51,8 @@ func fileRows() []row {
 		file("`propagator: {composite: [{tracecontext: }, {b3: }]}`", sendTraces+"propagator: {composite: [{tracecontext: }, {b3: }]}\n", "sent B3, traceparent", sentHeaders),
 		file("`propagator: {composite_list: 'clew,baggage'}`", sendTraces+"propagator: {composite_list: 'clew,baggage'}\n", "sent baggage, traceparent", sentHeaders),
 		file("no propagator", sendTraces, "sent nothing", sentHeaders),
-		file("two processors, one of them for the console", sendTraces+"    - simple: {exporter: {console: }}\n", "traces; printed", andPrinted(`"Name":"work"`)),
-		file("log processor `console`", "file_format: \"1.0\"\nlogger_provider: {processors: [{simple: {exporter: {console: }}}]}\n", "; printed", andPrinted("msg=hello")),
+		file("two processors, one of them for the console", sendTraces+"    - simple: {exporter: {console: }}\n", "traces; printed", andPrinted(`"work"`)),
+		file("log processor `console`", "file_format: \"1.0\"\nlogger_provider: {processors: [{simple: {exporter: {console: }}}]}\n", "; printed", andPrinted("hello")),
 		file("`otlp_http: {encoding: json, compression: gzip, headers: ...}`", `file_format: "1.0"
 tracer_provider:
   processors:
