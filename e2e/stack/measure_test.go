@@ -43,7 +43,7 @@ and memory are the process's own, as the kernel counts them. Medians of three ru
 	for range 3 {
 		b, g := measureTiers(t)
 		balancers, gateways = append(balancers, b), append(gateways, g)
-		tails = append(tails, measureTail(t, 200_000))
+		tails = append(tails, measureTail(t, 100_000))
 	}
 	for _, row := range []struct {
 		name string
@@ -52,8 +52,8 @@ and memory are the process's own, as the kernel counts them. Medians of three ru
 		u := median(row.runs)
 		fmt.Fprintf(&out, "| collector/%s | %d | %d MB |\n", row.name, int(float64(u.spans)/u.processor.Seconds()), u.memory>>20)
 	}
-	few := measureTail(t, 20_000, hold)
-	many := measureTail(t, 200_000, hold)
+	few := measureTail(t, 10_000, hold)
+	many := measureTail(t, 100_000, hold)
 	perSpan := float64(many.memory-few.memory) / float64(many.spans-few.spans)
 	fmt.Fprintf(&out, "\nA span that waits for its decision takes %.1f kB (most memory with %d of them, less that with %d): %.1f million a GB.\n",
 		perSpan/1000, many.spans, few.spans, 1e9/perSpan/1e6)
@@ -102,7 +102,7 @@ func measureTail(t *testing.T, spans int, args ...string) usage {
 func measureTiers(t *testing.T) (balancer, gateway usage) {
 	t.Helper()
 	s := startTiers(t, sink(t))
-	sent := flood(t, s.balancer.http, 200_000)
+	sent := flood(t, s.balancer.http, 100_000)
 	time.Sleep(4 * time.Second)
 	balancer = end(t, sent, s.balancer.Process)
 	for _, g := range s.gateways {

@@ -2,8 +2,7 @@ package stack_test
 
 import (
 	"fmt"
-	"net/http"
-	"strings"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -69,16 +68,8 @@ func (s *runningShop) customers(rate float64, number int) *process.Process {
 	s.Helper()
 	return s.start("load", []string{
 		"load", "-addr", s.addrs["load"], "-checkout", s.url("checkout"),
-		"-rate", fmt.Sprint(rate), "-visits", fmt.Sprint(number),
+		"-rate", fmt.Sprint(rate), "-visits", strconv.Itoa(number),
 	})
-}
-
-// setRate changes the rate of the customers who come.
-func (s *runningShop) setRate(rate float64) {
-	s.Helper()
-	if _, err := do(s.T, http.MethodPut, s.url("load")+"/rate", strings.NewReader(fmt.Sprint(rate)), nil); err != nil {
-		s.Fatal(err)
-	}
 }
 
 // stop ends everything that runs, by which it sends what is left.
