@@ -331,6 +331,24 @@ func TestStartTwice(t *testing.T) {
 	}
 }
 
+// packageTracer is made the usual way, before any Start.
+var packageTracer = otel.Tracer("package")
+
+func TestTracerOfAPackage(t *testing.T) {
+	for range 3 {
+		store, _, flush := start(t)
+		_, span := packageTracer.Start(t.Context(), "work")
+		span.End()
+		flush()
+		if got := len(store.Spans()); got != 1 {
+			t.Errorf("%d spans, want 1", got)
+		}
+		if _, span := packageTracer.Start(t.Context(), "after Shutdown"); span.IsRecording() {
+			t.Error("a span records after Shutdown")
+		}
+	}
+}
+
 func TestShutdownRestoresGlobals(t *testing.T) {
 	tracers, meters, loggers := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
 	propagator, logger, writer := otel.GetTextMapPropagator(), slog.Default(), log.Writer()
