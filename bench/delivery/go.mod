@@ -6,6 +6,7 @@ replace github.com/clewtrace/clew => ../../
 
 require (
 	github.com/clewtrace/clew v0.0.0-00010101000000-000000000000
+	github.com/google/pprof v0.0.0-20260906184651-6331bc6350fe
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp v1.47.0

@@ -36,14 +36,22 @@ func main() {
 	scale := flag.Float64("scale", 1, "factor for durations of load and outages")
 	parallel := flag.Int("parallel", 1, "rows at a fixed rate measured at the same time")
 	out := flag.String("out", "", "file to write the table to, beside standard output")
+	ratio := flag.Float64("ratio", 1, "share of requests the server samples; set by the command itself")
+	cpuProfile := flag.String("profile", "", "file for the server's CPU profile; set by the command itself")
+	tracing := flag.Bool("tracing", false, "measure what a traced service keeps of its throughput, instead of the rows")
+	rounds := flag.Int("rounds", 7, "of -tracing")
+	length := flag.Duration("length", 3*time.Second, "of a round of -tracing")
+	deno := flag.String("deno", "", "Deno's executable for -tracing; without it, Deno is left out")
 	flag.Parse()
 
 	var err error
-	switch *role {
-	case "sink":
+	switch {
+	case *role == "sink":
 		err = runSink()
-	case "server":
-		err = runServer(*kind, *sinkAddr, *spool, *deadline)
+	case *role == "server":
+		err = profiled(*cpuProfile, func() error { return runServer(*kind, *sinkAddr, *spool, *ratio, *deadline) })
+	case *tracing:
+		err = compareTracing(*rounds, *length, *deno, *out)
 	default:
 		err = run(*rows, *scale, *parallel, *out)
 	}
@@ -295,7 +303,12 @@ func start(args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(context.Background(), self, args...)}
+	return startCommand(exec.CommandContext(context.Background(), self, args...))
+}
+
+func startCommand(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd}
+	var err error
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -337,6 +350,8 @@ func (p *process) end() {
 	_ = p.in.Close()
 	_ = p.cmd.Wait()
 }
+
+func decode(text string, into any) error { return json.Unmarshal([]byte(text), into) }
 
 func getJSON(url string, into any) error {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -33,6 +35,23 @@ type serverReport struct {
 	PeakKB   int64
 }
 
+// profiled writes a CPU profile of f, if a file is named.
+func profiled(file string, f func() error) error {
+	if file == "" {
+		return f()
+	}
+	w, err := os.Create(file) //nolint:gosec // the command's own argument
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(w); err != nil {
+		return err
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, w.Close())
+}
+
 // endedCounter counts the spans that the pipeline is given.
 type endedCounter struct{ n atomic.Int64 }
 
@@ -44,16 +63,16 @@ func (*endedCounter) ForceFlush(context.Context) error                { return n
 // runServer serves "hello" with the pipeline called kind: bare, stock, clew, spool
 // (clew with a spool) or journal (a spool that spans reach as they end). It prints its address, ends when its standard input does, and then prints a
 // report.
-func runServer(kind, sink, spool string, deadline time.Duration) error {
+func runServer(kind, sink, spool string, ratio float64, deadline time.Duration) error {
 	ctx := context.Background()
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "hello\n")
+		hello(w)
 	})
 	var ended endedCounter
 	shutdown := func(context.Context) (int64, error) { return 0, nil }
 	if kind != "bare" {
-		tp, stop, err := pipeline(ctx, kind, sink, spool, &ended)
+		tp, stop, err := pipeline(ctx, kind, sink, spool, ratio, &ended)
 		if err != nil {
 			return err
 		}
@@ -88,7 +107,7 @@ func runServer(kind, sink, spool string, deadline time.Duration) error {
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-func pipeline(ctx context.Context, kind, sink, spool string, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
+func pipeline(ctx context.Context, kind, sink, spool string, ratio float64, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
 	opts := []otlptracehttp.Option{otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(sink)}
 	var batch []sdktrace.BatchSpanProcessorOption
 	var t *delivery.Transport
@@ -123,7 +142,8 @@ func pipeline(ctx context.Context, kind, sink, spool string, ended sdktrace.Span
 			return sdktrace.NewSimpleSpanProcessor(e)
 		}
 	}
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor(exporter, batch...)))
+	sampler := sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor(exporter, batch...)))
 	return tp, func(ctx context.Context) (int64, error) {
 		err := tp.Shutdown(ctx)
 		if t == nil {
