@@ -4,6 +4,8 @@
 // happen at the collector's socket.
 //
 //	go run . -rows 'outage' -scale 0.2
+//	go run -race . -scale 0.1 -parallel 4
+//	go run . -tracing
 package main
 
 import (
@@ -23,6 +25,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -96,6 +99,11 @@ func table() []row {
 	for _, fault := range []string{"refused", "black hole", "503"} {
 		rows = append(rows, row{name: "shutdown within 5 s, " + fault, fault: fault, ends: true, conns: 4, rate: 1000, load: 8 * time.Second, deadline: 5 * time.Second, kinds: both})
 	}
+	for _, d := range []time.Duration{5 * time.Second, 20 * time.Second} {
+		for _, fault := range []string{"refused", "black hole", "503"} {
+			rows = append(rows, row{name: fmt.Sprintf("gRPC outage %.0f s at 1,000/s, %s", d.Seconds(), fault), fault: fault, outage: d, conns: 4, rate: 1000, load: d + 8*time.Second, kinds: []string{"grpc", "grpc-patient"}})
+		}
+	}
 	killed := []string{"stock", "spool", "journal"}
 	rows = append(rows,
 		row{name: "kill -9 at 1,000/s, sink up", kill: true, conns: 4, rate: 1000, load: 7300 * time.Millisecond, kinds: killed},
@@ -158,6 +166,9 @@ func run(pattern string, scale float64, parallel int, out string) error {
 		say("%s", <-line)
 	}
 	wg.Wait()
+	if n := raced.Load(); n > 0 {
+		return fmt.Errorf("the race detector stopped %d processes", n)
+	}
 	if out == "" {
 		return nil
 	}
@@ -346,9 +357,18 @@ func (p *process) kill() error {
 	return nil
 }
 
+// raced counts the children in which the race detector found something, which
+// it says on standard error and with its exit code.
+var raced atomic.Int32
+
+const exitRace = 66
+
 func (p *process) end() {
 	_ = p.in.Close()
 	_ = p.cmd.Wait()
+	if p.cmd.ProcessState.ExitCode() == exitRace {
+		raced.Add(1)
+	}
 }
 
 func decode(text string, into any) error { return json.Unmarshal([]byte(text), into) }

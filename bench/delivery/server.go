@@ -18,6 +18,7 @@ import (
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -108,6 +109,15 @@ func runServer(kind, sink, spool string, ratio float64, deadline time.Duration) 
 }
 
 func pipeline(ctx context.Context, kind, sink, spool string, ratio float64, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
+	sampler := sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
+	if strings.HasPrefix(kind, "grpc") {
+		exporter, batch, err := overGRPC(ctx, kind, sink)
+		if err != nil {
+			return nil, nil, err
+		}
+		tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(ended), sdktrace.WithBatcher(exporter, batch...))
+		return tp, func(ctx context.Context) (int64, error) { return 0, tp.Shutdown(ctx) }, nil
+	}
 	opts := []otlptracehttp.Option{otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(sink)}
 	var batch []sdktrace.BatchSpanProcessorOption
 	var t *delivery.Transport
@@ -142,7 +152,6 @@ func pipeline(ctx context.Context, kind, sink, spool string, ratio float64, ende
 			return sdktrace.NewSimpleSpanProcessor(e)
 		}
 	}
-	sampler := sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor(exporter, batch...)))
 	return tp, func(ctx context.Context) (int64, error) {
 		err := tp.Shutdown(ctx)
@@ -154,6 +163,22 @@ func pipeline(ctx context.Context, kind, sink, spool string, ratio float64, ende
 		}
 		return t.Stats(delivery.Traces).DroppedTotal(), err
 	}, nil
+}
+
+// overGRPC makes the exporter over gRPC: with defaults, or with a queue and
+// retries that outlast an outage of a minute at 1,000 spans per second.
+func overGRPC(ctx context.Context, kind, sink string) (sdktrace.SpanExporter, []sdktrace.BatchSpanProcessorOption, error) {
+	opts := []otlptracegrpc.Option{otlptracegrpc.WithInsecure(), otlptracegrpc.WithEndpoint(sink)}
+	if kind == "grpc" {
+		exporter, err := otlptracegrpc.New(ctx, opts...)
+		return exporter, nil, err
+	}
+	const patience = 2 * time.Minute
+	exporter, err := otlptracegrpc.New(ctx, append(opts, otlptracegrpc.WithTimeout(patience),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, MaxElapsedTime: patience}))...)
+	return exporter, []sdktrace.BatchSpanProcessorOption{
+		sdktrace.WithMaxQueueSize(65536), sdktrace.WithMaxExportBatchSize(2048), sdktrace.WithExportTimeout(patience),
+	}, err
 }
 
 func cpu() time.Duration {

@@ -65,7 +65,9 @@ func (s *sink) up() error {
 	if err != nil {
 		return err
 	}
-	s.server = &http.Server{Handler: s} //nolint:gosec // as above
+	s.server = &http.Server{Handler: s, Protocols: new(http.Protocols)} //nolint:gosec // as above
+	s.server.Protocols.SetHTTP1(true)
+	s.server.Protocols.SetUnencryptedHTTP2(true) // for gRPC
 	server, listener := s.server, s.listener
 	go func() { _ = server.Serve(listener) }()
 	return nil
@@ -122,11 +124,22 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	time.Sleep(latency)
+	if overGRPC := r.Header.Get("Content-Type") == "application/grpc"; overGRPC && len(body) > grpcHead {
+		s.take(body[grpcHead:])
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		_, _ = w.Write(make([]byte, grpcHead)) // an empty message
+		w.Header().Set("Grpc-Status", "0")
+		return
+	}
 	s.take(body)
 	if fault == "answer lost" {
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// grpcHead is what stands before a gRPC message: a flag and its length.
+const grpcHead = 5
 
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Header.Get("Content-Encoding") != "gzip" {
