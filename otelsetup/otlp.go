@@ -83,36 +83,24 @@ func httpProtocol(asJSON bool) Protocol {
 		SignalPath:      true,
 		delivers:        true,
 		Traces: func(ctx context.Context, c OTLP) (sdktrace.SpanExporter, error) {
-			compression := otlptracehttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlptracehttp.GzipCompression
-			}
 			return otlptracehttp.New(ctx,
 				otlptracehttp.WithTLSClientConfig(nil), otlptracehttp.WithHTTPClient(c.client(asJSON)),
 				otlptracehttp.WithEndpointURL(c.Endpoint.String()), otlptracehttp.WithHeaders(c.Headers),
-				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(compression),
+				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(otlptracehttp.NoCompression),
 				otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf))
 		},
 		Metrics: func(ctx context.Context, c OTLP) (sdkmetric.Exporter, error) {
-			compression := otlpmetrichttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlpmetrichttp.GzipCompression
-			}
 			return otlpmetrichttp.New(ctx,
 				otlpmetrichttp.WithTLSClientConfig(nil), otlpmetrichttp.WithHTTPClient(c.client(asJSON)),
 				otlpmetrichttp.WithEndpointURL(c.Endpoint.String()), otlpmetrichttp.WithHeaders(c.Headers),
-				otlpmetrichttp.WithTimeout(c.Timeout), otlpmetrichttp.WithCompression(compression),
+				otlpmetrichttp.WithTimeout(c.Timeout), otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
 				otlpmetrichttp.WithTemporalitySelector(c.Temporality), otlpmetrichttp.WithAggregationSelector(c.Aggregation))
 		},
 		Logs: func(ctx context.Context, c OTLP) (sdklog.Exporter, error) {
-			compression := otlploghttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlploghttp.GzipCompression
-			}
 			return otlploghttp.New(ctx,
 				otlploghttp.WithTLSClientConfig(nil), otlploghttp.WithHTTPClient(c.client(asJSON)),
 				otlploghttp.WithEndpointURL(c.Endpoint.String()), otlploghttp.WithHeaders(c.Headers),
-				otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(compression))
+				otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(otlploghttp.NoCompression))
 		},
 	}
 }
@@ -139,7 +127,9 @@ func (c OTLP) client(asJSON bool) *http.Client {
 	for name, value := range c.Headers {
 		header.Set(name, value)
 	}
-	return c.outbox.client(c.Signal, delivery.Route{Base: base, Timeout: c.Timeout, URL: c.Endpoint.String(), Header: header}, own)
+	return c.outbox.client(c.Signal, delivery.Route{
+		Base: base, Timeout: c.Timeout, URL: c.Endpoint.String(), Header: header, Gzip: c.Gzip && !asJSON,
+	}, own)
 }
 
 // attempt is the time that one request may take: an exporter whose batches the
@@ -209,7 +199,7 @@ func (e *Env) endpoint(signal string, protocol Protocol, names, insecure []strin
 		switch {
 		case !protocol.SignalPath:
 			return u
-		case source != names[0]:
+		case source == "" || source == names[1]:
 			return u.JoinPath("/v1/" + signal)
 		case u.Path == "":
 			u.Path = "/"

@@ -80,7 +80,6 @@ func (e *Env) otlpIf(exporters []string, signal string, cfg *config) (protocol P
 // tracerProvider sets up traces: OTEL_TRACES_EXPORTER, OTEL_BSP_* and the
 // limits of spans.
 func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *config) (*sdktrace.TracerProvider, error) {
-	const variable = "OTEL_TRACES_EXPORTER"
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res), sdktrace.WithSampler(customized(e.sampler(ctx), cfg.sampler)),
 		sdktrace.WithRawSpanLimits(e.spanLimits()), sdktrace.WithSpanProcessor(linkCaller{}),
@@ -88,10 +87,25 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 	for _, p := range cfg.processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
+	var errs []error
+	e.pipelines(func(f *ConfigFile) [][]FileValue { return f.Spans }, func(e *Env) {
+		processors, err := e.spanProcessors(ctx, cfg)
+		for _, p := range processors {
+			opts = append(opts, sdktrace.WithSpanProcessor(p))
+		}
+		errs = append(errs, err)
+	})
+	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
+}
+
+// spanProcessors makes a processor for each exporter of spans.
+func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanProcessor, error) {
+	const variable = "OTEL_TRACES_EXPORTER"
 	exporters := e.exporters(variable, []string{exporterOTLP}, spanExporters.names())
 	protocol, otlp := e.otlpIf(exporters, signalTraces, cfg)
 	batch := e.batch("OTEL_BSP", 5*time.Second, otlp.outbox)
 	otlp.Timeout = otlp.attempt(batch.ExportTimeout)
+	var processors []sdktrace.SpanProcessor
 	var errs []error
 	for _, name := range exporters {
 		var exporter sdktrace.SpanExporter
@@ -114,9 +128,17 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 		}
 		count := cfg.tallyFor(signalTraces, out)
 		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
-		opts = append(opts, sdktrace.WithSpanProcessor(spanTally{spanProcessor(exporter, batch, out), count}))
+		var processor sdktrace.SpanProcessor = spanTally{spanProcessor(exporter, batch, out), count}
+		for _, f := range cfg.spanProcessor {
+			if other, err := f(processor); err != nil {
+				errs = append(errs, err)
+			} else {
+				processor = other
+			}
+		}
+		processors = append(processors, processor)
 	}
-	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
+	return processors, errors.Join(errs...)
 }
 
 // spanProcessor hands spans to an exporter: each as it ends if there is a
@@ -249,12 +271,27 @@ func (e *Env) aggregation() sdkmetric.AggregationSelector {
 // nothing, and a program that would neither print nor export its log would be
 // mute, so it prints.
 func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *config) (lp *sdklog.LoggerProvider, export, printed bool, err error) {
-	const variable = "OTEL_LOGS_EXPORTER"
 	opts := []sdklog.LoggerProviderOption{
 		sdklog.WithResource(res),
 		sdklog.WithAttributeCountLimit(e.Limit(128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit)),
 		sdklog.WithAttributeValueLengthLimit(e.Limit(noLimit, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit)),
 	}
+	var errs []error
+	e.pipelines(func(f *ConfigFile) [][]FileValue { return f.Logs }, func(e *Env) {
+		processors, alsoPrinted, err := e.logProcessors(ctx, cfg)
+		for _, p := range processors {
+			opts = append(opts, sdklog.WithProcessor(p))
+		}
+		export, printed = export || len(processors) > 0, printed || alsoPrinted
+		errs = append(errs, err)
+	})
+	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
+}
+
+// logProcessors makes a processor for each exporter of log records. It also
+// reports whether they are printed.
+func (e *Env) logProcessors(ctx context.Context, cfg *config) (processors []sdklog.Processor, printed bool, err error) {
+	const variable = "OTEL_LOGS_EXPORTER"
 	exporters := e.exporters(variable, []string{exporterOTLP, exporterConsole}, logExporters.names())
 	protocol, otlp := e.otlpIf(exporters, signalLogs, cfg)
 	batch := e.batch("OTEL_BLRP", time.Second, otlp.outbox)
@@ -280,12 +317,11 @@ func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *c
 			errs = append(errs, newErr)
 			continue
 		}
-		export = true
 		count := cfg.tallyFor(signalLogs, out)
 		exporter = logExporterTally{customized(exporter, cfg.logExporter), count}
-		opts = append(opts, sdklog.WithProcessor(logTally{logProcessor(exporter, batch, out), count}))
+		processors = append(processors, logTally{logProcessor(exporter, batch, out), count})
 	}
-	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
+	return processors, printed, errors.Join(errs...)
 }
 
 // logProcessor hands log records to an exporter, as spanProcessor does spans.

@@ -3,277 +3,242 @@ package main
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
-
-	"github.com/google/pprof/profile"
 )
 
-// traced is a hello-world service whose cost is measured.
-type traced struct {
-	name     string
-	kind     string // of the server; "deno" for Deno's
-	baseline string // whose throughput it is compared to
-	ratio    string // sampled, "" if not traced
+//go:embed hello.ts
+var helloTS []byte
+
+// contender is a server whose cost is measured, traced or not.
+type contender struct {
+	name  string
+	kind  string // of a Go server; empty: Deno
+	ratio float64
+	bare  string   // the name of the same server untraced; empty: this one is
+	args  []string // of a Go server, beside the above
+	env   []string
 }
 
-func tracedServices(deno bool) []traced {
-	all := []traced{{name: "bare", kind: "bare"}}
-	for _, ratio := range []string{"1", "0.01", "0"} {
-		for _, kind := range []string{"stock", "clew"} {
-			all = append(all, traced{kind, kind, "bare", ratio})
+func contenders() []contender {
+	list := []contender{{name: "Go, bare", kind: "bare"}, {name: "Deno, bare"}}
+	for _, ratio := range []float64{1, 0.01, 0} {
+		percent := fmt.Sprintf(", %g %%", 100*ratio)
+		list = append(list,
+			contender{name: "stock" + percent, kind: "stock", ratio: ratio, bare: "Go, bare"},
+			contender{name: "clew" + percent, kind: "clew", ratio: ratio, bare: "Go, bare"},
+			contender{name: "Deno" + percent, ratio: ratio, bare: "Deno, bare"})
+	}
+	variant := func(name, kind string, env []string, args ...string) {
+		list = append(list, contender{name: name, kind: kind, ratio: 1, bare: "Go, bare", env: env, args: args})
+	}
+	variant("stock, 100 %, waits for room", "blocking", nil)
+	variant("clew, 100 %, batches of 512", "clew", nil, "-batch", "512")
+	variant("clew, 100 %, batches of 8,192", "clew", nil, "-batch", "8192")
+	variant("stock, 100 %, gzip", "stock", nil, "-gzip")
+	variant("clew, 100 %, gzip", "clew", nil, "-gzip")
+	variant("stock, 100 %, GOGC=400", "stock", []string{"GOGC=400"})
+	variant("clew, 100 %, GOGC=400", "clew", []string{"GOGC=400"})
+	return list
+}
+
+// cost is what one contender did in one round.
+type cost struct {
+	throughput float64       // requests per second
+	cpu        time.Duration // of the server for one request, until everything was delivered
+	sampled    int64         // spans, where the server says so
+	delivered  int
+	peakMB     float64 // resident
+}
+
+const saturating = 32 // connections
+
+// tracing measures each contender once in each round, in an order that turns, and
+// compares within the round. The sink answers at once.
+func tracing(t *text, rounds int, scale float64) error {
+	deno, missing := findDeno()
+	var list []contender
+	for _, c := range contenders() {
+		if c.kind != "" || deno != nil {
+			list = append(list, c)
 		}
 	}
-	if deno {
-		all = append(all, traced{name: "Deno, bare", kind: "deno"})
-		for _, ratio := range []string{"1", "0.01", "0"} {
-			all = append(all, traced{"Deno", "deno", "Deno, bare", ratio})
-		}
-	}
-	return all
-}
-
-// costs are what the rounds of a service gave.
-type costs struct {
-	share, rps, cpu []float64 // of the baseline; per second; microseconds per request
-	stock           []float64 // throughput of that of the stock pipeline in the same round
-	expected, lost  int64
-}
-
-// compareTracing writes the table of what a traced service keeps.
-func compareTracing(rounds int, length time.Duration, deno, out string) error {
-	services := tracedServices(deno != "")
-	results := make([]costs, len(services))
-	for range rounds {
-		rps := map[string]float64{}
-		for i, s := range services {
-			one, err := measureTraced(s, deno, length)
+	costs := make(map[string][]cost)
+	for round := range rounds {
+		for i := range list {
+			c := list[(i+round)%len(list)]
+			got, err := measureCost(c, deno, time.Duration(float64(4*time.Second)*scale), "")
 			if err != nil {
-				return fmt.Errorf("%s at %s: %w", s.name, s.ratio, err)
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			r := &results[i]
-			r.rps, r.cpu = append(r.rps, one.rps), append(r.cpu, one.cpu)
-			r.expected += one.ended
-			r.lost += one.ended - one.arrived
-			if s.ratio == "" {
-				rps[s.name] = one.rps
-			} else {
-				r.share = append(r.share, one.rps/rps[s.baseline])
-				rps[s.kind+s.ratio] = one.rps
-				if s.kind == "clew" {
-					r.stock = append(r.stock, one.rps/rps["stock"+s.ratio])
-				}
-			}
+			costs[c.name] = append(costs[c.name], got)
 		}
 	}
-	shares, err := profileShares(length)
-	if err != nil {
-		return err
+	t.say("Medians of %d rounds, each relative to the others of its round.\n\n", rounds)
+	t.say("| server, sampled | CPU per request | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, c := range list {
+		t.say("%s", costLine(c, costs))
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "`go run . -tracing -rounds %d -length %v -deno DENO` on %d CPUs, %s. Medians of rounds in turn; 32 connections.\n\n", rounds, length, runtime.NumCPU(), runtime.Version())
-	b.WriteString("| service | sampled | requests/s | of bare | of stock | CPU per request | more than bare | spans lost |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
-	base := map[string]float64{}
-	for i, s := range services {
-		r := results[i]
-		share, stock, more, lost, ratio := "", "", "", "", ""
-		if s.ratio == "" {
-			base[s.name] = median(r.cpu)
-		} else {
-			f, _ := strconv.ParseFloat(s.ratio, 64) //nolint:errcheck // it is a constant
-			ratio = fmt.Sprintf("%g%%", f*100)
-			share, more = fmt.Sprintf("%.2f", median(r.share)), fmt.Sprintf("%+.1f us", median(r.cpu)-base[s.baseline])
-			if s.kind == "clew" {
-				stock = fmt.Sprintf("%.2f", median(r.stock))
-			}
-			lost = "not counted"
-			if s.kind != "deno" {
-				lost = fmt.Sprintf("%d of %d", r.lost, r.expected)
-			}
+	if missing != "" {
+		t.say("\n%s\n", missing)
+	}
+	return errors.Join(shares(t, deno, scale, costs), deno.remove())
+}
+
+func costLine(c contender, costs map[string][]cost) string {
+	own := costs[c.name]
+	against := func(name string, of func(cost) float64) string {
+		others := costs[name]
+		if len(others) == 0 {
+			return "-"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %.0f | %s | %s | %.1f us | %s | %s |\n", s.name, ratio, median(r.rps), share, stock, median(r.cpu), more, lost)
+		return fmt.Sprintf("%.2f", median(own, func(i int) float64 { return of(own[i]) / of(others[i]) }))
 	}
-	b.WriteString("\nWhere the CPU time of clew at 100% goes, by a profile of the same load:\n\n| part | share |\n|---|--:|\n")
-	for _, s := range shares {
-		fmt.Fprintf(&b, "| %s | %.0f%% |\n", s.part, s.share*100)
+	throughput := func(c cost) float64 { return c.throughput }
+	cpu := func(c cost) float64 { return c.cpu.Seconds() }
+	stock := ""
+	if _, percent, ok := strings.Cut(c.name, ", "); ok && c.bare != "" {
+		percent, _, _ = strings.Cut(percent, ",")
+		stock = "stock, " + percent
 	}
-	fmt.Print(b.String())
-	if out == "" {
-		return nil
+	delivered := "-"
+	if sum := total(own, func(c cost) int64 { return c.sampled }); sum > 0 {
+		delivered = fmt.Sprintf("%.2f %%", 100*float64(total(own, func(c cost) int64 { return int64(c.delivered) }))/float64(sum))
 	}
-	return os.WriteFile(out, []byte(b.String()), 0o644) //nolint:gosec // a table for everyone to read
+	return fmt.Sprintf("| %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
+		1e6*median(own, func(i int) float64 { return own[i].cpu.Seconds() }), against(stock, cpu),
+		median(own, func(i int) float64 { return own[i].throughput }), against(stock, throughput),
+		against(c.bare, throughput), delivered, median(own, func(i int) float64 { return own[i].peakMB }))
 }
 
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
+func median(costs []cost, of func(i int) float64) float64 {
+	values := make([]float64, len(costs))
+	for i := range costs {
+		values[i] = of(i)
 	}
-	v = slices.Sorted(slices.Values(v))
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-type oneCost struct {
-	rps, cpu       float64
-	ended, arrived int64
+func total(costs []cost, of func(cost) int64) (sum int64) {
+	for _, c := range costs {
+		sum += of(c)
+	}
+	return sum
 }
 
-func measureTraced(s traced, deno string, length time.Duration, more ...string) (one oneCost, err error) {
+// measureCost saturates a server of its own for a while.
+func measureCost(c contender, deno *denoProgram, d time.Duration, profile string) (got cost, err error) {
 	sinkProc, err := start("-role", "sink")
 	if err != nil {
-		return one, err
+		return got, err
 	}
-	defer sinkProc.end()
-	addr, controlAddr, _ := strings.Cut(sinkProc.first, " ")
+	defer sinkProc.endInto(&err)
+	addr, _, control, err := sinkProc.addresses()
+	if err != nil {
+		return got, err
+	}
 	var server *process
-	if s.kind == "deno" {
-		server, err = startDeno(deno, addr, s.ratio)
+	if c.kind == "" {
+		server, err = startProgram(deno.command(c, addr))
 	} else {
-		server, err = start(append([]string{"-role", "server", "-kind", s.kind, "-sink", addr, "-ratio", cmp.Or(s.ratio, "1")}, more...)...)
+		server, err = startWith(c.env, append([]string{"-role", "server", "-kind", c.kind, "-sink", addr, "-ratio", fmt.Sprint(c.ratio), "-profile", profile}, c.args...)...)
 	}
 	if err != nil {
-		return one, err
+		return got, err
 	}
-	defer server.end()
-	warm, cancel := context.WithTimeout(context.Background(), length/5)
-	load(warm, server.first, 32, 0)
-	cancel()
-	before, begin := processCPU(server.cmd.Process.Pid), time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), length)
-	n := load(ctx, server.first, 32, 0)
-	cancel()
-	one.rps = float64(n) / time.Since(begin).Seconds()
-	one.cpu = float64((processCPU(server.cmd.Process.Pid) - before).Microseconds()) / float64(max(n, 1))
-	if s.kind == "deno" {
-		return one, nil
-	}
-	last, err := server.finish()
+	startup, err := server.cpu()
 	if err != nil {
-		return one, err
+		return got, errors.Join(err, server.end())
 	}
-	var report serverReport
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	begin := time.Now()
+	requests := load(ctx, server.first, saturating, 0)
+	got.throughput = float64(requests) / time.Since(begin).Seconds()
+	if err := server.end(); err != nil {
+		return got, err
+	}
+	used := server.cmd.ProcessState.UserTime() + server.cmd.ProcessState.SystemTime()
+	if u, ok := server.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		got.peakMB = float64(u.Maxrss) / 1024
+	}
+	got.cpu = (used - startup) / time.Duration(max(requests, 1))
+	if c.ratio == 1 {
+		got.sampled = requests
+	}
 	var stats sinkStats
-	err = errors.Join(decode(last, &report), getJSON("http://"+controlAddr+"/?", &stats))
-	one.ended, one.arrived = report.Ended, int64(stats.Unique)
-	return one, err
+	err = getJSON("http://"+control+"/", &stats)
+	got.delivered = stats.Unique
+	return got, err
 }
 
-// processCPU is the user and system time of a process, which Linux counts in
-// hundredths of a second.
-func processCPU(pid int) time.Duration {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+// cpu returns the user and system time of a running process, in hundredths of a
+// second (proc_pid_stat(5), utime and stime).
+func (p *process) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	if len(fields) < 13 {
-		return 0
+		return 0, fmt.Errorf("/proc/%d/stat is %q", p.cmd.Process.Pid, stat)
 	}
-	user, _ := strconv.ParseInt(fields[11], 10, 64)   //nolint:errcheck // 0 would be seen
-	system, _ := strconv.ParseInt(fields[12], 10, 64) //nolint:errcheck // as above
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-const denoServer = `
-const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen({ port }) { console.log("127.0.0.1:" + port); } }, () => new Response("hello\n"));
-for await (const _ of Deno.stdin.readable) { /* until it ends */ }
-await server.shutdown();
-`
-
-// startDeno starts the same service in Deno, traced if ratio is not empty.
-func startDeno(deno, sink, ratio string) (*process, error) {
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("hello-%d.ts", os.Getpid()))
-	if err := os.WriteFile(file, []byte(denoServer), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(context.Background(), deno, "run", "--allow-net", file) //nolint:gosec // the command's own argument
-	cmd.Env = append(os.Environ(), "NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
-	if ratio != "" {
-		cmd.Env = append(cmd.Env, "OTEL_DENO=true", "OTEL_DENO_CONSOLE=ignore", "OTEL_METRICS_EXPORTER=none",
-			"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+sink, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG="+ratio)
-	}
-	return startCommand(cmd)
-}
-
-// partShare is one line of the profile.
-type partShare struct {
-	part  string
-	share float64
-}
-
-// parts are looked for in this order in the stack of each sample; the first one
-// that any of its functions belongs to has it.
-var parts = []struct {
-	name     string
-	prefixes []string
-}{
-	{"garbage collector", []string{"runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
-	{"sending", []string{"github.com/clewtrace/clew/delivery.(*Transport).attempt", "net/http.(*persistConn)", "net/http.(*Transport)"}},
-	{"OTLP encoding", []string{"go.opentelemetry.io/otel/exporters/", "google.golang.org/protobuf/", "github.com/clewtrace/clew/delivery."}},
-	{"the SDK's span", []string{"go.opentelemetry.io/otel/sdk/"}},
-	{"net/http inside otelhttp", []string{"main.hello", "net/http.(*response)", "net/http.(*chunkWriter)"}},
-	{"otelhttp", []string{"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.opentelemetry.io/otel/"}},
-	{"net/http", []string{"net/http."}},
-	{"the scheduler", []string{"runtime."}},
-}
-
-func profileShares(length time.Duration) ([]partShare, error) {
-	dir, err := os.MkdirTemp("", "profile")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "cpu")
-	if _, err := measureTraced(traced{kind: "clew", ratio: "1"}, "", 2*length, "-profile", file); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(file) //nolint:gosec // written by the child
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	p, err := profile.Parse(f)
-	if err != nil {
-		return nil, err
-	}
-	sums, total := map[string]int64{}, int64(0)
-	for _, s := range p.Sample {
-		v := s.Value[len(s.Value)-1]
-		sums[partOf(s)] += v
-		total += v
-	}
-	var shares []partShare
-	for _, part := range append(slices.Clone(parts), struct {
-		name     string
-		prefixes []string
-	}{name: "other"}) {
-		shares = append(shares, partShare{part.name, float64(sums[part.name]) / float64(max(total, 1))})
-	}
-	return shares, nil
-}
-
-func partOf(s *profile.Sample) string {
-	for _, part := range parts {
-		for _, location := range s.Location {
-			for _, line := range location.Line {
-				for _, prefix := range part.prefixes {
-					if strings.HasPrefix(line.Function.Name, prefix) {
-						return part.name
-					}
-				}
-			}
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
 		}
+		ticks += n
 	}
-	return "other"
+	return time.Duration(ticks) * time.Second / 100, nil
 }
 
-func hello(w io.Writer) { _, _ = io.WriteString(w, "hello\n") }
+// denoProgram is Deno and the program it runs.
+type denoProgram struct{ program, dir string }
+
+// findDeno looks for Deno on the PATH and where `npm install` in the directory
+// above puts it. It returns nil and the reason if there is none.
+func findDeno() (*denoProgram, string) {
+	installed, _ := filepath.Glob("../node_modules/@deno/*/deno")
+	onPath, _ := exec.LookPath("deno")
+	program := cmp.Or(slices.Concat(installed, []string{onPath})...)
+	if program == "" {
+		return nil, "Deno was not measured: it is not on the PATH, nor in ../node_modules (`npm install`)."
+	}
+	dir, err := os.MkdirTemp("", "deno")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "hello.ts"), helloTS, 0o600)
+	}
+	if err != nil {
+		return nil, "Deno was not measured: " + err.Error()
+	}
+	return &denoProgram{program, dir}, ""
+}
+
+func (d *denoProgram) remove() error {
+	if d == nil {
+		return nil
+	}
+	return os.RemoveAll(d.dir)
+}
+
+func (d *denoProgram) command(c contender, sink string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), d.program, "run", "--quiet", "--allow-net", filepath.Join(d.dir, "hello.ts")) //nolint:gosec // found above
+	cmd.Env = append(os.Environ(), "DENO_DIR="+filepath.Join(d.dir, "cache"), "DENO_NO_UPDATE_CHECK=1")
+	if c.bare != "" {
+		cmd.Env = append(cmd.Env, "OTEL_DENO=true", "OTEL_SERVICE_NAME=hello", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+sink,
+			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", fmt.Sprint("OTEL_TRACES_SAMPLER_ARG=", c.ratio))
+	}
+	return cmd
+}
