@@ -205,26 +205,14 @@ func (o *outbox) flush(ctx context.Context, before map[string]int64) error {
 
 // reasons says why items of a signal were dropped so far.
 func (o *outbox) reasons(signal string) string {
-	text := ""
-	for reason, n := range sorted(o.transport.Stats(deliverySignals[signal]).Dropped) {
+	counts := o.transport.Stats(deliverySignals[signal]).Dropped
+	var said []string
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		if reason != "shutdown" {
-			text += fmt.Sprintf(", %d %s", n, reason)
+			said = append(said, fmt.Sprintf("%d %s", counts[reason], reason))
 		}
 	}
-	if text == "" {
-		return ""
-	}
-	return text[2:]
-}
-
-func sorted(counts map[string]int64) func(func(string, int64) bool) {
-	return func(yield func(string, int64) bool) {
-		for _, key := range slices.Sorted(maps.Keys(counts)) {
-			if !yield(key, counts[key]) {
-				return
-			}
-		}
-	}
+	return strings.Join(said, ", ")
 }
 
 // shutdown ends the transport, and returns why something is left, by signal.
@@ -252,14 +240,14 @@ func (o *outbox) shutdown(ctx context.Context) (left map[string][]error, err err
 type leftError struct{ *delivery.UndeliveredError }
 
 func (e *leftError) Error() string {
-	text := ""
+	var said []string
+	if e.URL != "" {
+		said = append(said, e.URL)
+	}
 	for _, err := range flatten(e.Err) {
-		text += ": " + err.Error()
+		said = append(said, err.Error())
 	}
-	if e.URL == "" {
-		text = text[min(2, len(text)):]
-	}
-	text = e.URL + text
+	text := strings.Join(said, ": ")
 	if e.Kept != "" {
 		text += "; kept in " + e.Kept + " for the next start"
 	}
