@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"math/big"
 	"net"
@@ -36,6 +37,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/otelsetup"
 )
 
 // process runs the command as a process with nothing but env in its environment.
@@ -373,6 +375,21 @@ func TestDoctorPrintsText(t *testing.T) {
 	}
 	if strings.Contains(well+ill, "\x1b") {
 		t.Error("colours in what is no terminal")
+	}
+}
+
+// TestDoctorLeavesTheSpoolAlone: it belongs to the program, which may be
+// running.
+func TestDoctorLeavesTheSpoolAlone(t *testing.T) {
+	good := httptest.NewServer(new(otlpreceiver.Store).Handler())
+	defer good.Close()
+	spool := filepath.Join(t.TempDir(), "spool")
+	r := examine(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + good.URL, "CLEW_DELIVERY_SPOOL_DIR=" + spool})
+	if _, err := os.Stat(spool); !r.OK || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, problems %v", err, r.Problems)
+	}
+	if !slices.ContainsFunc(r.Settings, func(s otelsetup.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
+		t.Errorf("settings %v", r.Settings)
 	}
 }
 

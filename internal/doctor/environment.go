@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/otelsetup"
 	// All that a program could import, so that no name is unknown here.
 	_ "github.com/clewtrace/clew/otelsetup/configfile"
@@ -83,7 +84,9 @@ func resolve(ctx context.Context, r *Result) *environment {
 		otelsetup.CustomizeResource(func(res *resource.Resource) *resource.Resource { env.resource = res; return res }),
 		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return discard{} }),
 		otelsetup.CustomizeMetricExporter(func(sdkmetric.Exporter) sdkmetric.Exporter { return discardMetrics{} }),
-		otelsetup.CustomizeLogExporter(func(sdklog.Exporter) sdklog.Exporter { return discardLogs{} }))
+		otelsetup.CustomizeLogExporter(func(sdklog.Exporter) sdklog.Exporter { return discardLogs{} }),
+		// A spool belongs to the program, which may be running.
+		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config { c.SpoolDir = ""; return c }))
 	for _, err := range parts(err) {
 		r.problem(err.Error(), cureOf(err))
 	}
