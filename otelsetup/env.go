@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // EnvError says that an environment variable holds a value that cannot be
@@ -40,7 +42,12 @@ type Env struct {
 	settings    []Setting
 	onShutdown  []func(context.Context) error
 	serviceName string
+	meters      metric.MeterProvider
 }
+
+// MeterProvider is where samplers and span exporters send their metrics: the
+// one that is about to become the global one. It is nil for metric exporters.
+func (e *Env) MeterProvider() metric.MeterProvider { return e.meters }
 
 // ServiceName is the name of the service in the resource.
 func (e *Env) ServiceName() string { return e.serviceName }

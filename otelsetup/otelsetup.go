@@ -151,8 +151,10 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 	defer t.diagnostics.silence(false)
 	res, resErr := e.resource(ctx, cfg)
 	defer e.hideMalformedAttributes()()
-	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	// The metrics come first, because the sampler has some.
 	mp, metricErr := e.meterProvider(ctx, res, cfg)
+	e.meters = mp
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
 	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
