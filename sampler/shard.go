@@ -5,25 +5,28 @@ import (
 	"sync/atomic"
 )
 
-// sharded holds copies of a T that is written all the time, so that processors
-// do not take one cache line from each other. The pool hands each processor
-// the copy that it used last.
-type sharded[T any] struct {
-	copies [16]struct {
-		value T
-		_     [128]byte
-	}
-	pool sync.Pool
-	next atomic.Uint32
-}
+// What is written in every call exists in several copies, so that processors
+// do not take one cache line from each other.
+const shards = 16
 
-// get returns a copy that is probably not in use by others; it must be put
-// back. Access to T has to be atomic all the same.
-func (s *sharded[T]) get() *T {
-	if v, ok := s.pool.Get().(*T); ok {
-		return v
-	}
-	return &s.copies[s.next.Add(1)%uint32(len(s.copies))].value
-}
+// A shard numbers a copy. Access to it has to be atomic all the same, because
+// another goroutine may use the same one.
+type shard struct{ index uint8 }
 
-func (s *sharded[T]) put(v *T) { s.pool.Put(v) }
+var (
+	allShards = func() (all [shards]shard) {
+		for i := range all {
+			all[i].index = uint8(i)
+		}
+		return all
+	}()
+	nextShard atomic.Uint32
+	// The pool hands each processor the shard that it used last.
+	shardPool = sync.Pool{New: func() any { return &allShards[nextShard.Add(1)%shards] }}
+)
+
+// sharded holds the copies of a T, each in a cache line of its own.
+type sharded[T any] [shards]struct {
+	value T
+	_     [128]byte
+}
