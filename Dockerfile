@@ -1,13 +1,13 @@
 # Builds one program of examples/, chosen by PROGRAM:
 #
 #	docker build --build-arg PROGRAM=server -t clew-server .
-FROM golang:1.26.8-alpine AS build
+FROM golang:1.26.8 AS build
 WORKDIR /src
-COPY go.mod go.sum ./
-RUN --mount=type=cache,target=/go/pkg/mod go mod download
-COPY . .
 ARG PROGRAM
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+# The tree is mounted with .git, so that the program knows its version and
+# revision: they are in its telemetry as service.version, and "go version -m
+# program" shows them.
+RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/program ./examples/${PROGRAM:?choose one with --build-arg PROGRAM=server}
 
 FROM scratch

@@ -1,12 +1,12 @@
-# Every check of the project is a target here; .ci/run calls all but screenshots.
+# Every check of the project is a target here; .ci/run calls all but the last two.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
-BACKENDS := e2e/ interop/
+BACKENDS := e2e/ e2e/stack/ e2e/stack/collector/ interop/
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race demo e2e screenshots
+.PHONY: test check lint race demo e2e docker-check screenshots
 
 test: ## every test that needs nothing but Go
 	go test ./...
@@ -28,6 +28,9 @@ demo: ## one trace across two processes
 e2e: ## real backends and browsers, built or installed as needed
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
 	$(call in_each,$(filter $(BACKENDS),$(MODULES)),go test -race -count=1 -timeout 40m ./...)
+
+docker-check: ## our images, built and run (.ci/with-docker make docker-check starts an engine for it)
+	cd e2e && go test -v -count=1 -run Docker .
 
 screenshots: ## the pictures of docs/view.md
 	cd e2e && go test -run ViewScreenshots . -args -screenshots ../docs/view

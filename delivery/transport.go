@@ -94,10 +94,19 @@ func (t *Transport) Client(s Signal) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s}}
 }
 
+// GzipClient returns a client like [Transport.Client] that sends with gzip what
+// the exporter hands over uncompressed. It takes much less CPU time than the
+// exporter's own compression, which uses a slower level for somewhat smaller
+// requests, and does not keep the batch processor waiting.
+func (t *Transport) GzipClient(s Signal) *http.Client {
+	return &http.Client{Transport: exporterTransport{t: t, signal: s, gzip: true}}
+}
+
 // exporterTransport is the end of a Transport that faces one exporter.
 type exporterTransport struct {
 	t      *Transport
 	signal Signal
+	gzip   bool
 }
 
 func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -105,6 +114,7 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
+	r.wireGzip = r.wireGzip || e.gzip && req.Header.Get("Content-Encoding") == ""
 	if err := e.t.accept(e.signal, r, req); err != nil {
 		return nil, err
 	}

@@ -184,6 +184,30 @@ func TestExportersOfAllSignals(t *testing.T) {
 	}
 }
 
+func TestGzipClientCompressesOnTheWireOnce(t *testing.T) {
+	for name, compression := range map[string]otlptracehttp.Compression{"plain": otlptracehttp.NoCompression, "gzip": otlptracehttp.GzipCompression} {
+		t.Run("exporter sends "+name, func(t *testing.T) {
+			ctx := context.Background()
+			s := newSink(t)
+			tr := newTransport(t, quick(new(handled)))
+			exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(s.URL+"/v1/traces"),
+				otlptracehttp.WithCompression(compression), otlptracehttp.WithHTTPClient(tr.GzipClient(delivery.Traces)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
+			_, span := tp.Tracer("t").Start(ctx, "a")
+			span.End()
+			if err := errors.Join(tp.Shutdown(ctx), tr.Shutdown(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			if lost, twice := s.lost([]string{"a"}); lost+twice != 0 || len(s.got) != 1 || s.got[0].Header.Get("Content-Encoding") != "gzip" {
+				t.Errorf("%d lost, %d requests: want one, compressed", lost, len(s.got))
+			}
+		})
+	}
+}
+
 func TestRepeatsUntilTaken(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { w.WriteHeader(code) }

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -59,11 +60,16 @@ func (v viewer) post(t *testing.T, path string, msg proto.Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.postBody(t, path, "application/x-protobuf", body)
+}
+
+func (v viewer) postBody(t *testing.T, path, contentType string, body []byte) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.otlp+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/x-protobuf")
+	req.Header.Set("Content-Type", contentType)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +175,48 @@ func TestViewShowsMarkupAsText(t *testing.T) {
 	p.Go(v.page + "/operations")
 	p.Until(`document.querySelectorAll("tbody tr").length === 2`)
 	clean()
+}
+
+func TestViewCopiesTheTrace(t *testing.T) {
+	v, second := startView(t), startView(t)
+	trace := shop.Checkout(1, time.Now(), true)
+	v.send(t, trace)
+	id := hex.EncodeToString(trace.ID())
+	p := chromium.Open(t, 1280, 800, false)
+	p.AllowClipboard(true)
+	p.Go(v.page + "/trace/" + id)
+	p.Until(drawn + ` > 10`)
+	const said, clipboard = `document.getElementById("said").textContent`, `navigator.clipboard.readText()`
+
+	p.Keys("c")
+	p.Until(said + ` === "Trace copied"`)
+	var copied struct{ Traces, Logs json.RawMessage }
+	if err := json.Unmarshal([]byte(chromium.Eval[string](p, clipboard)), &copied); err != nil {
+		t.Fatal(err)
+	}
+	// It can be sent again, and is the same trace then.
+	second.postBody(t, "/v1/traces", "application/json", copied.Traces)
+	second.postBody(t, "/v1/logs", "application/json", copied.Logs)
+	const fetched = `fetch("/api/traces/%s/otlp").then((r) => r.text())`
+	if got, want := chromium.Eval[string](openPage(t, second), fmt.Sprintf(fetched, id)), chromium.Eval[string](p, fmt.Sprintf(fetched, id)); got != want {
+		t.Errorf("sent again it is\n%s\nwant\n%s", got, want)
+	}
+
+	p.Until(`document.querySelector("button.id").click() ?? true`)
+	p.Until(said + ` === "Trace id copied"`)
+	if got := chromium.Eval[string](p, clipboard); got != id {
+		t.Errorf("copied %q, want %s", got, id)
+	}
+	p.AllowClipboard(false)
+	p.Keys("c")
+	p.Until(said + ` === "the browser does not let this page copy"`)
+}
+
+func openPage(t *testing.T, v viewer) *chromium.Page {
+	t.Helper()
+	p := chromium.Open(t, 1280, 800, false)
+	p.Go(v.page)
+	return p
 }
 
 // TestViewOpensLargeTrace also measures; the figures are printed with -v and

@@ -1,161 +1,247 @@
 package interop_test
 
 import (
-	"context"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
-
-	"go.opentelemetry.io/contrib/propagators/aws/xray"
-	"go.opentelemetry.io/contrib/propagators/b3"
-	"go.opentelemetry.io/contrib/propagators/jaeger"
-	"go.opentelemetry.io/contrib/propagators/ot"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
-
-	"github.com/clewtrace/clew/propagator"
 )
 
-// formats are the propagators of the older formats, by their names in
-// OTEL_PROPAGATORS.
-var formats = []struct {
-	name       string
-	propagator propagation.TextMapPropagator
-}{
-	{"b3", b3.New(b3.WithInjectEncoding(b3.B3SingleHeader))},
-	{"b3multi", b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader))},
-	{"jaeger", jaeger.Jaeger{}},
-	{"xray", xray.Propagator{}},
-	{"ottrace", ot.OT{}},
+// caller is what a caller says about its span. Its trace id begins with 8 zero
+// bytes, for ottrace carries 64 bits only.
+type caller struct {
+	trace, span string // 16 hexadecimal digits each
+	sampled     bool
+	random      bool // only traceparent can say so
 }
 
-// spanContext has a trace id of 64 bits, for that is all that ottrace carries.
-func spanContext(trace64, span byte, flags trace.TraceFlags) trace.SpanContext {
-	return trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{8: trace64, 15: 1}, SpanID: trace.SpanID{span, 7: 1}, TraceFlags: flags, Remote: true,
-	})
+var (
+	w3cCaller     = caller{"a3ce929d0e0e4736", "00f067aa0ba902b7", true, true}
+	sampledCaller = caller{"a3ce929d0e0e4736", "00f067aa0ba902b7", true, false}
+	otherCaller   = caller{"5b8efff798038103", "eee19b7ec3c1b174", false, false}
+)
+
+func (c caller) traceID() string { return strings.Repeat("0", 16) + c.trace }
+
+func (c caller) flag(yes, no string) string {
+	if c.sampled {
+		return yes
+	}
+	return no
 }
 
-func inject(p propagation.TextMapPropagator, sc trace.SpanContext, h http.Header) {
-	p.Inject(trace.ContextWithSpanContext(context.Background(), sc), propagation.HeaderCarrier(h))
+const callerState = "clew=t1"
+
+// format is an older format of headers, as its own documents write it. These
+// are literal, so that what is tested is the bytes and not a round trip.
+type format struct {
+	name   string // in OTEL_PROPAGATORS
+	header func(c caller) map[string]string
 }
 
-func extract(p propagation.TextMapPropagator, h http.Header) trace.SpanContext {
-	return trace.SpanContextFromContext(p.Extract(context.Background(), propagation.HeaderCarrier(h)))
+func traceparent(c caller) map[string]string {
+	flags := c.flag("01", "00")
+	if c.random {
+		flags = c.flag("03", "02")
+	}
+	return map[string]string{"Traceparent": "00-" + c.traceID() + "-" + c.span + "-" + flags}
 }
 
-func sameSpan(a, b trace.SpanContext) bool {
-	return a.TraceID() == b.TraceID() && a.SpanID() == b.SpanID() && a.IsSampled() == b.IsSampled()
+var formats = []format{
+	{"b3", func(c caller) map[string]string {
+		return map[string]string{"B3": c.traceID() + "-" + c.span + "-" + c.flag("1", "0")}
+	}},
+	{"b3multi", func(c caller) map[string]string {
+		return map[string]string{"X-B3-Traceid": c.traceID(), "X-B3-Spanid": c.span, "X-B3-Sampled": c.flag("1", "0")}
+	}},
+	{"jaeger", func(c caller) map[string]string {
+		return map[string]string{"Uber-Trace-Id": c.traceID() + ":" + c.span + ":0:" + c.flag("1", "0")}
+	}},
+	{"xray", func(c caller) map[string]string {
+		id := c.traceID()
+		return map[string]string{"X-Amzn-Trace-Id": "Root=1-" + id[:8] + "-" + id[8:] + ";Parent=" + c.span + ";Sampled=" + c.flag("1", "0")}
+	}},
+	{"ottrace", func(c caller) map[string]string {
+		return map[string]string{"Ot-Tracer-Traceid": c.trace, "Ot-Tracer-Spanid": c.span, "Ot-Tracer-Sampled": c.flag("true", "false")}
+	}},
+}
+
+// configured is a service of ours with the given OTEL_PROPAGATORS, in a process
+// of its own.
+type configured struct {
+	t          *testing.T
+	list       string
+	url, after string // the service, and one that only records
+}
+
+func configure(t *testing.T, list string) configured {
+	t.Helper()
+	after := httptest.NewServer(endpoint())
+	t.Cleanup(after.Close)
+	env := []string{"OTEL_PROPAGATORS=" + list, "OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none"}
+	return configured{t, list, startLibrary(t, "ours", env), after.URL}
+}
+
+// call sends headers and returns what the service made of them, and what it
+// sent on.
+func (c configured) call(headers ...map[string]string) (record, http.Header) {
+	c.t.Helper()
+	var fields []string
+	for _, h := range headers {
+		for name, value := range h {
+			fields = append(fields, name, value)
+		}
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	records, err := visit(c.t.Context(), client, c.url+","+c.after, fields...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return records[0], records[1].Received
+}
+
+// continued checks that the service went on with the caller's trace.
+func (c configured) continued(r record, from caller) {
+	c.t.Helper()
+	parent := ""
+	if from.sampled {
+		parent = from.span // an unsampled span keeps none
+	}
+	if r.TraceID != from.traceID() || r.Sampled != from.sampled || r.ParentID != parent {
+		c.t.Errorf("%s: got trace %s, parent %s, sampled %v from %v; want %+v", c.list, r.TraceID, r.ParentID, r.Sampled, r.Received, from)
+	}
+}
+
+// forwarded checks that the caller's trace goes on in exactly the given formats.
+func (c configured) forwarded(got http.Header, from caller, in ...func(caller) map[string]string) {
+	c.t.Helper()
+	var wanted []string
+	for _, header := range in {
+		want := header(from)
+		for name, value := range want {
+			// The span is one that the service made.
+			digits := strings.NewReplacer(from.span, strings.Repeat("?", 16)).Replace(value)
+			if !matches(got.Get(name), digits) {
+				c.t.Errorf("%s: sent %s: %q, want %q", c.list, name, got.Get(name), digits)
+			}
+		}
+		wanted = slices.Concat(wanted, slices.Collect(maps.Keys(want)))
+	}
+	for _, f := range append(slices.Clone(formats), format{"tracecontext", traceparent}) {
+		for name := range f.header(from) {
+			if got.Get(name) != "" && !slices.Contains(wanted, name) {
+				c.t.Errorf("%s: sent %s too", c.list, name)
+			}
+		}
+	}
+}
+
+// matches compares a header with one in which ? stands for a hexadecimal digit.
+func matches(got, pattern string) bool {
+	if len(got) != len(pattern) {
+		return false
+	}
+	for i := range len(got) {
+		if pattern[i] != got[i] && (pattern[i] != '?' || !strings.Contains("0123456789abcdef", got[i:i+1])) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestFormatAlone(t *testing.T) {
 	for _, f := range formats {
-		for _, flags := range []trace.TraceFlags{0, trace.FlagsSampled} {
-			want, h := spanContext(1, 2, flags), http.Header{}
-			inject(f.propagator, want, h)
-			if h.Get("traceparent") != "" || len(h) == 0 {
-				t.Errorf("%s wrote %v", f.name, h)
+		t.Run(f.name, func(t *testing.T) {
+			ours := configure(t, f.name)
+			for _, from := range []caller{sampledCaller, otherCaller} {
+				r, sent := ours.call(f.header(from), traceparent(caller{"1111111111111111", "2222222222222222", !from.sampled, true}))
+				ours.continued(r, from)
+				ours.forwarded(sent, from, f.header)
 			}
-			if got := extract(f.propagator, h); !sameSpan(got, want) {
-				t.Errorf("%s: extracted %v from %v, want %v", f.name, got, h, want)
-			}
-		}
+		})
 	}
 }
 
-// TestFormatBesideOurs: all formats that are configured are written, and any of
-// them is enough to continue a trace.
+// TestFormatBesideOurs: each format in the list is written, whichever came, and
+// the order of preference when their headers disagree is that of the list: the
+// last whose header is valid wins, with all it says. Nothing of the others is
+// mixed in, and what the winner said is forwarded in all formats.
 func TestFormatBesideOurs(t *testing.T) {
 	for _, f := range formats {
-		for _, order := range []string{"tracecontext," + f.name, f.name + ",tracecontext"} {
-			both := inOrder(order, f.name, f.propagator)
-			want, h := spanContext(1, 2, trace.FlagsSampled), http.Header{}
-			inject(both, want, h)
-			for name, alone := range map[string]propagation.TextMapPropagator{"tracecontext": propagator.New(), f.name: f.propagator} {
-				if got := extract(alone, h); !sameSpan(got, want) {
-					t.Errorf("%s wrote %v, in which %s finds %v", order, h, name, got)
+		for _, last := range []string{f.name, "tracecontext"} {
+			list := strings.Join([]string{"tracecontext", f.name}, ",")
+			if last == "tracecontext" {
+				list = f.name + ",tracecontext"
+			}
+			t.Run(list, func(t *testing.T) {
+				ours := configure(t, list)
+				one := func(what string, headers map[string]string, from caller) {
+					t.Helper()
+					r, sent := ours.call(headers)
+					ours.continued(r, from)
+					ours.forwarded(sent, from, traceparent, f.header)
+					if t.Failed() {
+						t.Log(what)
+					}
 				}
-				single := http.Header{}
-				inject(alone, want, single)
-				if got := extract(both, single); !sameSpan(got, want) {
-					t.Errorf("%s extracted %v from %v, want %v", order, got, single, want)
+				one("only W3C", traceparent(w3cCaller), w3cCaller)
+				one("only the other", f.header(sampledCaller), sampledCaller)
+				one("only the other, unsampled", f.header(otherCaller), otherCaller)
+
+				winner, state := otherCaller, ""
+				if last == "tracecontext" {
+					winner, state = w3cCaller, callerState
 				}
-			}
+				r, sent := ours.call(traceparent(w3cCaller), map[string]string{"Tracestate": callerState}, f.header(otherCaller))
+				ours.continued(r, winner)
+				ours.forwarded(sent, winner, traceparent, f.header)
+				if got := sent.Get("Tracestate"); got != state {
+					t.Errorf("%s: forwarded tracestate %q, want %q", list, got, state)
+				}
+
+				// A header that is not valid does not undo what another one said.
+				malformed := func(header map[string]string) map[string]string {
+					bad := map[string]string{}
+					for name := range header {
+						bad[name] = "?"
+					}
+					return bad
+				}
+				r, sent = ours.call(traceparent(w3cCaller), malformed(f.header(otherCaller)))
+				ours.continued(r, w3cCaller)
+				ours.forwarded(sent, w3cCaller, traceparent, f.header)
+				r, sent = ours.call(malformed(traceparent(w3cCaller)), f.header(otherCaller))
+				ours.continued(r, otherCaller)
+				ours.forwarded(sent, otherCaller, traceparent, f.header)
+			})
 		}
 	}
 }
 
-// TestFormatsDisagree: of the formats whose header is valid, the last in the
-// list wins, with all it says: nothing of the others is mixed in.
-func TestFormatsDisagree(t *testing.T) {
+// TestAllFormats has every format in one list. One header after the other is
+// added, each with another trace.
+func TestAllFormats(t *testing.T) {
+	names := []string{"tracecontext"}
+	writers := []func(caller) map[string]string{traceparent}
 	for _, f := range formats {
-		w3c, other := spanContext(1, 2, trace.FlagsSampled|0x02), spanContext(3, 4, 0)
-		w3c = w3c.WithTraceState(mustTraceState(t, "clew=t1"))
-		for _, test := range []struct {
-			order string
-			want  trace.SpanContext
-		}{
-			{"tracecontext," + f.name, other},
-			{f.name + ",tracecontext", w3c},
-		} {
-			h := http.Header{}
-			inject(propagator.New(), w3c, h)
-			inject(f.propagator, other, h)
-			p := inOrder(test.order, f.name, f.propagator)
-			got := extract(p, h)
-			if !sameSpan(got, test.want) || got.TraceState().String() != test.want.TraceState().String() {
-				t.Errorf("%s: extracted %v, want %v", test.order, got, test.want)
-			}
-
-			// What is forwarded is one trace, in all formats.
-			sent := http.Header{}
-			p.Inject(p.Extract(context.Background(), propagation.HeaderCarrier(h)), propagation.HeaderCarrier(sent))
-			if a, b := extract(propagator.New(), sent), extract(f.propagator, sent); !sameSpan(a, b) || !sameSpan(a, test.want) {
-				t.Errorf("%s: forwarded %v", test.order, sent)
-			}
-			if state := sent.Get("tracestate"); state != test.want.TraceState().String() {
-				t.Errorf("%s: forwarded tracestate %q", test.order, state)
-			}
-		}
+		names, writers = append(names, f.name), append(writers, f.header)
 	}
-}
-
-// TestInvalidLastFormat: a header that is not valid does not undo what another
-// one said.
-func TestInvalidLastFormat(t *testing.T) {
-	want := spanContext(1, 2, trace.FlagsSampled)
-	for _, f := range formats {
-		h := http.Header{}
-		inject(f.propagator, spanContext(3, 4, 0), h)
-		for name := range h {
-			h.Set(name, "?")
+	ours := configure(t, strings.Join(names, ","))
+	headers := map[string]string{}
+	var winner caller
+	for i, header := range writers {
+		from := caller{fmt.Sprintf("%016x", 0xa0+i), fmt.Sprintf("%016x", 0xb0+i), i%2 == 0, false}
+		maps.Copy(headers, header(from))
+		// b3 and b3multi both read both ways of writing it, and prefer the
+		// single header: B3 Propagation, "Single Header".
+		if names[i] != "b3multi" {
+			winner = from
 		}
-		inject(propagator.New(), want, h)
-		if got := extract(inOrder("tracecontext,"+f.name, f.name, f.propagator), h); !sameSpan(got, want) {
-			t.Errorf("tracecontext,%s: extracted %v, want %v", f.name, got, want)
-		}
-
-		h = http.Header{}
-		inject(f.propagator, want, h)
-		h.Set("traceparent", "?")
-		if got := extract(inOrder(f.name+",tracecontext", f.name, f.propagator), h); !sameSpan(got, want) {
-			t.Errorf("%s,tracecontext: extracted %v, want %v", f.name, got, want)
-		}
+		r, sent := ours.call(headers)
+		ours.continued(r, winner)
+		ours.forwarded(sent, winner, writers...)
 	}
-}
-
-// inOrder composes ours and another one as OTEL_PROPAGATORS lists them.
-func inOrder(list, name string, p propagation.TextMapPropagator) propagation.TextMapPropagator {
-	if list == "tracecontext,"+name {
-		return propagation.NewCompositeTextMapPropagator(propagator.New(), p)
-	}
-	return propagation.NewCompositeTextMapPropagator(p, propagator.New())
-}
-
-func mustTraceState(t *testing.T, s string) trace.TraceState {
-	t.Helper()
-	ts, err := trace.ParseTraceState(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ts
 }

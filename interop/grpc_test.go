@@ -200,7 +200,7 @@ func callGRPC(t *testing.T, client, server grpcLibrary) outcome {
 const (
 	binaryCarries = "`grpc-trace-bin` has ids and flags, no more."
 	stockKeys     = "The stock propagator of OpenTelemetry Go knows keys of Level 1 only: it drops a tracestate that has another one, " +
-		"and has none to write. So in v1.47.0."
+		"and has none to write. So since v0.20.0 at the latest, up to v1.47.0."
 )
 
 func TestGRPC(t *testing.T) {

@@ -6,16 +6,15 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
-	"github.com/clewtrace/clew/propagator"
 )
 
 // house is our side: services set up by otelsetup, which export to the store.
@@ -30,8 +29,9 @@ type house struct {
 }
 
 // newHouse starts the SDK for the length of the test. The propagators are the
-// default ones and, in this order, the additional ones.
-func newHouse(t *testing.T, additional ...propagation.TextMapPropagator) *house {
+// default ones and, in this order, the additional ones, by their names in
+// OTEL_PROPAGATORS.
+func newHouse(t *testing.T, additional ...string) *house {
 	t.Helper()
 	h := &house{store: new(otlpreceiver.Store)}
 	receiver := httptest.NewServer(h.store.Handler())
@@ -42,6 +42,7 @@ func newHouse(t *testing.T, additional ...propagation.TextMapPropagator) *house 
 		"OTEL_METRICS_EXPORTER":       "none",
 		"OTEL_LOGS_EXPORTER":          "none",
 		"OTEL_SERVICE_NAME":           "ours",
+		"OTEL_PROPAGATORS":            strings.Join(append([]string{"tracecontext", "baggage"}, additional...), ","),
 	} {
 		t.Setenv(name, value)
 	}
@@ -49,8 +50,6 @@ func newHouse(t *testing.T, additional ...propagation.TextMapPropagator) *house 
 	if h.telemetry, err = otelsetup.Start(t.Context(), otelsetup.WithoutDefaultTransport()); err != nil {
 		t.Fatal(err)
 	}
-	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(
-		append([]propagation.TextMapPropagator{propagator.New(), propagation.Baggage{}}, additional...)...))
 	t.Cleanup(func() {
 		if err := h.telemetry.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -73,10 +72,7 @@ func (h *house) service(t *testing.T) (url string) {
 	l := library{
 		wrap:      func(next http.Handler) http.Handler { return otelsetup.Handler(next) },
 		transport: h.transport(t, &http.Transport{Protocols: h.protocols()}),
-		view: func(ctx context.Context, r *record) {
-			sc := trace.SpanContextFromContext(ctx)
-			r.TraceID, r.SpanID, r.Sampled = sc.TraceID().String(), sc.SpanID().String(), sc.IsSampled()
-		},
+		view:      viewOurs,
 	}
 	server := httptest.NewUnstartedServer(l.handler())
 	server.Config.Protocols = h.protocols()
@@ -86,6 +82,25 @@ func (h *house) service(t *testing.T) (url string) {
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+func viewOurs(ctx context.Context, r *record) {
+	sc := trace.SpanContextFromContext(ctx)
+	r.TraceID, r.SpanID, r.Sampled = sc.TraceID().String(), sc.SpanID().String(), sc.IsSampled()
+	if span, ok := trace.SpanFromContext(ctx).(sdktrace.ReadOnlySpan); ok && span.Parent().IsValid() {
+		r.ParentID = span.Parent().SpanID().String()
+	}
+}
+
+// startOurs is a service of ours as a process, set up by its environment.
+func startOurs() (library, error) {
+	// Its standard input ends it, and there is nothing to send.
+	_, err := otelsetup.Start(context.Background(), otelsetup.WithoutDefaultTransport())
+	return library{
+		wrap:      func(next http.Handler) http.Handler { return otelsetup.Handler(next) },
+		transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}),
+		view:      viewOurs,
+	}, err
 }
 
 // protocols is nil, for the default ones, unless HTTP/2 is wanted.

@@ -44,6 +44,7 @@ var libraries = map[string]func() (library, error){
 	"opencensus": startOpenCensus,
 	"sentry":     startSentry,
 	"zipkin":     startZipkin,
+	"ours":       startOurs,
 }
 
 // agent answers for the agents and servers that libraries report to.
@@ -90,6 +91,10 @@ func startNewRelic() (library, error) {
 		c.ServerlessMode.PrimaryAppID = "2"
 	}, newrelic.ConfigFromEnvironment(), func(c *newrelic.Config) {
 		c.DistributedTracer.ExcludeNewRelicHeader = os.Getenv("INTEROP_W3C_ONLY") != ""
+		if os.Getenv("INTEROP_PARENT_DECIDES") != "" {
+			c.DistributedTracer.Sampler.RemoteParentSampled = newrelic.AlwaysOn.String()
+			c.DistributedTracer.Sampler.RemoteParentNotSampled = newrelic.AlwaysOff.String()
+		}
 	})
 	if err != nil {
 		return library{}, err

@@ -17,8 +17,8 @@ const (
 
 // Why things are lost in JavaScript.
 const (
-	jsFlags = "OpenTelemetry JS writes `00` or `01` for the flags, whatever they were. So in 0.301.0."
-	jsKeys  = "OpenTelemetry JS leaves out members whose key is not of Level 1, and keeps the others. So in 0.301.0."
+	jsFlags = "OpenTelemetry JS writes `00` or `01` for the flags, whatever they were. So in 1.0.0 of its packages and in 0.301.0."
+	jsKeys  = "OpenTelemetry JS leaves out members whose key is not of Level 1, and keeps the others. So in 1.0.0 of its packages and in 0.301.0."
 )
 
 // nodePackage is the npm package that holds the program for this machine.

@@ -1,20 +1,15 @@
 package interop_test
 
-import (
-	"testing"
-
-	"go.opentelemetry.io/contrib/propagators/b3"
-	"go.opentelemetry.io/otel/propagation"
-)
+import "testing"
 
 // vendors are the libraries in the modes their users choose.
 var vendors = []struct {
 	who, module string
 	library     string // in libraries
 	env         []string
-	ours        []propagation.TextMapPropagator // besides the default ones
-	through     losses                          // A (ours), B (theirs), C (ours)
-	back        losses                          // B (theirs), C (ours), B again
+	ours        []string // in OTEL_PROPAGATORS, besides the default ones
+	through     losses   // A (ours), B (theirs), C (ours)
+	back        losses   // B (theirs), C (ours), B again
 }{
 	{
 		who: "Datadog, default", module: "github.com/DataDog/dd-trace-go/v2", library: "datadog",
@@ -41,6 +36,11 @@ var vendors = []struct {
 		through: losses{sampledFlag: newRelicSampling, randomFlag: newRelicFlags, baggageHeader: noBaggage},
 	},
 	{
+		who: "New Relic, remote parent decides", module: "github.com/newrelic/go-agent/v3", library: "newrelic",
+		env:     []string{"INTEROP_PARENT_DECIDES=1"},
+		through: losses{sampledFlag: newRelicSampling, randomFlag: newRelicFlags, baggageHeader: noBaggage},
+	},
+	{
 		who: "Elastic APM, default", module: "go.elastic.co/apm/v2", library: "elastic",
 		through: losses{levelTwoKeys: levelOne, baggageHeader: noBaggage},
 	},
@@ -56,7 +56,7 @@ var vendors = []struct {
 	},
 	{
 		who: "OpenCensus, default; ours with `b3multi`", module: "go.opencensus.io", library: "opencensus",
-		ours:    []propagation.TextMapPropagator{b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader))},
+		ours:    []string{"b3multi"},
 		through: all(b3Carries, randomFlag, traceState, levelTwoKeys, baggageHeader),
 	},
 	{
@@ -82,7 +82,7 @@ var vendors = []struct {
 	},
 	{
 		who: "Zipkin; ours with `b3multi`", module: "github.com/openzipkin/zipkin-go", library: "zipkin",
-		ours:    []propagation.TextMapPropagator{b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader))},
+		ours:    []string{"b3multi"},
 		through: all(b3Carries, randomFlag, traceState, levelTwoKeys, baggageHeader),
 	},
 }
@@ -92,16 +92,18 @@ var everything = []property{traceID, parentID, traceState, levelTwoKeys, baggage
 
 // Why things are lost on the other side.
 const (
-	datadogFlags     = "dd-trace-go writes `00` or `01` for the flags, whatever they were. So in v2.12.0."
+	datadogFlags     = "dd-trace-go writes `00` or `01` for the flags, whatever they were. So since v1.47.0, the first to write `traceparent`, up to v2.12.0."
 	datadogOnly      = "With this setting dd-trace-go reads and writes the `x-datadog-*` fields alone. W3C is among its defaults: leave the setting out."
-	newRelicSampling = "The agent's own sampler decides, also when the parent is unsampled. So in v3.45.0."
-	newRelicFlags    = "The agent writes `00` or `01` for the flags, whatever they were. So in v3.45.0."
-	noBaggage        = "The library does not know the `baggage` field; the service would have to forward it by itself."
-	levelOne         = "The library discards the whole tracestate when a key is not of Level 1: `1a@b@c` is a key of Level 2 only. " +
-		"So in Elastic APM v2.7.0 and in OpenCensus v0.24.0, which is its last version."
+	newRelicSampling = "The agent's own sampler decides, also when the parent is unsampled. So since v3.4.0, the first to write `traceparent`; " +
+		"`ConfigRemoteParentSampled` and `ConfigRemoteParentNotSampled`, which came in v3.41.0, change the priority and not the flag. So up to v3.45.0."
+	newRelicFlags = "The agent writes `00` or `01` for the flags, whatever they were. So since v3.4.0, the first to write `traceparent`, up to v3.45.0."
+	noBaggage     = "The library does not know the `baggage` field; the service would have to forward it by itself. " +
+		"So in New Relic v3.45.0, Elastic APM v2.7.0 and OpenCensus v0.24.0."
+	levelOne = "The library discards the whole tracestate when a key is not of Level 1: `1a@b@c` is a key of Level 2 only. " +
+		"So in Elastic APM since v1.7.0, the first to forward a tracestate, up to v2.7.0, and in OpenCensus since v0.16.0 up to v0.24.0, its last version."
 	b3Only        = "The library speaks B3 alone in this mode: use one of the modes below it."
 	b3Carries     = "B3 has ids and the sampling decision, no more."
-	sentryHeaders = "The SDK speaks `sentry-trace` alone in this mode."
+	sentryHeaders = "The SDK speaks `sentry-trace` alone in this mode. So up to v0.50.0."
 	sentryReads   = "The SDK reads `sentry-trace` alone, and with this option, which came in v0.41.0, it writes `traceparent` besides: " +
 		"its traces go on with us, ours do not go on with it. So in v0.50.0."
 )

@@ -15,10 +15,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// EnvError says that an environment variable holds a value that cannot be
-// used. The program runs on with the value named in Using.
+// EnvError says that an environment variable, or a key of a configuration file,
+// holds a value that cannot be used. The program runs on with the value named in
+// Using.
 type EnvError struct {
-	Variable string // OTEL_TRACES_SAMPLER_ARG
+	Variable string // OTEL_TRACES_SAMPLER_ARG; or a key, tracer_provider.limits.event_count_limit
 	Value    string // as it was found, secrets masked
 	Reason   string // what is wrong, and what is accepted
 	Using    string // what is in effect instead
@@ -42,12 +43,14 @@ type Env struct {
 	settings    []Setting
 	onShutdown  []func(context.Context) error
 	serviceName string
-	meters      metric.MeterProvider
+	metrics     metric.MeterProvider
+	file        *ConfigFile // nil: the environment is read
+	values      fileValues  // of file
 }
 
 // MeterProvider is where samplers and span exporters send their metrics: the
 // one that is about to become the global one. It is nil for metric exporters.
-func (e *Env) MeterProvider() metric.MeterProvider { return e.meters }
+func (e *Env) MeterProvider() metric.MeterProvider { return e.metrics }
 
 // ServiceName is the name of the service in the resource.
 func (e *Env) ServiceName() string { return e.serviceName }
@@ -57,9 +60,16 @@ func (e *Env) ServiceName() string { return e.serviceName }
 func (e *Env) OnShutdown(f func(ctx context.Context) error) { e.onShutdown = append(e.onShutdown, f) }
 
 // Lookup returns the first variable that is set, and its name; both are empty
-// if none is.
-func (*Env) Lookup(names ...string) (name, value string) {
+// if none is. With a configuration file, what it says stands in place of the
+// OTEL_* variables, and the name is the key in the file.
+func (e *Env) Lookup(names ...string) (name, value string) {
 	for _, name := range names {
+		if e.file != nil && strings.HasPrefix(name, variablePrefix) {
+			if v := e.values[name]; v.Value != "" {
+				return v.Key, v.Value
+			}
+			continue
+		}
 		if v := strings.TrimSpace(os.Getenv(name)); v != "" {
 			return name, v
 		}
@@ -72,7 +82,7 @@ func (*Env) Lookup(names ...string) (name, value string) {
 func (e *Env) Problem(name, value, reason string, using any) {
 	err := &EnvError{name, value, reason, fmt.Sprint(using)}
 	for _, p := range e.problems {
-		if *p.(*EnvError) == *err { //nolint:errorlint // nothing is wrapped here
+		if known, ok := p.(*EnvError); ok && *known == *err { //nolint:errorlint // nothing is wrapped here
 			return // the general variable, read for each signal
 		}
 	}
@@ -146,9 +156,10 @@ func (e *Env) Enum(def string, accepted []string, names ...string) string {
 // the entries is accepted. An entry "none" stands alone. hint, which may be
 // nil, says what to do about an entry that is not accepted.
 func (e *Env) List(name string, def, accepted []string, hint func(entry string) string) []string {
-	_, v := e.Lookup(name)
+	variable := name
+	name, v := e.Lookup(variable)
 	if v == "" {
-		e.record([]string{name}, "", strings.Join(def, ","))
+		e.record([]string{variable}, "", strings.Join(def, ","))
 		return def
 	}
 	var entries, unknown []string
@@ -176,7 +187,7 @@ func (e *Env) List(name string, def, accepted []string, hint func(entry string) 
 		entries = slices.DeleteFunc(slices.Clone(entries), func(s string) bool { return s == none })
 		e.Problem(name, v, "none excludes every other entry", strings.Join(entries, ","))
 	}
-	e.record([]string{name}, source, strings.Join(entries, ","))
+	e.record([]string{variable}, source, strings.Join(entries, ","))
 	return entries
 }
 

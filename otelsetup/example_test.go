@@ -9,10 +9,15 @@ import (
 	"net/netip"
 	"os"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/sampler/tail"
 )
 
 // withoutExport keeps the examples from sending anything.
@@ -42,6 +47,45 @@ func ExampleStart() {
 	// Output:
 	// OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1
 	// <nil>
+}
+
+// The failed and the slow are kept, and what OTEL_TRACES_SAMPLER keeps.
+func ExampleCustomizeSpanProcessor() {
+	withoutExport()
+	defer withExport()
+	defer os.Unsetenv("OTEL_TRACES_SAMPLER")
+	os.Setenv("OTEL_TRACES_SAMPLER", "always_off")
+	os.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	exported := tracetest.NewInMemoryExporter()
+
+	telemetry, err := otelsetup.Start(context.Background(),
+		otelsetup.CustomizeSampler(tail.Record),
+		otelsetup.CustomizeSpanProcessor(func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+			return tail.NewProcessor(next, tail.Config{})
+		}),
+		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported }),
+	)
+	if err != nil {
+		fmt.Println(err)
+	}
+	defer telemetry.Shutdown(context.Background()) //nolint:errcheck // an example
+
+	tracer := otel.Tracer("shop")
+	for _, order := range []string{"book", "bicycle"} {
+		_, span := tracer.Start(context.Background(), "order "+order)
+		if order == "bicycle" {
+			span.SetStatus(codes.Error, "out of stock")
+		}
+		span.End()
+	}
+	if err := telemetry.ForceFlush(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	for _, span := range exported.GetSpans() {
+		fmt.Println(span.Name, "is exported, because of:", span.Status.Description)
+	}
+	// Output:
+	// order bicycle is exported, because of: out of stock
 }
 
 func ExampleHandler() {

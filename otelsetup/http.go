@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/felixge/httpsnoop"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -102,29 +102,63 @@ func newHTTPConfig(opts []HTTPOption) httpConfig {
 // 500 or more is an error. A panic is recorded with its stack, logged with the
 // ids of the span, answered with status 500 if nothing was written before, and
 // goes on to the server.
+//
+// Middleware that gives a mux another request, one with another context for
+// example, hides the pattern. Put a Handler around the mux as well, then: inside
+// another one it adds no span, its options do not count, and it tells that one
+// the pattern.
+//
+//	otelsetup.Handler(authenticate(otelsetup.Handler(mux)))
 func Handler(h http.Handler, opts ...HTTPOption) http.Handler {
 	c := newHTTPConfig(opts)
-	h = rethrow{otelhttp.NewHandler(serverSpan{h, c.hide}, "", c.otelhttp...)}
+	var outer http.Handler = outermost{otelhttp.NewHandler(serverSpan{h, c.hide}, "", c.otelhttp...)}
 	if c.trusted != nil {
-		h = propagator.Boundary(h, c.trusted)
+		outer = propagator.Boundary(outer, c.trusted)
 	}
-	return h
+	return handler{outer, h}
 }
 
-// rethrow lets the panic of a handler go on after the request has been
+// handler is outer, and within another handler plain.
+type handler struct{ outer, plain http.Handler }
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s, ok := r.Context().Value(servingKey{}).(*serving)
+	if !ok || s.header != headerOf(r) {
+		h.outer.ServeHTTP(w, r)
+		return
+	}
+	defer func() {
+		if s.pattern == "" {
+			s.pattern = r.Pattern
+		}
+	}()
+	h.plain.ServeHTTP(w, r)
+}
+
+// serving is what the handlers of one request know of each other.
+type serving struct {
+	header   uintptr // which request: one that is made within its context is another
+	pattern  string  // from an inner handler
+	panicked any
+}
+
+// servingKey is the key of the *serving of a request.
+type servingKey struct{}
+
+// headerOf tells requests apart: copies with another context share the header.
+func headerOf(r *http.Request) uintptr { return reflect.ValueOf(r.Header).Pointer() }
+
+// outermost lets the panic of a handler go on after the request has been
 // recorded.
-type rethrow struct{ next http.Handler }
+type outermost struct{ next http.Handler }
 
-func (h rethrow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var panicked any
-	h.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), panicKey{}, &panicked)))
-	if panicked != nil {
-		panic(panicked)
+func (h outermost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := &serving{header: headerOf(r)}
+	h.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), servingKey{}, s)))
+	if s.panicked != nil {
+		panic(s.panicked)
 	}
 }
-
-// panicKey is the key of the *any that holds the panic of a handler.
-type panicKey struct{}
 
 // serverSpan completes the span that otelhttp makes.
 type serverSpan struct {
@@ -139,7 +173,11 @@ func (h serverSpan) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	written := false
 	w = watchWrites(w, &written)
+	s, ok := r.Context().Value(servingKey{}).(*serving)
 	defer func() {
+		if ok && r.Pattern == "" {
+			r.Pattern = s.pattern // otelhttp looks there too
+		}
 		if path := patternPath(r.Pattern); path != "" {
 			span.SetAttributes(semconv.HTTPRoute(path))
 		}
@@ -147,11 +185,10 @@ func (h serverSpan) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if v == nil {
 			return
 		}
-		panicked, ok := r.Context().Value(panicKey{}).(*any)
 		if v == http.ErrAbortHandler || !ok { //nolint:errorlint // net/http compares the same way
 			panic(v)
 		}
-		*panicked = v
+		s.panicked = v
 		recordPanic(r.Context(), span, v)
 		if !written {
 			// The server drops the connection after a panic, so that the answer
@@ -238,7 +275,7 @@ func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
 	}
 	return otelhttp.NewTransport(clientSpan{base, c.hide}, append([]otelhttp.Option{
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
-		otelhttp.WithPropagators(lowerCase{otel.GetTextMapPropagator()}),
+		otelhttp.WithPropagators(propagator.LowerCase(otel.GetTextMapPropagator())),
 	}, c.otelhttp...)...)
 }
 
@@ -253,28 +290,4 @@ func (t clientSpan) RoundTrip(r *http.Request) (*http.Response, error) {
 		span.SetAttributes(semconv.URLFull(redactURL(r.URL, t.hide)), semconv.URLScheme(r.URL.Scheme), semconv.URLPath(r.URL.Path))
 	}
 	return t.next.RoundTrip(r)
-}
-
-// lowerCase gives the W3C header fields that a propagator wrote their
-// lower-case names.
-type lowerCase struct{ propagation.TextMapPropagator }
-
-var w3cFields = [...]struct{ canonical, lower string }{
-	{"Traceparent", "traceparent"},
-	{"Tracestate", "tracestate"},
-	{"Baggage", "baggage"},
-}
-
-func (p lowerCase) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	p.TextMapPropagator.Inject(ctx, carrier)
-	h, ok := carrier.(propagation.HeaderCarrier)
-	if !ok {
-		return
-	}
-	for _, field := range w3cFields {
-		if v, ok := h[field.canonical]; ok {
-			delete(h, field.canonical)
-			h[field.lower] = v
-		}
-	}
 }

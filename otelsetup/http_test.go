@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,6 +109,65 @@ func TestHandlerPanic(t *testing.T) {
 	}
 	if logs := store.Logs(); len(logs) != 1 || !bytes.Equal(logs[0].GetSpanId(), s.GetSpanId()) {
 		t.Errorf("the panic is not logged inside the span: %v", logs)
+	}
+}
+
+// TestNestedHandler is about middleware that hides the pattern of the mux, and
+// about a request that a handler makes to another one in the same process.
+func TestNestedHandler(t *testing.T) {
+	type key struct{}
+	withContext := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, span := otel.Tracer("test").Start(context.WithValue(r.Context(), key{}, true), "middleware")
+			defer span.End()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /users/{id}", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /panics", func(http.ResponseWriter, *http.Request) { panic("no way out") })
+	mux.HandleFunc("GET /calls", func(_ http.ResponseWriter, r *http.Request) {
+		inner := httptest.NewRequestWithContext(r.Context(), http.MethodGet, "/users/1", http.NoBody)
+		otelsetup.Handler(mux).ServeHTTP(httptest.NewRecorder(), inner)
+	})
+	for _, test := range []struct {
+		path string
+		want []string
+	}{
+		{"/users/42", []string{"GET /users/{id}"}},
+		{"/nowhere", []string{"GET"}},
+		{"/panics", []string{"GET /panics"}},
+		{"/calls", []string{"GET /users/{id}", "GET /calls"}},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			store, _, flush := start(t)
+			handler := otelsetup.Handler(withContext(otelsetup.Handler(mux)))
+			func() {
+				defer func() { recover() }() //nolint:errcheck // one of the handlers panics
+				handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.path, http.NoBody))
+			}()
+			flush()
+			var names []string
+			for _, s := range store.Spans() {
+				if s.GetKind() == tracepb.Span_SPAN_KIND_SERVER {
+					names = append(names, s.GetName())
+				}
+			}
+			if !slices.Equal(names, test.want) {
+				t.Errorf("server spans %q, want %q", names, test.want)
+			}
+			for _, m := range store.Metrics() {
+				if m.GetName() != "http.server.request.duration" {
+					continue
+				}
+				for _, p := range m.GetHistogram().GetDataPoints() {
+					route := otlpreceiver.Attribute(p.GetAttributes(), "http.route").GetStringValue()
+					if want := strings.TrimPrefix(strings.TrimPrefix(test.want[len(test.want)-1], "GET"), " "); len(test.want) == 1 && route != want {
+						t.Errorf("the metric has route %q, want %q", route, want)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -56,6 +57,24 @@ var programs = map[string]func(context.Context) error{
 	"is terminated": func(ctx context.Context) error {
 		_, span := otel.Tracer("test").Start(ctx, "work")
 		defer span.End()
+		return raise(ctx, syscall.SIGTERM)
+	},
+	"is interrupted twice": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		span.End()
+		if err := raise(ctx, syscall.SIGINT); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			return err
+		}
+		select {} // it does not want to end
+	},
+	"defers and returns nil":      func(context.Context) error { defer fmt.Println("deferred"); return nil },
+	"defers and returns an error": func(context.Context) error { defer fmt.Println("deferred"); return errCall },
+	"defers and panics":           func(context.Context) error { defer fmt.Println("deferred"); panic("no way out") },
+	"defers and is terminated": func(ctx context.Context) error {
+		defer fmt.Println("deferred")
 		return raise(ctx, syscall.SIGTERM)
 	},
 }

@@ -27,6 +27,7 @@ type config struct {
 	sampler        []func(sdktrace.Sampler) sdktrace.Sampler
 	propagator     []func(propagation.TextMapPropagator) propagation.TextMapPropagator
 	resource       []func(*resource.Resource) *resource.Resource
+	spanProcessor  []func(sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error)
 	spanExporter   []func(sdktrace.SpanExporter) sdktrace.SpanExporter
 	metricExporter []func(sdkmetric.Exporter) sdkmetric.Exporter
 	logExporter    []func(sdklog.Exporter) sdklog.Exporter
@@ -93,6 +94,13 @@ func CustomizePropagator(f func(propagation.TextMapPropagator) propagation.TextM
 // CustomizeResource changes or replaces the resource.
 func CustomizeResource(f func(*resource.Resource) *resource.Resource) Option {
 	return option(func(c *config) { c.resource = append(c.resource, f) })
+}
+
+// CustomizeSpanProcessor changes or replaces the span processor of each
+// exporter of spans, for example to put a tail.Processor before it. If f returns
+// an error, so does [Start], and the processor stays as it was.
+func CustomizeSpanProcessor(f func(sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error)) Option {
+	return option(func(c *config) { c.spanProcessor = append(c.spanProcessor, f) })
 }
 
 // CustomizeSpanExporter changes or replaces each exporter of spans.

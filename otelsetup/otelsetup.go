@@ -17,6 +17,8 @@ import (
 	nooplog "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
 	noopmetric "go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/trace"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 )
@@ -85,11 +87,9 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t := &Telemetry{}
 	e := &Env{}
 	printer := newIDHandler(cfg.printer)
+	fileErr := e.readConfigFile()
 	t.setDiagnostics(&diagnostics{printer: printer, level: e.logLevel()})
 
-	if name, file := e.Lookup("OTEL_CONFIG_FILE"); file != "" {
-		e.Problem(name, file, "configuration files are not supported", "the other variables")
-	}
 	before := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(e.propagator(cfg.propagator))
 	t.onShutdown(func() { otel.SetTextMapPropagator(before) })
@@ -114,7 +114,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	running.started = true
 	t.tallies = cfg.tallies
 	t.settings = slices.Concat(e.settings, cfg.settings())
-	t.problems = flatten(append(e.problems, err)...)
+	t.problems = flatten(append(append([]error{fileErr}, e.problems...), err)...)
 	t.diagnostics.problems(t.problems)
 	return t, errors.Join(t.problems...)
 }
@@ -150,10 +150,13 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 	t.diagnostics.silence(true)
 	defer t.diagnostics.silence(false)
 	res, resErr := e.resource(ctx, cfg)
+	if e.file != nil {
+		defer hideEnvironment()()
+	}
 	defer e.hideMalformedAttributes()()
 	// The metrics come first, because the sampler has some.
-	mp, metricErr := e.meterProvider(ctx, res, cfg)
-	e.meters = mp
+	mp, metricErr := e.meters(ctx, res, cfg)
+	e.metrics = mp
 	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
 	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
@@ -168,6 +171,17 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 		return exported, err
 	}
 	return slog.NewMultiHandler(printer, exported), err
+}
+
+// meters makes the meter provider.
+func (e *Env) meters(ctx context.Context, res *resource.Resource, cfg *config) (MeterProvider, error) {
+	if e.file == nil {
+		return e.meterProvider(ctx, res, cfg)
+	}
+	if e.file.Meters == nil {
+		return sdkmetric.NewMeterProvider(), nil // without a reader, nothing is recorded
+	}
+	return e.file.Meters(ctx, res)
 }
 
 // instrumentationName is the scope of what this package records itself.

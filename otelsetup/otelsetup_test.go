@@ -260,7 +260,7 @@ func TestDisabled(t *testing.T) {
 
 func TestBadValues(t *testing.T) {
 	for _, test := range []struct{ variable, value, want string }{
-		{"OTEL_CONFIG_FILE", "otel.yaml", `OTEL_CONFIG_FILE="otel.yaml": configuration files are not supported; using the other variables`},
+		{"OTEL_CONFIG_FILE", "otel.yaml", `OTEL_CONFIG_FILE="otel.yaml": a configuration file needs the import of github.com/clewtrace/clew/otelsetup/configfile; using the other variables`},
 		{"OTEL_SDK_DISABLED", "1", `OTEL_SDK_DISABLED="1": must be true or false; using false`},
 		{"OTEL_TRACES_SAMPLER", "sometimes", `OTEL_TRACES_SAMPLER="sometimes": must be adaptive, always_off, always_on, failing, ours, probability, traceidratio, parentbased_adaptive, parentbased_always_off, parentbased_always_on, parentbased_failing, parentbased_ours, parentbased_probability or parentbased_traceidratio; using parentbased_always_on`},
 		{"OTEL_TRACES_SAMPLER_ARG", "1.5", `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`},
@@ -272,7 +272,7 @@ func TestBadValues(t *testing.T) {
 		{"OTEL_METRIC_EXPORT_INTERVAL", "0", `OTEL_METRIC_EXPORT_INTERVAL="0": must be a whole number of milliseconds from 1 to 2147483647; using 60000`},
 		{"OTEL_TRACES_EXPORTER", "otlp,zipkin", `OTEL_TRACES_EXPORTER="otlp,zipkin": unknown "zipkin" (zipkin needs the import of github.com/clewtrace/clew/otelsetup/zipkin), must be a list of otlp, console, failing, ours or none; using otlp`},
 		{"OTEL_METRICS_EXPORTER", "none,console", `OTEL_METRICS_EXPORTER="none,console": none excludes every other entry; using console`},
-		{"OTEL_PROPAGATORS", "b4,b3", `OTEL_PROPAGATORS="b4,b3": unknown "b4", must be a list of b3, b3multi, baggage, jaeger, ottrace, ours, tracecontext, xray or none; using b3`},
+		{"OTEL_PROPAGATORS", "b4,b3", `OTEL_PROPAGATORS="b4,b3": unknown "b4", must be a list of b3, b3multi, baggage, clew, jaeger, ottrace, ours, tracecontext, xray or none; using b3`},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="localhost:4318": must be a URL such as http://localhost:4318; using http://localhost:4318/v1/traces`},
 		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "carrier pigeon", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="carrier pigeon": must be http/json or http/protobuf; using http/protobuf`},
 	} {

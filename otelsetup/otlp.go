@@ -183,7 +183,7 @@ func (e *Env) endpoint(signal string, protocol Protocol, names, insecure []strin
 		switch {
 		case !protocol.SignalPath:
 			return u
-		case source != names[0]:
+		case source == "" || source == names[1]:
 			return u.JoinPath("/v1/" + signal)
 		case u.Path == "":
 			u.Path = "/"

@@ -10,10 +10,16 @@ import (
 	"github.com/clewtrace/clew/propagator"
 )
 
-const none = "none"
+const (
+	none = "none"
+	// autoprop is the name that package propagator/autoprop registers, where
+	// tracecontext is taken.
+	autoprop = "clew"
+)
 
 func init() {
 	RegisterPropagator("tracecontext", propagator.New())
+	RegisterPropagator(autoprop, propagator.New())
 	RegisterPropagator("baggage", propagation.Baggage{})
 	RegisterPropagator("b3", b3.New())
 	RegisterPropagator("b3multi", b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)))

@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/sampler/tail"
 )
 
 var errFactory = errors.New("the factory failed")
@@ -113,6 +114,27 @@ func TestFailingFactories(t *testing.T) {
 	}
 }
 
+func TestFailedCustomizerIsLeftOut(t *testing.T) {
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	t.Setenv("OTEL_LOGS_EXPORTER", "none")
+	exported := tracetest.NewInMemoryExporter()
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
+		otelsetup.CustomizeSpanProcessor(func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+			return tail.NewProcessor(next, tail.Config{MaxTraces: -1})
+		}),
+		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported }))
+	const want = "tail: Config.MaxTraces is -1: want 1 or more, or 0 for the default"
+	if telemetry == nil || err == nil || err.Error() != want {
+		t.Fatalf("Start returned %v, %v, want %s", telemetry, err, want)
+	}
+	defer telemetry.Shutdown(context.Background()) //nolint:errcheck // nothing is pending
+	_, span := otel.Tracer("test").Start(parent(t, "01"), "work")
+	span.End()
+	if err := telemetry.ForceFlush(t.Context()); err != nil || len(exported.GetSpans()) != 1 {
+		t.Errorf("exported %d spans, %v, want 1", len(exported.GetSpans()), err)
+	}
+}
+
 func TestCustomize(t *testing.T) {
 	var called []string
 	store, _, flush := start(t,
@@ -132,6 +154,10 @@ func TestCustomize(t *testing.T) {
 			}
 			return merged
 		}),
+		otelsetup.CustomizeSpanProcessor(func(p sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+			called = append(called, "span processor")
+			return p, nil
+		}),
 		otelsetup.CustomizeSpanExporter(func(e sdktrace.SpanExporter) sdktrace.SpanExporter {
 			called = append(called, "span exporter")
 			return e
@@ -148,7 +174,7 @@ func TestCustomize(t *testing.T) {
 	flush()
 	want := []string{
 		"propagator", "resource", "transport for metrics", "metric exporter",
-		"sampler", "transport for traces", "span exporter", "transport for logs", "log exporter",
+		"sampler", "transport for traces", "span exporter", "span processor", "transport for logs", "log exporter",
 	}
 	if !slices.Equal(called, want) {
 		t.Errorf("called %q\nwant   %q", called, want)

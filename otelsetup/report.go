@@ -74,6 +74,7 @@ func (c *config) settings() []Setting {
 		{"CustomizeSampler", len(c.sampler)},
 		{"CustomizePropagator", len(c.propagator)},
 		{"CustomizeResource", len(c.resource)},
+		{"CustomizeSpanProcessor", len(c.spanProcessor)},
 		{"CustomizeSpanExporter", len(c.spanExporter)},
 		{"CustomizeMetricExporter", len(c.metricExporter)},
 		{"CustomizeLogExporter", len(c.logExporter)},

@@ -53,6 +53,9 @@ func (e *Env) resource(ctx context.Context, cfg *config) (*resource.Resource, er
 		merge(r)
 	}
 	merge(resource.NewSchemaless(e.resourceAttributes()...))
+	if e.file != nil {
+		merge(resource.NewSchemaless(e.file.Attributes...))
+	}
 	merge(resource.NewSchemaless(cfg.attributes...))
 	res = customized(res, cfg.resource)
 	if name, ok := res.Set().Value(semconv.ServiceNameKey); ok {
@@ -128,6 +131,9 @@ func detect(ctx context.Context) ([]*resource.Resource, error) {
 		results[i] = make(chan result, 1)
 		go func() {
 			res, err := detector.Detect(ctx)
+			if err == nil && (res == nil || res.Len() == 0) {
+				err = ctx.Err() // some keep it to themselves
+			}
 			results[i] <- result{res, err}
 		}()
 	}

@@ -91,8 +91,16 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 	return sampler.NewAdaptive(cfg)
 }
 
-// sampler reads OTEL_TRACES_SAMPLER and its argument.
+// sampler is what the environment or a configuration file asks for.
 func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
+	if e.file != nil {
+		return e.fileSampler(ctx)
+	}
+	return e.namedSampler(ctx)
+}
+
+// namedSampler reads OTEL_TRACES_SAMPLER and its argument.
+func (e *Env) namedSampler(ctx context.Context) sdktrace.Sampler {
 	const standard = parentBased + "always_on"
 	var roots, accepted []string
 	for _, name := range samplers.names() {
@@ -109,7 +117,7 @@ func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
 		if _, known := findSampler(lower); known {
 			return lower, nil
 		}
-		return "", valueError("must be " + oneOf(accepted) + hint(optInSamplers, lower))
+		return "", valueError("must be " + oneOf(accepted) + samplerHint(lower))
 	})
 	newSampler, _ := findSampler(name)
 	s, err := newSampler(ctx, e)
@@ -119,6 +127,14 @@ func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
 		return sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
 	return s
+}
+
+// samplerHint says what to do about a sampler that is not there.
+func samplerHint(name string) string {
+	if strings.TrimPrefix(name, parentBased) == "xray" {
+		return "; there is no OpenTelemetry module with the sampler xray, a program can register one with RegisterSampler"
+	}
+	return hint(optInSamplers, name)
 }
 
 // findSampler also knows the parent-based form of a sampler that was

@@ -56,7 +56,6 @@ func (e *Env) batch(prefix string, delay time.Duration) (queue, size int, every,
 // tracerProvider sets up traces: OTEL_TRACES_EXPORTER, OTEL_BSP_* and the
 // limits of spans.
 func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *config) (*sdktrace.TracerProvider, error) {
-	const variable = "OTEL_TRACES_EXPORTER"
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res), sdktrace.WithSampler(customized(e.sampler(ctx), cfg.sampler)),
 		sdktrace.WithRawSpanLimits(e.spanLimits()), sdktrace.WithSpanProcessor(linkCaller{}),
@@ -64,11 +63,26 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 	for _, p := range cfg.processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
+	var errs []error
+	e.pipelines(func(f *ConfigFile) [][]FileValue { return f.Spans }, func(e *Env) {
+		processors, err := e.spanProcessors(ctx, cfg)
+		for _, p := range processors {
+			opts = append(opts, sdktrace.WithSpanProcessor(p))
+		}
+		errs = append(errs, err)
+	})
+	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
+}
+
+// spanProcessors makes a processor for each exporter of spans.
+func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanProcessor, error) {
+	const variable = "OTEL_TRACES_EXPORTER"
 	queue, size, every, timeout := e.batch("OTEL_BSP", 5*time.Second)
 	batch := []sdktrace.BatchSpanProcessorOption{
 		sdktrace.WithMaxQueueSize(queue), sdktrace.WithMaxExportBatchSize(size),
 		sdktrace.WithBatchTimeout(every), sdktrace.WithExportTimeout(timeout),
 	}
+	var processors []sdktrace.SpanProcessor
 	var errs []error
 	for _, name := range e.exporters(variable, []string{exporterOTLP}, spanExporters.names()) {
 		var exporter sdktrace.SpanExporter
@@ -90,9 +104,17 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 		}
 		count := cfg.tally(signalTraces)
 		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
-		opts = append(opts, sdktrace.WithSpanProcessor(spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}))
+		var processor sdktrace.SpanProcessor = spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}
+		for _, f := range cfg.spanProcessor {
+			if other, err := f(processor); err != nil {
+				errs = append(errs, err)
+			} else {
+				processor = other
+			}
+		}
+		processors = append(processors, processor)
 	}
-	return sdktrace.NewTracerProvider(opts...), errors.Join(errs...)
+	return processors, errors.Join(errs...)
 }
 
 // The limits of attributes hold for spans and log records, unless the signal's
@@ -204,12 +226,27 @@ func (e *Env) aggregation() sdkmetric.AggregationSelector {
 // nothing, and a program that would neither print nor export its log would be
 // mute, so it prints.
 func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *config) (lp *sdklog.LoggerProvider, export, printed bool, err error) {
-	const variable = "OTEL_LOGS_EXPORTER"
 	opts := []sdklog.LoggerProviderOption{
 		sdklog.WithResource(res),
 		sdklog.WithAttributeCountLimit(e.Limit(128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit)),
 		sdklog.WithAttributeValueLengthLimit(e.Limit(noLimit, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit)),
 	}
+	var errs []error
+	e.pipelines(func(f *ConfigFile) [][]FileValue { return f.Logs }, func(e *Env) {
+		processors, alsoPrinted, err := e.logProcessors(ctx, cfg)
+		for _, p := range processors {
+			opts = append(opts, sdklog.WithProcessor(p))
+		}
+		export, printed = export || len(processors) > 0, printed || alsoPrinted
+		errs = append(errs, err)
+	})
+	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
+}
+
+// logProcessors makes a processor for each exporter of log records. It also
+// reports whether they are printed.
+func (e *Env) logProcessors(ctx context.Context, cfg *config) (processors []sdklog.Processor, printed bool, err error) {
+	const variable = "OTEL_LOGS_EXPORTER"
 	queue, size, every, timeout := e.batch("OTEL_BLRP", time.Second)
 	batch := []sdklog.BatchProcessorOption{
 		sdklog.WithMaxQueueSize(queue), sdklog.WithExportMaxBatchSize(size),
@@ -235,10 +272,9 @@ func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *c
 			errs = append(errs, newErr)
 			continue
 		}
-		export = true
 		count := cfg.tally(signalLogs)
 		exporter = logExporterTally{customized(exporter, cfg.logExporter), count}
-		opts = append(opts, sdklog.WithProcessor(logTally{sdklog.NewBatchProcessor(exporter, batch...), count}))
+		processors = append(processors, logTally{sdklog.NewBatchProcessor(exporter, batch...), count})
 	}
-	return sdklog.NewLoggerProvider(opts...), export, printed || !export, errors.Join(errs...)
+	return processors, printed, errors.Join(errs...)
 }

@@ -58,6 +58,13 @@ func withoutContext(h http.Header, fields []string) http.Header {
 	return h
 }
 
+// CarriesContext reports whether a header field or metadata of that name carries
+// trace context or baggage: in a format in common use, or in one that the global
+// propagator writes. It is what [Boundary] and [Outbound] remove.
+func CarriesContext(name string) bool {
+	return carriesContext(name, otel.GetTextMapPropagator().Fields())
+}
+
 func carriesContext(name string, fields []string) bool {
 	name = strings.ToLower(name)
 	switch name {

@@ -158,11 +158,7 @@ func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, 
 }
 
 // writeHeader replaces the trace context in h and leaves one spelling of each name.
-func writeHeader(h http.Header, parent tracecontext.Traceparent, state string, lowerCase bool) {
-	parentKey, stateKey := traceparentHeader, tracestateHeader
-	if lowerCase {
-		parentKey, stateKey = traceparentName, tracestateName
-	}
+func writeHeader(h http.Header, parent tracecontext.Traceparent, state string) {
 	var s *sent
 	written := 1
 	if state == "" {
@@ -170,18 +166,18 @@ func writeHeader(h http.Header, parent tracecontext.Traceparent, state string, l
 	} else {
 		both := &sentBoth{states: [1]string{state}}
 		s = &both.sent
-		h[stateKey] = both.states[:]
+		h[tracestateHeader] = both.states[:]
 		written = 2
 	}
 	text, _ := parent.AppendText(s.text[:0])
 	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
-	h[parentKey] = s.values[:]
+	h[traceparentHeader] = s.values[:]
 	if len(h) == written {
 		return
 	}
 	for name := range h {
 		switch {
-		case name == parentKey, name == stateKey && state != "":
+		case name == traceparentHeader, name == tracestateHeader && state != "":
 		case isName(name, traceparentName), isName(name, tracestateName):
 			delete(h, name)
 		}

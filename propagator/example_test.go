@@ -32,12 +32,12 @@ func ExampleNew() {
 	// Output: map[Traceparent:[00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03] Tracestate:[1a@shop=x,rojo=1]]
 }
 
-func ExampleWithLowerCase() {
+func ExampleLowerCase() {
 	ctx := propagator.New().Extract(context.Background(), propagation.MapCarrier{
 		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	})
 	sent := http.Header{}
-	propagator.New(propagator.WithLowerCase()).Inject(ctx, propagation.HeaderCarrier(sent))
+	propagator.LowerCase(propagator.New()).Inject(ctx, propagation.HeaderCarrier(sent))
 	fmt.Println(sent)
 	// Output: map[traceparent:[00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01]]
 }

@@ -25,15 +25,3 @@ func WithMaxTracestate(n int) Option {
 		p.maxTracestate = min(max(n, minTracestateLen), maxTracestateLen)
 	})
 }
-
-// WithLowerCase makes Inject write "traceparent" and "tracestate" to a
-// [go.opentelemetry.io/otel/propagation.HeaderCarrier], as the Recommendation
-// asks of senders (section 3.2.1). Over HTTP/1.1 the names then go out like
-// that; receivers exist that find no others. The header must be one that is
-// sent: [net/http.Header.Get] does not find such names.
-//
-// Without this option the names are in the canonical form of [net/http.Header],
-// which is what HTTP/2 needs no option for: there all names are lower-case.
-func WithLowerCase() Option {
-	return optionFunc(func(p *traceContext) { p.lowerCase = true })
-}

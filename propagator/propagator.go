@@ -22,7 +22,6 @@ import (
 
 type traceContext struct {
 	maxTracestate int
-	lowerCase     bool
 	seen          *cache
 }
 
@@ -109,7 +108,7 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 		state = ts.Truncate(p.maxTracestate).String()
 	}
 	if h, ok := carrier.(propagation.HeaderCarrier); ok {
-		writeHeader(http.Header(h), traceparentOf(sc), state, p.lowerCase)
+		writeHeader(http.Header(h), traceparentOf(sc), state)
 		return
 	}
 	write(carrier, traceparentOf(sc), state)

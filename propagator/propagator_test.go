@@ -142,18 +142,18 @@ func TestInjectLeavesOneSpelling(t *testing.T) {
 	for _, tt := range []struct {
 		rule string
 		ctx  context.Context
-		opts []propagator.Option
+		p    propagation.TextMapPropagator
 		want http.Header
 	}{
-		{"canonical names", ctx, nil, http.Header{"Traceparent": {parent}, "Tracestate": {"foo=1"}, "Accept": {"*"}}},
-		{"lower-case names", ctx, []propagator.Option{propagator.WithLowerCase()}, http.Header{"traceparent": {parent}, "tracestate": {"foo=1"}, "Accept": {"*"}}},
-		{"no stale tracestate", bare, nil, http.Header{"Traceparent": {parent}, "Accept": {"*"}}},
-		{"no stale tracestate, lower-case names", bare, []propagator.Option{propagator.WithLowerCase()}, http.Header{"traceparent": {parent}, "Accept": {"*"}}},
-		{"no context", t.Context(), nil, stale()},
+		{"canonical names", ctx, propagator.New(), http.Header{"Traceparent": {parent}, "Tracestate": {"foo=1"}, "Accept": {"*"}}},
+		{"lower-case names", ctx, propagator.LowerCase(propagator.New()), http.Header{"traceparent": {parent}, "tracestate": {"foo=1"}, "Accept": {"*"}}},
+		{"no stale tracestate", bare, propagator.New(), http.Header{"Traceparent": {parent}, "Accept": {"*"}}},
+		{"no stale tracestate, lower-case names", bare, propagator.LowerCase(propagator.New()), http.Header{"traceparent": {parent}, "Accept": {"*"}}},
+		{"no context", t.Context(), propagator.New(), stale()},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			h := stale()
-			propagator.New(tt.opts...).Inject(tt.ctx, propagation.HeaderCarrier(h))
+			tt.p.Inject(tt.ctx, propagation.HeaderCarrier(h))
 			if !maps.EqualFunc(h, tt.want, slices.Equal) {
 				t.Errorf("header is %v, want %v", h, tt.want)
 			}

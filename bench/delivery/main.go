@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +22,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +31,23 @@ import (
 
 func main() {
 	role := flag.String("role", "", "what this process is; set by the command itself")
-	kind := flag.String("kind", "", "pipeline of the server; set by the command itself")
-	sinkAddr := flag.String("sink", "", "address of the sink; set by the command itself")
-	spool := flag.String("spool", "", "spool directory of the server; set by the command itself")
-	deadline := flag.Duration("deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
+	var server serverConfig
+	flag.StringVar(&server.kind, "kind", "", "pipeline of the server; set by the command itself")
+	flag.StringVar(&server.sink, "sink", "", "address of the sink; set by the command itself")
+	flag.StringVar(&server.spool, "spool", "", "spool directory of the server; set by the command itself")
+	flag.Float64Var(&server.ratio, "ratio", 1, "share of traces that the server samples; set by the command itself")
+	flag.IntVar(&server.batch, "batch", 0, "MaxExportBatchSize of the server; set by the command itself")
+	flag.BoolVar(&server.gzip, "gzip", false, "compress the requests of the server; set by the command itself")
+	flag.DurationVar(&server.deadline, "deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
+	flag.StringVar(&server.profile, "profile", "", "file for a CPU profile of the server; set by the command itself")
+
+	var s selection
 	rows := flag.String("rows", ".", "regular expression of the rows to measure")
-	scale := flag.Float64("scale", 1, "factor for durations of load and outages")
-	parallel := flag.Int("parallel", 1, "rows at a fixed rate measured at the same time")
+	kinds := flag.String("kinds", ".", "regular expression of the pipelines to measure")
+	flag.Float64Var(&s.scale, "scale", 1, "factor for durations of load and outages")
+	flag.Float64Var(&s.load, "load", 1, "factor for connections and requests per second")
+	flag.IntVar(&s.parallel, "parallel", 1, "rows at a fixed rate measured at the same time")
+	rounds := flag.Int("tracing", 0, "measure what tracing costs instead, in so many rounds")
 	out := flag.String("out", "", "file to write the table to, beside standard output")
 	flag.Parse()
 
@@ -43,14 +56,68 @@ func main() {
 	case "sink":
 		err = runSink()
 	case "server":
-		err = runServer(*kind, *sinkAddr, *spool, *deadline)
+		err = runServer(server)
 	default:
-		err = run(*rows, *scale, *parallel, *out)
+		var errRows, errKinds error
+		s.rows, errRows = regexp.Compile(*rows)
+		s.kinds, errKinds = regexp.Compile(*kinds)
+		if err = errors.Join(errRows, errKinds); err != nil {
+			break
+		}
+		t := new(text)
+		t.say("`%s` on %d CPUs, %s\n\n", command(), runtime.NumCPU(), runtime.Version())
+		if *rounds > 0 {
+			err = tracing(t, *rounds, s.scale)
+		} else {
+			err = run(t, s)
+		}
+		err = errors.Join(err, t.write(*out))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// command is what this process was started with, as one would type it.
+func command() string {
+	words := []string{"go run"}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		words = append(words, "-race")
+	}
+	words = append(words, ".")
+	for _, arg := range os.Args[1:] {
+		if strings.ContainsAny(arg, " ^$|()*\\") {
+			arg = "'" + arg + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
+// selection is what of the table is measured, and how.
+type selection struct {
+	rows, kinds *regexp.Regexp
+	scale, load float64
+	parallel    int
+}
+
+// text is printed as it grows, and written to a file in the end.
+type text struct{ strings.Builder }
+
+func (t *text) say(format string, args ...any) {
+	fmt.Printf(format, args...)
+	fmt.Fprintf(t, format, args...)
+}
+
+func (t *text) write(out string) error {
+	if out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(out, []byte(t.String()), 0o644) //nolint:gosec // a table for everyone to read
 }
 
 // row is one line of the table.
@@ -71,14 +138,19 @@ type row struct {
 
 func table() []row {
 	both := []string{"stock", "clew"}
+	all := []string{"stock", "clew", "grpc", "grpc+"}
 	var rows []row
 	for _, latency := range []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond} {
-		rows = append(rows, row{name: fmt.Sprintf("saturation, sink answers after %v", latency), latency: latency, conns: 32, load: 10 * time.Second, kinds: both})
+		rows = append(rows, row{name: fmt.Sprintf("saturation, sink answers after %v", latency), latency: latency, conns: 32, load: 10 * time.Second, kinds: all})
 	}
-	rows = append(rows, row{name: "cost, sink answers at once", conns: 32, load: 10 * time.Second, kinds: []string{"bare", "stock", "clew"}})
+	rows = append(rows, row{name: "cost, sink answers at once", conns: 32, load: 10 * time.Second, kinds: []string{"bare", "stock", "blocking", "clew"}})
 	for _, d := range []time.Duration{5 * time.Second, 20 * time.Second, 60 * time.Second} {
 		for _, fault := range []string{"refused", "black hole", "503", "503 Retry-After"} {
-			rows = append(rows, row{name: fmt.Sprintf("outage %.0f s at 1,000/s, %s", d.Seconds(), fault), fault: fault, outage: d, conns: 4, rate: 1000, load: d + 8*time.Second, kinds: both})
+			kinds := all
+			if fault == "503 Retry-After" {
+				kinds = both // gRPC has no such answer
+			}
+			rows = append(rows, row{name: fmt.Sprintf("outage %.0f s at 1,000/s, %s", d.Seconds(), fault), fault: fault, outage: d, conns: 4, rate: 1000, load: d + 8*time.Second, kinds: kinds})
 		}
 	}
 	rows = append(rows,
@@ -105,33 +177,26 @@ type result struct {
 	took     time.Duration
 }
 
-func run(pattern string, scale float64, parallel int, out string) error {
-	match, err := regexp.Compile(pattern)
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	say := func(format string, args ...any) {
-		fmt.Printf(format, args...)
-		fmt.Fprintf(&text, format, args...)
-	}
-	say("`go run . -rows '%s' -scale %g -parallel %d` on %d CPUs, %s\n\n", pattern, scale, parallel, runtime.NumCPU(), runtime.Version())
-	say("| test | pipeline | spans ended | lost | counted | twice | Shutdown | error | requests/s | CPU per request | rest MB | peak MB |\n")
-	say("|---|---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|\n")
-
-	slots := make(chan struct{}, max(parallel, 1))
+func run(t *text, s selection) error {
+	t.say("| test | pipeline | spans ended | lost | counted | twice | Shutdown | error | requests/s | CPU per request | rest MB | peak MB |\n")
+	t.say("|---|---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|\n")
+	slots := make(chan struct{}, max(s.parallel, 1))
 	var done []chan string
 	var wg sync.WaitGroup
 	for _, r := range table() {
-		if !match.MatchString(r.name) {
+		if !s.rows.MatchString(r.name) {
 			continue
 		}
+		r.conns, r.rate = int(math.Ceil(float64(r.conns)*s.load)), int(math.Ceil(float64(r.rate)*s.load))
 		for _, kind := range r.kinds {
+			if !s.kinds.MatchString(kind) {
+				continue
+			}
 			line := make(chan string, 1)
 			done = append(done, line)
 			wg.Go(func() {
 				need := 1
-				if r.rate != 1000 {
+				if r.rate == 0 || r.rate > 1000 {
 					need = cap(slots) // nothing beside it
 				}
 				exclusive.Lock()
@@ -139,7 +204,7 @@ func run(pattern string, scale float64, parallel int, out string) error {
 					slots <- struct{}{}
 				}
 				exclusive.Unlock()
-				line <- measureLine(r, kind, scale)
+				line <- measureLine(r, kind, s.scale)
 				for range need {
 					<-slots
 				}
@@ -147,16 +212,10 @@ func run(pattern string, scale float64, parallel int, out string) error {
 		}
 	}
 	for _, line := range done {
-		say("%s", <-line)
+		t.say("%s", <-line)
 	}
 	wg.Wait()
-	if out == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(out, []byte(text.String()), 0o644) //nolint:gosec // a table for everyone to read
+	return nil
 }
 
 // exclusive lets one row at a time collect the slots it needs.
@@ -186,8 +245,14 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if err != nil {
 		return res, err
 	}
-	defer sinkProc.end()
-	addr, controlAddr, _ := strings.Cut(sinkProc.first, " ")
+	defer sinkProc.endInto(&err)
+	addr, grpcAddr, controlAddr, err := sinkProc.addresses()
+	if err != nil {
+		return res, err
+	}
+	if strings.HasPrefix(kind, "grpc") {
+		addr = grpcAddr
+	}
 	control := func(query string) error {
 		return getJSON("http://"+controlAddr+"/?"+query, &res.sinkStats)
 	}
@@ -207,7 +272,7 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if err != nil {
 		return res, err
 	}
-	defer server.end()
+	defer func() { server.endInto(&err) }()
 
 	ctx, cancel := context.WithTimeout(context.Background(), scaled(r.load))
 	defer cancel()
@@ -229,7 +294,6 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 		if server, err = start(args...); err != nil {
 			return res, err
 		}
-		defer server.end()
 		before = res.requests
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -290,30 +354,41 @@ type process struct {
 	first string
 }
 
-func start(args ...string) (*process, error) {
+func start(args ...string) (*process, error) { return startWith(nil, args...) }
+
+func startWith(env []string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(context.Background(), self, args...)}
+	cmd := exec.CommandContext(context.Background(), self, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return startProgram(cmd)
+}
+
+func startProgram(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd}
 	p.cmd.Stderr = os.Stderr
+	return p, p.run()
+}
+
+func (p *process) run() (err error) {
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
+		return err
 	}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.out = bufio.NewScanner(stdout)
 	if err := p.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	if !p.out.Scan() {
-		p.end()
-		return nil, errors.New("child process ended before it was ready")
+		return errors.Join(errors.New("child process ended before it was ready"), p.end())
 	}
 	p.first = p.out.Text()
-	return p, nil
+	return nil
 }
 
 func (p *process) finish() (string, error) {
@@ -333,9 +408,25 @@ func (p *process) kill() error {
 	return nil
 }
 
-func (p *process) end() {
+// end ends the process, unless it has ended already, and says if it failed; a
+// race that the detector found is a failure.
+func (p *process) end() error {
+	if p.cmd.ProcessState != nil {
+		return nil
+	}
 	_ = p.in.Close()
-	_ = p.cmd.Wait()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("child process: %w", err)
+	}
+	return nil
+}
+
+func (p *process) endInto(err *error) { *err = errors.Join(*err, p.end()) }
+
+// addresses of a sink.
+func (p *process) addresses() (http, grpc, control string, err error) {
+	_, err = fmt.Sscan(p.first, &http, &grpc, &control)
+	return http, grpc, control, err
 }
 
 func getJSON(url string, into any) error {

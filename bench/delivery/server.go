@@ -17,9 +17,12 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/sampler"
 )
 
 // serverReport is what the server says about itself when it ends.
@@ -28,7 +31,7 @@ type serverReport struct {
 	Counted  int64 // of those, said to be dropped
 	Error    string
 	Shutdown time.Duration
-	CPU      time.Duration // user and system, while serving
+	CPU      time.Duration // user and system, from the first request to the end of Shutdown
 	RestKB   int64         // resident before the first request
 	PeakKB   int64
 }
@@ -41,10 +44,26 @@ func (c *endedCounter) OnEnd(sdktrace.ReadOnlySpan)                   { c.n.Add(
 func (*endedCounter) Shutdown(context.Context) error                  { return nil }
 func (*endedCounter) ForceFlush(context.Context) error                { return nil }
 
-// runServer serves "hello" with the pipeline called kind: bare, stock, clew, spool
-// (clew with a spool) or journal (a spool that spans reach as they end). It prints its address, ends when its standard input does, and then prints a
-// report.
-func runServer(kind, sink, spool string, deadline time.Duration) error {
+// serverConfig is what a server is told.
+type serverConfig struct {
+	// kind of the pipeline: bare, stock, blocking (stock that waits for room
+	// instead of dropping), clew, spool (clew with a spool), journal (a spool
+	// that spans reach as they end), grpc (otlptracegrpc and the SDK's batch
+	// processor with defaults) or grpc+ (with the settings that the
+	// documentation gives).
+	kind     string
+	sink     string
+	spool    string
+	ratio    float64 // of the traces that are sampled
+	batch    int     // clew's Batch.MaxExportBatchSize; zero: the default
+	gzip     bool    // requests are compressed
+	deadline time.Duration
+	profile  string // file for a CPU profile; empty: none
+}
+
+// runServer serves "hello". It prints its address, ends when its standard input
+// does, and then prints a report.
+func runServer(cfg serverConfig) error {
 	ctx := context.Background()
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -52,13 +71,20 @@ func runServer(kind, sink, spool string, deadline time.Duration) error {
 	})
 	var ended endedCounter
 	shutdown := func(context.Context) (int64, error) { return 0, nil }
-	if kind != "bare" {
-		tp, stop, err := pipeline(ctx, kind, sink, spool, &ended)
+	if cfg.kind != "bare" {
+		tp, stop, err := pipeline(ctx, cfg, &ended)
 		if err != nil {
 			return err
 		}
 		shutdown = stop
-		handler = otelhttp.NewHandler(handler, "hello", otelhttp.WithTracerProvider(tp))
+		handler = otelhttp.NewHandler(handler, "hello", otelhttp.WithTracerProvider(tp), otelhttp.WithPropagators(cfg.propagators()))
+	}
+	if cfg.profile != "" {
+		stop, err := profileTo(cfg.profile)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,57 +99,67 @@ func runServer(kind, sink, spool string, deadline time.Duration) error {
 		return err
 	}
 	_ = server.Close()
-	report.CPU = cpu() - before
 
 	start := time.Now()
-	stopCtx, cancel := context.WithTimeout(ctx, deadline)
+	stopCtx, cancel := context.WithTimeout(ctx, cfg.deadline)
 	defer cancel()
 	report.Counted, err = shutdown(stopCtx)
 	if err != nil {
 		report.Error = err.Error()
 	}
 	report.Shutdown = time.Since(start)
+	report.CPU = cpu() - before
 	report.Ended = ended.n.Load()
 	report.PeakKB = memory("VmHWM:")
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-func pipeline(ctx context.Context, kind, sink, spool string, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
-	opts := []otlptracehttp.Option{otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(sink)}
-	var batch []sdktrace.BatchSpanProcessorOption
-	var t *delivery.Transport
-	if kind != "stock" {
-		var cfg delivery.Config
-		if kind != "clew" {
-			cfg.SpoolDir = spool
-		}
-		if kind == "journal" {
-			cfg.Linger = time.Second
-		}
-		var err error
-		if t, err = delivery.New(cfg); err != nil {
-			return nil, nil, err
-		}
-		var b delivery.Batch
-		if kind == "spool" {
-			b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
-		}
-		if batch, err = b.SpanOptions(); err != nil {
-			return nil, nil, err
-		}
-		opts = append(opts, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+// propagators and sampler are what the documentation of either side has.
+func (c serverConfig) propagators() propagation.TextMapPropagator {
+	if c.clew() {
+		return propagation.NewCompositeTextMapPropagator(propagator.New(), propagation.Baggage{})
 	}
-	exporter, err := otlptracehttp.New(ctx, opts...)
+	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+}
+
+func (c serverConfig) sampler() sdktrace.Sampler {
+	if c.clew() {
+		return sampler.New(sampler.ParentThreshold(sampler.Probability(c.ratio)))
+	}
+	return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.ratio))
+}
+
+func (c serverConfig) clew() bool {
+	return c.kind == "clew" || c.kind == "spool" || c.kind == "journal"
+}
+
+// pipeline also returns what shuts it down and counts what was said to be lost.
+func pipeline(ctx context.Context, cfg serverConfig, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
+	var processor sdktrace.SpanProcessor
+	var t *delivery.Transport
+	var err error
+	switch {
+	case cfg.clew():
+		processor, t, err = clewProcessor(ctx, cfg)
+	case cfg.kind == "grpc" || cfg.kind == "grpc+":
+		processor, err = grpcProcessor(ctx, cfg)
+	default:
+		var exporter sdktrace.SpanExporter
+		compression := otlptracehttp.NoCompression
+		if cfg.gzip {
+			compression = otlptracehttp.GzipCompression
+		}
+		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithCompression(compression))
+		var opts []sdktrace.BatchSpanProcessorOption
+		if cfg.kind == "blocking" {
+			opts = append(opts, sdktrace.WithBlocking())
+		}
+		processor = sdktrace.NewBatchSpanProcessor(exporter, opts...)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	processor := sdktrace.NewBatchSpanProcessor
-	if kind == "journal" {
-		processor = func(e sdktrace.SpanExporter, _ ...sdktrace.BatchSpanProcessorOption) sdktrace.SpanProcessor {
-			return sdktrace.NewSimpleSpanProcessor(e)
-		}
-	}
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor(exporter, batch...)))
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(cfg.sampler()), sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor))
 	return tp, func(ctx context.Context) (int64, error) {
 		err := tp.Shutdown(ctx)
 		if t == nil {
@@ -134,6 +170,37 @@ func pipeline(ctx context.Context, kind, sink, spool string, ended sdktrace.Span
 		}
 		return t.Stats(delivery.Traces).DroppedTotal(), err
 	}, nil
+}
+
+func clewProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcessor, *delivery.Transport, error) {
+	var c delivery.Config
+	if cfg.kind != "clew" {
+		c.SpoolDir = cfg.spool
+	}
+	if cfg.kind == "journal" {
+		c.Linger = time.Second
+	}
+	t, err := delivery.New(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	client := t.Client(delivery.Traces)
+	if cfg.gzip {
+		client = t.GzipClient(delivery.Traces)
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(client))
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.kind == "journal" {
+		return sdktrace.NewSimpleSpanProcessor(exporter), t, nil
+	}
+	b := delivery.Batch{MaxExportBatchSize: cfg.batch}
+	if cfg.kind == "spool" {
+		b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
+	}
+	opts, err := b.SpanOptions()
+	return sdktrace.NewBatchSpanProcessor(exporter, opts...), t, err
 }
 
 func cpu() time.Duration {

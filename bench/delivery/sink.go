@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -24,7 +26,7 @@ type sinkStats struct {
 // sink is an OTLP server whose listener, latency and answers can be spoiled
 // while it runs.
 type sink struct {
-	addr string
+	addr, grpcAddr string
 
 	mu       sync.Mutex
 	seen     map[uint64]struct{}
@@ -34,41 +36,61 @@ type sink struct {
 	latency  time.Duration
 	server   *http.Server
 	listener net.Listener
+
+	grpcServer   *grpc.Server
+	grpcListener net.Listener
 }
 
-// runSink serves OTLP on one port, control on another, and prints both. It ends
-// when its standard input does.
+// runSink serves OTLP over HTTP and gRPC, and control, each on a port of its own,
+// and prints the three. It ends when its standard input does.
 func runSink() error {
-	s := &sink{seen: make(map[uint64]struct{}), changed: make(chan struct{}), addr: "127.0.0.1:0"}
+	s := &sink{seen: make(map[uint64]struct{}), changed: make(chan struct{}), addr: "127.0.0.1:0", grpcAddr: "127.0.0.1:0"}
 	if err := s.up(); err != nil {
 		return err
 	}
 	s.addr = s.listener.Addr().String()
+	s.grpcAddr = s.grpcListener.Addr().String()
 	control, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	go func() { _ = http.Serve(control, http.HandlerFunc(s.control)) }() //nolint:gosec // loopback, for as long as a row takes
-	fmt.Printf("%s %s\n", s.addr, control.Addr())
+	fmt.Println(s.addr, s.grpcAddr, control.Addr())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-func (s *sink) up() error {
-	var err error
-	for range 50 {
-		if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
+func (s *sink) up() (err error) {
+	if s.listener, err = listenAgain(s.addr); err != nil {
+		return err
 	}
-	if err != nil {
+	if s.grpcListener, err = listenAgain(s.grpcAddr); err != nil {
 		return err
 	}
 	s.server = &http.Server{Handler: s} //nolint:gosec // as above
+	s.grpcServer = grpc.NewServer()
+	coltracepb.RegisterTraceServiceServer(s.grpcServer, grpcSink{sink: s})
 	server, listener := s.server, s.listener
+	grpcServer, grpcListener := s.grpcServer, s.grpcListener
 	go func() { _ = server.Serve(listener) }()
+	go func() { _ = grpcServer.Serve(grpcListener) }()
 	return nil
+}
+
+func (s *sink) down() {
+	_ = s.server.Close()
+	go s.grpcServer.Stop() // waits for the calls under way, which end with their connections
+}
+
+// listenAgain waits for a port that was just in use.
+func listenAgain(addr string) (l net.Listener, err error) {
+	for range 50 {
+		if l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err == nil {
+			return l, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
 }
 
 // control sets ?fault= and ?latency=, and answers with the stats.
@@ -80,7 +102,7 @@ func (s *sink) control(w http.ResponseWriter, r *http.Request) {
 		s.changed = make(chan struct{})
 		if (fault == "refused") != (s.fault == "refused") {
 			if fault == "refused" {
-				_ = s.server.Close()
+				s.down()
 			} else if err := s.up(); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			}
@@ -122,7 +144,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	time.Sleep(latency)
-	s.take(body)
+	if r.URL.Path == "/v1/traces" {
+		s.take(body)
+	}
 	if fault == "answer lost" {
 		panic(http.ErrAbortHandler)
 	}
@@ -139,7 +163,21 @@ func readBody(r *http.Request) ([]byte, error) {
 	return io.ReadAll(zr)
 }
 
-// take counts the spans of a request by their span id.
+// count counts a span by its id.
+func (s *sink) count(id []byte) {
+	if len(id) != 8 {
+		return
+	}
+	key := binary.BigEndian.Uint64(id)
+	if _, twice := s.seen[key]; twice {
+		s.stats.Duplicates++
+		return
+	}
+	s.seen[key] = struct{}{}
+	s.stats.Unique++
+}
+
+// take counts the spans of a request.
 func (s *sink) take(body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,16 +185,7 @@ func (s *sink) take(body []byte) {
 		fields(resource, 2, func(scope []byte) {
 			fields(scope, 2, func(span []byte) {
 				fields(span, 2, func(id []byte) {
-					if len(id) != 8 {
-						return
-					}
-					key := binary.BigEndian.Uint64(id)
-					if _, twice := s.seen[key]; twice {
-						s.stats.Duplicates++
-						return
-					}
-					s.seen[key] = struct{}{}
-					s.stats.Unique++
+					s.count(id)
 				})
 			})
 		})

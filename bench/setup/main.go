@@ -1,12 +1,15 @@
-// Setup compares four ways to set telemetry up: the size of the binary, the
-// lines of code, and the time until the set-up has returned. It writes a
-// Markdown table:
+// Setup compares ways to set telemetry up: lines of code, what they do with the
+// variables of the specification, with bad values and with a collector that is
+// away for five seconds, the size of the binary, and the time until the set-up
+// has returned. It writes a Markdown page, and fails if otelsetup makes a binary
+// more than [maxGrowth] larger:
 //
 //	go run . > RESULTS.md
 package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,15 +20,31 @@ import (
 	"time"
 )
 
-// rounds is how often each program is started, in turns.
-const rounds = 41
+const (
+	// rounds is how often each program is started, in turns.
+	rounds = 41
+	// maxGrowth is what the binary with otelsetup may have more than the one
+	// with the SDK and the exporters, in bytes.
+	maxGrowth = 2_500_000
+)
 
 type program struct {
 	dir, name string
+	variables bool // it reads the environment
 	binary    string
+	withWork  string // the same, built to run and to record
 	size      int64
 	lines     int
 	took      []time.Duration
+	counts    counts
+	lost      lost
+}
+
+// counts is what the tests of the variables write.
+type counts struct {
+	Variables, Honoured int
+	BadValues, Reported int
+	Died                []string
 }
 
 func main() {
@@ -36,46 +55,118 @@ func main() {
 }
 
 func run() error {
-	programs := []*program{
-		{dir: "plain", name: "SDK and OTLP/HTTP exporters"},
-		{dir: "clew", name: "otelsetup"},
-		{dir: "auto", name: "autoexport and autoprop"},
+	bare := &program{dir: "bare", name: "SDK and OTLP/HTTP exporters alone"}
+	clew := &program{dir: "clew", name: "otelsetup", variables: true}
+	compared := []*program{
+		{dir: "plain", name: "plain SDK code", variables: true},
+		{dir: "auto", name: "autoexport and autoprop", variables: true},
 		{dir: "conf", name: "otelconf"},
+		clew,
 	}
 	tmp, err := os.MkdirTemp("", "setup")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	for _, p := range programs {
+	all := append([]*program{bare}, compared...)
+	for _, p := range all {
 		if err := p.build(tmp); err != nil {
 			return err
 		}
 	}
 	for range rounds {
-		for _, p := range programs {
+		for _, p := range all {
 			if err := p.start(); err != nil {
 				return err
 			}
 		}
 	}
-	fmt.Println("# Ways to set telemetry up\n\nWritten by `go run . > RESULTS.md` in this directory. Binaries are stripped; times are the median of",
-		rounds, "starts,\nin turns, of the set-up call alone, beside that of the first row.")
-	fmt.Println("\n| | lines of set-up code | binary | | time to set up | |\n|---|---|---|---|---|---|")
-	first := programs[0]
-	for _, p := range programs {
-		fmt.Printf("| %s | %d | %.1f MB | %+.1f MB | %.2f ms | x%.1f |\n", p.name, p.lines, float64(p.size)/1e6,
-			float64(p.size-first.size)/1e6, p.median().Seconds()*1e3, p.median().Seconds()/first.median().Seconds())
+	for _, p := range compared {
+		if err := p.count(tmp); err != nil {
+			return err
+		}
+	}
+	if err := outage(compared); err != nil {
+		return err
+	}
+	write(bare, compared)
+	if growth := clew.size - bare.size; growth > maxGrowth {
+		return fmt.Errorf("the binary grows by %d bytes, more than %d", growth, maxGrowth)
 	}
 	return nil
 }
 
+func write(bare *program, compared []*program) {
+	fmt.Printf(`# Ways to set telemetry up
+
+Written by %s in this directory. The programs are the folders beside it; all of them set up traces,
+metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime metrics.
+
+| | %s |
+|---|%s|
+`, "`go run . > RESULTS.md`", strings.Join(column(compared, func(p *program) string { return p.name }), " | "), strings.Repeat("---|", len(compared)-1)+"---")
+	row := func(what string, value func(*program) string) {
+		fmt.Printf("| %s | %s |\n", what, strings.Join(column(compared, value), " | "))
+	}
+	unless := func(value func(*program) string) func(*program) string {
+		return func(p *program) string {
+			if !p.variables {
+				return "-"
+			}
+			return value(p)
+		}
+	}
+	row("lines of set-up code", func(p *program) string { return strconv.Itoa(p.lines) })
+	row("variables of the specification honoured", func(p *program) string {
+		if !p.variables {
+			return fmt.Sprintf("1 of %d", compared[0].counts.Variables)
+		}
+		return fmt.Sprintf("%d of %d", p.counts.Honoured, p.counts.Variables)
+	})
+	row("bad values reported", unless(func(p *program) string { return fmt.Sprintf("%d of %d", p.counts.Reported, p.counts.BadValues) }))
+	row("bad values that end the program", unless(func(p *program) string { return strconv.Itoa(len(p.counts.Died)) }))
+	row("spans lost while the collector is away for 5 s", func(p *program) string { return p.lost.String() })
+	row("binary, beside the SDK and its exporters alone", func(p *program) string {
+		return fmt.Sprintf("%+.2f MB", float64(p.size-bare.size)/1e6)
+	})
+	row("time to set up", func(p *program) string {
+		return fmt.Sprintf("%.2f ms, x%.2f", p.median().Seconds()*1e3, p.median().Seconds()/bare.median().Seconds())
+	})
+	fmt.Printf(`
+- A variable is honoured if every row about it in docs/environment.md comes out as it stands there, the rows about names
+  and values beyond the specification left out. otelconf reads a file in place of the variables: OTEL_CONFIG_FILE is the one.
+  To run them, otelsetup has its opt-in imports for gRPC, Zipkin, Prometheus, Jaeger and files; its binary above is
+  without, as otelsetup comes.
+- Each of %d variables gets each of %d bad values, one at a time. One is reported if the program prints the variable's
+  name or the value, whatever else it says.
+- The collector is away from the 5th to the 10th second of %d at 1,000 spans per second; what arrives twice counts once.
+- Binaries are stripped; the one of the SDK alone has %.1f MB. Times are the median of %d starts, in turns, of the set-up
+  call alone, and beside that of the SDK alone.
+`, compared[0].counts.BadValues/len(badValues), len(badValues), seconds, float64(bare.size)/1e6, rounds)
+}
+
+func column(programs []*program, value func(*program) string) []string {
+	var values []string
+	for _, p := range programs {
+		values = append(values, value(p))
+	}
+	return values
+}
+
+// badValues is as many as the tests have.
+var badValues = [9]struct{}{}
+
 func (p *program) build(tmp string) error {
 	p.binary = filepath.Join(tmp, p.dir)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", p.binary, "./"+p.dir) //nolint:gosec,noctx // the directories above
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return err
+	// unknown_service: is followed by the file's name.
+	p.withWork = filepath.Join(tmp, "with-work", p.dir, "conformance.test")
+	for _, args := range [][]string{{"-o", p.binary}, {"-tags=conformance", "-o", p.withWork}} {
+		args = append(append([]string{"build", "-trimpath", "-ldflags=-s -w"}, args...), "./"+p.dir)
+		cmd := exec.Command("go", args...) //nolint:gosec,noctx // the directories above
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return err
+		}
 	}
 	info, err := os.Stat(p.binary)
 	if err != nil {
@@ -96,12 +187,18 @@ func (p *program) build(tmp string) error {
 	return nil
 }
 
+// env is the environment of the program.
+func (p *program) env(more ...string) []string {
+	env := append(os.Environ(), more...)
+	if !p.variables && p.dir == "conf" {
+		env = append(env, "OTEL_CONFIG_FILE="+filepath.Join("conf", "otel.yaml"))
+	}
+	return env
+}
+
 func (p *program) start() error {
 	cmd := exec.Command(p.binary) //nolint:gosec,noctx // built above
-	cmd.Env = append(os.Environ(), "OTEL_CONFIG_FILE="+filepath.Join("conf", "otel.yaml"))
-	if p.dir != "conf" {
-		cmd.Env = os.Environ()
-	}
+	cmd.Env = p.env()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -116,4 +213,23 @@ func (p *program) start() error {
 func (p *program) median() time.Duration {
 	sorted := slices.Sorted(slices.Values(p.took))
 	return sorted[len(sorted)/2]
+}
+
+// count runs the tests of docs/environment.md with the program.
+func (p *program) count(tmp string) error {
+	if !p.variables {
+		return nil
+	}
+	report := filepath.Join(tmp, p.dir+".json")
+	cmd := exec.Command("go", "test", "./otelsetup/internal/conformance", "-run=^TestProgram$", "-count=1", //nolint:gosec,noctx // files of this run
+		"-args", "-program="+p.withWork, "-report="+report)
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", p.dir, err, out)
+	}
+	text, err := os.ReadFile(report)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &p.counts)
 }

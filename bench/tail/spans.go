@@ -97,8 +97,9 @@ func reportSpans(w io.Writer, rounds int) error {
 		return err
 	}
 	defer shutdown(list)
-	fmt.Fprint(w, "## One span\n\nStart to end, one goroutine, four attributes.\n\n"+
-		"| spans per trace | variant | ns of processor time per span | allocations per span | ratio |\n|---|---|---|---|---|\n")
+	const required = 1.3
+	fmt.Fprintf(w, "## One span\n\nStart to end, one goroutine, four attributes. Required: a ratio of at most %.2f.\n\n"+
+		"| spans per trace | variant | ns of processor time per span | allocations per span | ratio | required |\n|---|---|---|---|---|---|\n", required)
 	for _, size := range []int{1, 4, 16} {
 		const spans = 40_000
 		results := make([][]sample, len(list))
@@ -112,8 +113,9 @@ func reportSpans(w io.Writer, rounds int) error {
 			}
 		}
 		for i, v := range list {
-			fmt.Fprintf(w, "| %d | %s | %d | %.2f | %.2f |\n", size, v.name, median(perOp(results[i])).Nanoseconds(),
-				results[i][rounds/2].allocs, median(ratios(perOp(results[i]), perOp(results[0]))))
+			ratio := median(ratios(perOp(results[i]), perOp(results[0])))
+			fmt.Fprintf(w, "| %d | %s | %d | %.2f | %.2f | %s |\n", size, v.name, median(perOp(results[i])).Nanoseconds(),
+				results[i][rounds/2].allocs, ratio, verdict(i > 0, ratio <= required))
 		}
 	}
 	return nil
@@ -127,9 +129,9 @@ func reportCores(w io.Writer, rounds int) error {
 	defer shutdown(list)
 	fmt.Fprint(w, "\n## Two cores beside one\n\nTraces of four spans, from one goroutine and from two. "+
 		"The first row is what the machine and the SDK can do. Processor time per span is what does not depend on who else uses the machine: "+
-		"at 1.00 two free cores do twice the work of one.\n\n"+
-		"| variant | throughput of 2 / of 1 | processor time per span on 2 / on 1 | throughput that allows |\n|---|---|---|---|\n")
-	for _, v := range list {
+		"at 1.00 two free cores do twice the work of one. Required: that this allows at least 1.70 times the throughput.\n\n"+
+		"| variant | throughput of 2 / of 1 | processor time per span on 2 / on 1 | throughput that allows | required |\n|---|---|---|---|---|\n")
+	for i, v := range list {
 		const traces = 20_000
 		var gain, cost []float64
 		for range rounds {
@@ -153,7 +155,18 @@ func reportCores(w io.Writer, rounds int) error {
 			gain = append(gain, float64(took[0].wall)/float64(took[1].wall))
 			cost = append(cost, float64(took[1].perOp)/float64(took[0].perOp))
 		}
-		fmt.Fprintf(w, "| %s | %.2f | %.2f | %.2f |\n", v.name, median(gain), median(cost), 2/median(cost))
+		allows := 2 / median(cost)
+		fmt.Fprintf(w, "| %s | %.2f | %.2f | %.2f | %s |\n", v.name, median(gain), median(cost), allows, verdict(i > 0, allows >= 1.7))
 	}
 	return nil
+}
+
+func verdict(applies, met bool) string {
+	switch {
+	case !applies:
+		return ""
+	case met:
+		return "met"
+	}
+	return "**not met**"
 }

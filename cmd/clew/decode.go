@@ -177,8 +177,9 @@ func (p *printer) header(name, text string, fault *explain.Fault) {
 func (p *printer) field(name, value string) { fmt.Fprintf(p.out, "  %-9s  %s\n", name, value) }
 
 const (
-	bold = "1"
-	red  = "31"
+	bold  = "1"
+	red   = "31"
+	green = "32"
 )
 
 func (p *printer) paint(style, s string) string {

@@ -40,11 +40,11 @@ func demo(ctx context.Context, out io.Writer) error {
 
 // demoOnPage is demo with the trace on a page too, until ctx ends.
 func demoOnPage(ctx context.Context, out io.Writer) error {
-	v, err := startView(ctx, viewConfig{page: "127.0.0.1:0", memory: view.MinBytes})
+	v, err := startView(ctx, viewConfig{page: "127.0.0.1:0", memory: view.MinBytes}, io.Discard)
 	if err != nil {
 		return err
 	}
-	defer v.stop()
+	defer v.stop() //nolint:errcheck // it keeps no file
 	fmt.Fprintln(out, "Page", v.pageURL)
 	openBrowser(ctx, v.pageURL, out)
 	var store otlpreceiver.Store

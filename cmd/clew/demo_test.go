@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -13,7 +14,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// runsMain makes the test binary the command itself.
+const runsMain = "CLEW_TEST_RUNS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runsMain) != "" {
+		os.Unsetenv(runsMain)
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // cancelOn cancels a context when text is written.
 type cancelOn struct {

@@ -18,6 +18,7 @@ const usage = `Usage: clew <command> [flags]
 Commands:
   demo        run two example services and print their trace as a tree
   view        receive traces and show them on a web page
+  doctor      test where this environment sends telemetry, and say what is wrong
   decode      explain traceparent and tracestate headers
   completion  print a completion script for bash, zsh or fish
 
@@ -58,6 +59,7 @@ func commands() map[string]command {
 	return map[string]command{
 		"demo":       {demoHelp, runDemo},
 		"view":       {viewHelp, runViewCommand},
+		"doctor":     {doctorHelp, runDoctor},
 		"decode":     {decodeHelp, runDecode},
 		"completion": {completionHelp, runCompletion},
 	}
@@ -69,6 +71,9 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 1 && (args[0] == "help" || args[0] == "-h" || args[0] == "--help") {
 		fmt.Fprint(std.out, usage)
 		return 0
+	}
+	if len(args) == 2 && args[0] == "help" {
+		args = []string{args[1], "-h"}
 	}
 	var cmd command
 	if len(args) > 0 {
@@ -138,7 +143,7 @@ func runViewCommand(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
-	return runView(ctx, c, std.out)
+	return runView(ctx, c, std.out, std.err)
 }
 
 func runDecode(_ context.Context, args []string, std stdio) error {

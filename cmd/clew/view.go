@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,8 @@ Receives traces and logs over OTLP and shows them on a web page.
                     may be repeated
   -cors-origin url  origin whose pages may send OTLP/HTTP; may be repeated
   -memory size      most memory for traces, oldest out first (default 256MiB)
-  -file path        keep the traces there across restarts: read at the start,
-                    written at the end
+  -file path        keep the traces there too, across restarts and crashes;
+                    path.old is used as well
   -open             open the page in the browser
 
 Send to it:  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 your-program
@@ -108,21 +109,32 @@ type viewer struct {
 	httpURL string // of the OTLP/HTTP receiver
 	grpc    string // address of the OTLP/gRPC receiver
 
-	stops []func()
+	stops []func() // in the order of the starts
+	err   error    // of a stop
 }
 
-// startView listens and serves. Call stop when done.
-func startView(ctx context.Context, c viewConfig) (*viewer, error) {
+// startView listens and serves, and writes what goes wrong later to warn. Call
+// stop when done.
+func startView(ctx context.Context, c viewConfig, warn io.Writer) (*viewer, error) {
 	v := &viewer{ring: view.NewRing(c.memory)}
+	var sink otlpreceiver.Sink = v.ring
 	if c.file != "" {
-		if err := v.ring.Load(c.file); err != nil {
+		journal, damaged, err := view.OpenJournal(v.ring, c.file, func(err error) {
+			fmt.Fprintf(warn, "%s: %v; from now on traces are kept in memory only\n", c.file, err)
+		})
+		if err != nil {
 			return nil, err
 		}
+		if damaged > 0 {
+			fmt.Fprintf(warn, "%s: the last %d bytes are not whole and were left out\n", c.file, damaged)
+		}
+		sink = journal
+		v.stops = append(v.stops, func() { v.err = journal.Close() })
 	}
 	listen := func(address, flagName string) (net.Listener, error) {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
-			v.stop()
+			v.stop() //nolint:errcheck // err says more
 			return nil, fmt.Errorf("%w (choose another with -%s)", err, flagName)
 		}
 		return l, nil
@@ -138,14 +150,14 @@ func startView(ctx context.Context, c viewConfig) (*viewer, error) {
 			return nil, err
 		}
 		v.httpURL = "http://" + l.Addr().String()
-		v.serveHTTP(l, view.AllowOrigins(otlpreceiver.Handler(v.ring), c.origins...))
+		v.serveHTTP(l, view.AllowOrigins(otlpreceiver.Handler(sink), c.origins...))
 	}
 	if c.grpc != "" {
 		if l, err = listen(c.grpc, "grpc"); err != nil {
 			return nil, err
 		}
 		v.grpc = l.Addr().String()
-		server := otlpreceiver.GRPCServer(v.ring)
+		server := otlpreceiver.GRPCServer(sink)
 		ended := make(chan struct{})
 		go func() { defer close(ended); server.Serve(l) }() //nolint:errcheck // ends when stopped
 		v.stops = append(v.stops, func() { server.Stop(); <-ended })
@@ -161,20 +173,20 @@ func (v *viewer) serveHTTP(l net.Listener, h http.Handler) {
 }
 
 // stop can be called more than once.
-func (v *viewer) stop() {
-	for _, stop := range v.stops {
+func (v *viewer) stop() error {
+	for _, stop := range slices.Backward(v.stops) {
 		stop()
 	}
 	v.stops = nil
+	return v.err
 }
 
 // runView serves until ctx ends.
-func runView(ctx context.Context, c viewConfig, out io.Writer) error {
-	v, err := startView(ctx, c)
+func runView(ctx context.Context, c viewConfig, out, warn io.Writer) error {
+	v, err := startView(ctx, c, warn)
 	if err != nil {
 		return err
 	}
-	defer v.stop()
 	fmt.Fprintf(out, "Page       %s\n", v.pageURL)
 	if v.httpURL != "" {
 		fmt.Fprintf(out, "OTLP/HTTP  %s\n", v.httpURL)
@@ -189,11 +201,7 @@ func runView(ctx context.Context, c viewConfig, out io.Writer) error {
 		openBrowser(ctx, v.pageURL, out)
 	}
 	<-ctx.Done()
-	v.stop()
-	if c.file != "" {
-		return v.ring.Save(c.file)
-	}
-	return nil
+	return v.stop()
 }
 
 // openBrowser is best effort: the address is printed anyway. Some browsers stay

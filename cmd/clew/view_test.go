@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -40,29 +41,14 @@ func TestView(t *testing.T) {
 	}
 	m := addresses.FindStringSubmatch(string(printed))
 
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	send := func(method, url, body string) int {
-		t.Helper()
-		req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode
-	}
 	trace := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"sell"}]}]}]}`
-	if status := send(http.MethodPost, m[2]+"/v1/traces", trace); status != http.StatusOK {
+	if status := request(t, http.MethodPost, m[2]+"/v1/traces", trace); status != http.StatusOK {
 		t.Errorf("OTLP/HTTP: status %d", status)
 	}
-	if status := send(http.MethodGet, m[1]+"/api/traces/5b8efff798038103d269b633813fc60c", ""); status != http.StatusOK {
+	if status := request(t, http.MethodGet, m[1]+"/api/traces/5b8efff798038103d269b633813fc60c", ""); status != http.StatusOK {
 		t.Errorf("page: status %d", status)
 	}
-	if status := send(http.MethodPost, m[1]+"/v1/traces", trace); status/100 != 4 {
+	if status := request(t, http.MethodPost, m[1]+"/v1/traces", trace); status/100 != 4 {
 		t.Errorf("the page's address takes telemetry: status %d", status)
 	}
 	conn, err := grpc.NewClient(m[3], grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -78,8 +64,12 @@ func TestView(t *testing.T) {
 		t.Errorf("exit code %d\n%s", got, &stderr)
 	}
 	kept := view.NewRing(view.MinBytes)
-	if err := kept.Load(file); err != nil || kept.Stats().Spans != 1 {
-		t.Errorf("the file holds %+v, %v", kept.Stats(), err)
+	journal, _, err := view.OpenJournal(kept, file, nil)
+	if err != nil || kept.Stats().Spans != 1 {
+		t.Fatalf("the file holds %+v, %v", kept.Stats(), err)
+	}
+	if err := journal.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -127,6 +117,9 @@ func TestHelp(t *testing.T) {
 		if code != 0 || !strings.HasPrefix(stdout, "Usage: clew "+name) {
 			t.Errorf("%s: code %d, %q", name, code, stdout)
 		}
+		if other, _, code := runWith(t, "", "help", name); code != 0 || other != stdout {
+			t.Errorf("help %s: code %d, %q", name, code, other)
+		}
 		lines := strings.Split(stdout, "\n")
 		if len(lines) > 24 {
 			t.Errorf("%s: %d lines", name, len(lines))
@@ -157,7 +150,7 @@ func TestCompletion(t *testing.T) {
 		t.Skip("no bash")
 	}
 	script, _, _ := runWith(t, "", "completion", "bash")
-	for line, want := range map[string]string{"clew d": "decode demo", "clew view -me": "-memory", "clew completion ": "bash zsh fish"} {
+	for line, want := range map[string]string{"clew d": "decode demo doctor", "clew view -me": "-memory", "clew doctor -t": "-tempo", "clew completion ": "bash zsh fish"} {
 		cmd := exec.CommandContext(t.Context(), bash, "--norc", "-c", script+`
 IFS=' ' read -ra COMP_WORDS <<<"$1"; [[ $1 == *' ' ]] && COMP_WORDS+=('')
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _clew; echo "${COMPREPLY[*]}"`, "bash", line)
@@ -166,4 +159,73 @@ COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _clew; echo "${COMPREPLY[*]}"`, "bash", l
 			t.Errorf("%q completes to %q, %v; want %q", line, out, err, want)
 		}
 	}
+}
+
+// TestViewKeepsTracesWhenKilled kills the process right after it answered.
+func TestViewKeepsTracesWhenKilled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "traces")
+	const path = "/api/traces/5b8efff798038103d269b633813fc60c"
+	trace := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"sell"}]}]}]}`
+
+	killed, _, otlp := viewProcess(t, file)
+	if status := request(t, http.MethodPost, otlp+"/v1/traces", trace); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	if err := killed.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := killed.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0); err != nil { // a record that was being written
+		t.Fatal(err)
+	} else if _, err := f.WriteString("t\x10\x00"); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	_, page, _ := viewProcess(t, file)
+	if status := request(t, http.MethodGet, page+path, ""); status != http.StatusOK {
+		t.Errorf("after the restart: status %d", status)
+	}
+}
+
+// viewProcess starts clew view as a process that is killed with the test.
+func viewProcess(t *testing.T, file string) (p *os.Process, page, otlp string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "", "-file", file)
+	cmd.Env = append(os.Environ(), runsMain+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it may be gone
+		cmd.Wait()         //nolint:errcheck // it was killed
+	})
+	if _, err := fmt.Fscanf(out, "Page %s\nOTLP/HTTP %s\n", &page, &otlp); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process, page, otlp
+}
+
+func request(t *testing.T, method, url, body string) (status int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
 }

@@ -19,6 +19,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/examples/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -26,7 +27,11 @@ var tracer = otel.Tracer("api-server", trace.WithInstrumentationVersion("1.0.0")
 
 func main() {
 	addr := flag.String("addr", "localhost:8000", "`address` to listen on")
+	check := flag.String("health", "", "`URL` of a running server to ask for its health, instead of being one")
 	flag.Parse()
+	if *check != "" {
+		health.Exit(*check)
+	}
 	otelsetup.Main(func(ctx context.Context) error { return serve(ctx, *addr) })
 }
 
@@ -35,7 +40,8 @@ func serve(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: otelsetup.Handler(http.HandlerFunc(greet)), ReadHeaderTimeout: 10 * time.Second}
+	traced := otelsetup.WithFilter(func(r *http.Request) bool { return r.URL.Path != health.Path })
+	server := &http.Server{Handler: otelsetup.Handler(http.HandlerFunc(answer), traced), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	slog.Info("Listening on http://" + listener.Addr().String() + "/")
@@ -47,6 +53,12 @@ func serve(ctx context.Context, addr string) error {
 		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		return server.Shutdown(deadline)
+	}
+}
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != health.Path {
+		greet(w, r)
 	}
 }
 

@@ -15,13 +15,13 @@ import (
 )
 
 // GRPCServer returns a server for OTLP/gRPC that is ready to Serve. The caller
-// stops it.
-func GRPCServer(sink Sink) *grpc.Server {
-	server := grpc.NewServer(
+// stops it. Options are for what the receiver does not decide, such as TLS.
+func GRPCServer(sink Sink, opts ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(opts,
 		grpc.MaxRecvMsgSize(MaxBody),
 		grpc.MaxConcurrentStreams(2*decoding),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(protocodec.Name), make(chan struct{}, decoding)}),
-	)
+	)...)
 	coltrace.RegisterTraceServiceServer(server, traceService{sink: sink})
 	collogs.RegisterLogsServiceServer(server, logsService{sink: sink})
 	colmetrics.RegisterMetricsServiceServer(server, metricsService{sink: sink})

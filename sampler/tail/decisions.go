@@ -6,11 +6,21 @@ package tail
 // which may be earlier or later than when as many decisions have been made as
 // there is room for.
 //
-// A set of eight is one cache line: fetching that is what remembering costs.
+// A set of eight is one cache line: fetching that is what remembering costs,
+// and several are fetched in the time of one.
 type decisions struct {
 	entries []made
 	ways    int // entries of a set
 	mask    uint64
+
+	// The newest ones, oldest first, wait until their sets are fetched together.
+	waiting [16]waiting
+	n       int
+}
+
+type waiting struct {
+	hash uint64
+	made made
 }
 
 // made is a decision with the upper 40 bits of the hash of its trace id. That
@@ -39,7 +49,7 @@ func newDecisions(n int) decisions {
 	for sets*2*ways <= n {
 		sets *= 2
 	}
-	return decisions{make([]made, sets*ways), ways, uint64(sets - 1)}
+	return decisions{entries: make([]made, sets*ways), ways: ways, mask: uint64(sets - 1)}
 }
 
 func (m *decisions) set(hash uint64) []made {
@@ -49,6 +59,11 @@ func (m *decisions) set(hash uint64) []made {
 }
 
 func (m *decisions) get(hash uint64) (decision, bool) {
+	for i := m.n - 1; i >= 0; i-- {
+		if m.waiting[i].hash == hash {
+			return m.waiting[i].made.decision(), true
+		}
+	}
 	set := m.set(hash)
 	for i := range set {
 		if set[i]&hashBits == made(hash)&hashBits {
@@ -59,12 +74,24 @@ func (m *decisions) get(hash uint64) (decision, bool) {
 }
 
 func (m *decisions) remember(hash uint64, d decision) {
-	set := m.set(hash)
-	copy(set[1:], set)
-	set[0] = makeMade(hash, d)
+	m.waiting[m.n] = waiting{hash, makeMade(hash, d)}
+	m.n++
+	if m.n == len(m.waiting) || m.mask == 0 { // one set is near, and exact
+		m.store()
+	}
+}
+
+func (m *decisions) store() {
+	for i := range m.n {
+		set := m.set(m.waiting[i].hash)
+		copy(set[1:], set)
+		set[0] = m.waiting[i].made
+	}
+	m.n = 0
 }
 
 func (m *decisions) forget(hash uint64) {
+	m.store()
 	set := m.set(hash)
 	for i := range set {
 		if set[i]&hashBits == made(hash)&hashBits {

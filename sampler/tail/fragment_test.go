@@ -334,3 +334,17 @@ func TestFlushKeepsTheDeadline(t *testing.T) {
 	root.End()
 	s.wantKept(t, "root")
 }
+
+func TestShutdownPastTheDeadlineRefusesWhatIsLeft(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	_, root := s.Start(context.Background(), "root")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown returns %v", err)
+	}
+	root.End()
+	if st := s.Stats(); st.RefusedSpans != 1 || st.DroppedSpans != 0 {
+		t.Errorf("counted %d refused spans and %d dropped ones, want 1 and 0", st.RefusedSpans, st.DroppedSpans)
+	}
+}

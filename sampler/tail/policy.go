@@ -15,14 +15,20 @@ import (
 // A fragment of a trace, as policies see it.
 type view struct {
 	spans []endedSpan
-	open  []openRoot // local roots that have not ended
+	open  []endedSpan // local roots that have not ended
 }
 
-// An endedSpan is a span with what is asked for most.
+// An endedSpan is a span, or an open local root, with what policies ask for.
+// The SDK's methods copy the whole span for each answer.
 type endedSpan struct {
 	sdktrace.ReadOnlySpan
 	root    bool // a local root
 	sampled bool // kept by the head sampler
+
+	// Zero unless a policy needs it.
+	failed bool
+	took   time.Duration
+	usual  *histogram // policies.usual's, if the operation is known
 }
 
 // A decision about a fragment; the zero decision is not one.
@@ -37,7 +43,21 @@ type decision struct {
 
 const none = -1
 
-type policies []policy
+type policies struct {
+	list             []policy
+	rootNeeds, needs needs     // of local roots, of other spans
+	limited          bool      // a policy has a rate
+	usual            *quantile // the first one, as most often there is one
+}
+
+// needs are the fields of endedSpan that conditions look at.
+type needs uint8
+
+const (
+	needFailed needs = 1 << iota
+	needTook
+	needUsual
+)
 
 type policy struct {
 	name, reason string
@@ -47,23 +67,48 @@ type policy struct {
 }
 
 func compile(cfg *Config) policies {
-	ps := make(policies, len(cfg.Policies))
+	ps := policies{list: make([]policy, len(cfg.Policies))}
 	for i := range cfg.Policies {
-		c := &cfg.Policies[i]
-		ps[i] = policy{
+		c, p := &cfg.Policies[i], &ps.list[i]
+		*p = policy{
 			name:   c.name(),
 			reason: c.reason(),
 			root:   c.Root.compile(cfg.MaxOperations),
 			span:   c.Span.compile(cfg.MaxOperations),
 		}
 		if c.Probability > 0 {
-			ps[i].consistent = newConsistent(c.Probability)
+			p.consistent = newConsistent(c.Probability)
 		}
 		if c.TracesPerSecond > 0 || c.SpansPerSecond > 0 {
-			ps[i].limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
+			p.limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
+			ps.limited = true
 		}
+		for _, q := range []*quantile{p.root.usual, p.span.usual} {
+			if q != nil && ps.usual == nil {
+				ps.usual, q.first = q, true
+			}
+		}
+		ps.needs |= p.span.needs()
+		ps.rootNeeds |= p.root.needs() | p.span.needs()
 	}
 	return ps
+}
+
+// look asks a span for what the policies need.
+func (ps *policies) look(s *endedSpan) {
+	needs := ps.needs
+	if s.root {
+		needs = ps.rootNeeds
+	}
+	if needs&needFailed != 0 {
+		s.failed = failed(s.ReadOnlySpan)
+	}
+	if needs&needTook != 0 {
+		s.took = duration(s.ReadOnlySpan)
+	}
+	if needs&needUsual != 0 {
+		s.usual = ps.usual.find(s)
+	}
 }
 
 // decide asks the policies about a fragment.
@@ -72,16 +117,19 @@ func compile(cfg *Config) policies {
 // If a later policy would have kept the trace whatever its randomness, its
 // chance was 1, and if one with a larger share would have kept it, its chance
 // was that share.
-func (ps policies) decide(v *view) decision {
+func (ps *policies) decide(v *view) decision {
 	d := decision{policy: none, threshold: none}
 	headKept := v.headKept()
-	for i := range ps {
-		p := &ps[i]
+	for i := range v.open {
+		ps.look(&v.open[i])
+	}
+	for i := range ps.list {
+		p := &ps.list[i]
 		if !p.holds(v) {
 			continue
 		}
 		switch byChance := p.consistent != nil && p.limit == nil; {
-		case byChance && (d.threshold == none || ps[d.threshold].consistent.share() < p.consistent.share()):
+		case byChance && (d.threshold == none || ps.list[d.threshold].consistent.share() < p.consistent.share()):
 			if !p.consistent.keeps(v.spanContext()) {
 				continue
 			}
@@ -106,10 +154,10 @@ func (ps policies) decide(v *view) decision {
 }
 
 // certain reports whether one span is reason enough to keep its trace.
-func (ps policies) certain(s sdktrace.ReadOnlySpan) bool {
-	for i := range ps {
-		p := &ps[i]
-		if p.consistent != nil || p.limit != nil || p.root.stated && !isLocalRoot(s) {
+func (ps *policies) certain(s *endedSpan) bool {
+	for i := range ps.list {
+		p := &ps.list[i]
+		if p.consistent != nil || p.limit != nil || p.root.stated && !s.root {
 			continue
 		}
 		if p.root.holds(s) && p.span.holds(s) {
@@ -120,27 +168,30 @@ func (ps policies) certain(s sdktrace.ReadOnlySpan) bool {
 }
 
 // learn adds the durations of a fragment to what is known about its operations.
-func (ps policies) learn(v *view) {
-	for i := range ps {
-		root, every := ps[i].root.usual, ps[i].span.usual
+func (ps *policies) learn(v *view) {
+	if ps.usual == nil {
+		return
+	}
+	for i := range ps.list {
+		root, every := ps.list[i].root.usual, ps.list[i].span.usual
 		if root == nil && every == nil {
 			continue
 		}
 		for i := range v.spans {
 			s := &v.spans[i]
 			if every != nil {
-				every.observe(s.ReadOnlySpan)
+				every.observe(s)
 			}
 			if root != nil && s.root {
-				root.observe(s.ReadOnlySpan)
+				root.observe(s)
 			}
 		}
 	}
 }
 
-func (ps policies) ignoredOperations() (n uint64) {
-	for i := range ps {
-		for _, q := range []*quantile{ps[i].root.usual, ps[i].span.usual} {
+func (ps *policies) ignoredOperations() (n uint64) {
+	for i := range ps.list {
+		for _, q := range []*quantile{ps.list[i].root.usual, ps.list[i].span.usual} {
 			if q != nil {
 				n += q.ignored.Load()
 			}
@@ -155,12 +206,12 @@ func (p *policy) holds(v *view) bool {
 
 func (v *view) has(c *condition, onlyRoots bool) bool {
 	for i := range v.spans {
-		if s := &v.spans[i]; (!onlyRoots || s.root) && c.holds(s.ReadOnlySpan) {
+		if s := &v.spans[i]; (!onlyRoots || s.root) && c.holds(s) {
 			return true
 		}
 	}
 	for i := range v.open {
-		if c.holds(v.open[i].span) {
+		if c.holds(&v.open[i]) {
 			return true
 		}
 	}
@@ -187,7 +238,7 @@ func (v *view) spanContext() trace.SpanContext {
 	if len(v.spans) > 0 {
 		return v.spans[0].SpanContext()
 	}
-	return v.open[0].span.SpanContext()
+	return v.open[0].SpanContext()
 }
 
 type condition struct {
@@ -211,10 +262,23 @@ func (c *Condition) compile(maxOperations int) condition {
 	return compiled
 }
 
-func (c *condition) holds(s sdktrace.ReadOnlySpan) bool {
-	return (!c.failed || failed(s)) &&
+func (c *condition) needs() (n needs) {
+	if c.failed {
+		n |= needFailed
+	}
+	if c.slower > 0 {
+		n |= needTook
+	}
+	if c.usual != nil {
+		n |= needTook | needUsual
+	}
+	return n
+}
+
+func (c *condition) holds(s *endedSpan) bool {
+	return (!c.failed || s.failed) &&
 		(c.status == codes.Unset || s.Status().Code == c.status) &&
-		(c.slower == 0 || duration(s) > c.slower) &&
+		(c.slower == 0 || s.took > c.slower) &&
 		(c.matcher == nil || c.matcher.Matches(s.Name(), s.SpanKind(), sampler.ParentOf(s.Parent()), s.Attributes())) &&
 		(c.usual == nil || c.usual.exceededBy(s))
 }

@@ -109,6 +109,7 @@ func TestRateLimits(t *testing.T) {
 		"spans":  {tail.Policy{SpansPerSecond: 20}, 10}, // of two spans each
 		"both":   {tail.Policy{TracesPerSecond: 10, SpansPerSecond: 10}, 5},
 		"slow":   {tail.Policy{TracesPerSecond: 0.5}, 0},
+		"alone":  {tail.Policy{TracesPerSecond: 10}, 10}, // of one span each
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,8 +117,10 @@ func TestRateLimits(t *testing.T) {
 				const seconds, perSecond = 20, 100
 				for range seconds * perSecond {
 					ctx, root := s.Start(context.Background(), "root")
-					_, child := s.Start(ctx, "child")
-					child.End()
+					if name != "alone" {
+						_, child := s.Start(ctx, "child")
+						child.End()
+					}
 					root.End()
 					time.Sleep(time.Second / perSecond)
 				}

@@ -119,11 +119,15 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 // OnEnd takes an ended span. It implements the SDK's SpanProcessor.
 func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
-	s := endedSpan{span, isLocalRoot(span), sc.IsSampled()}
-	bytes := estimate(span)
-	wanted := p.hinting.Load() && p.policies.certain(span)
-
+	v := view{spans: []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}}
+	s := &v.spans[0]
+	p.policies.look(s)
 	sh, hash := p.shard(sc.TraceID())
+	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, &sc, &v) {
+		return
+	}
+	bytes := estimate(span)
+	wanted := p.hinting.Load() && p.policies.certain(s)
 	sh.mu.Lock()
 	if sh.closed {
 		sh.counts.refused++
@@ -141,13 +145,13 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 		}
 		sh.mu.Unlock()
 		if known {
-			p.pass(s, d)
+			p.pass(*s, d)
 		} else {
-			p.decideAlone(sh, s)
+			p.decideAlone(sh, &v)
 		}
 		return
 	}
-	sh.hold(f, s, bytes)
+	sh.hold(f, *s, bytes)
 	f.wanted = f.wanted || wanted
 	last := s.root && f.end(sc.SpanID())
 	switch {
@@ -168,19 +172,42 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	p.unlockAndDecide(sh)
 }
 
+// dropAlone drops a local root that is all there is of its fragment, if the
+// policies say so. A root without children is most likely that: the policies
+// are asked before it is known, so that the lock is taken only once.
+func (p *Processor) dropAlone(sh *shard, sc *trace.SpanContext, v *view) bool {
+	if p.policies.limited { // to ask counts
+		return false
+	}
+	d := p.policies.decide(v)
+	if d.keep {
+		return false
+	}
+	sh.mu.Lock()
+	f := sh.fragments[sc.TraceID()]
+	alone := f != nil && f.isAlone(sc.SpanID()) && !sh.closed
+	if alone {
+		sh.drop(f, d)
+	}
+	sh.mu.Unlock()
+	if alone {
+		p.policies.learn(v)
+	}
+	return alone
+}
+
 // unlockAndDecide unlocks the shard, which what was added may have taken over
 // a bound.
 func (p *Processor) unlockAndDecide(sh *shard) {
-	for {
-		j, over, ok := sh.takeOverBound()
+	for over, ok := sh.overBound(); ok; over, ok = sh.overBound() {
+		sh.counts.early[over]++
+		j := sh.take(sh.undecided.first)
 		sh.mu.Unlock()
-		if !ok {
-			return
-		}
 		p.report(over)
 		p.decide(sh, j)
 		sh.mu.Lock()
 	}
+	sh.mu.Unlock()
 }
 
 // decide makes a decision and carries it out, and again for what local roots
@@ -231,14 +258,13 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 }
 
 // decideAlone decides on a span whose trace is not known.
-func (p *Processor) decideAlone(sh *shard, s endedSpan) {
-	v := view{spans: []endedSpan{s}}
-	d := p.policies.decide(&v)
+func (p *Processor) decideAlone(sh *shard, v *view) {
+	d := p.policies.decide(v)
 	sh.mu.Lock()
 	sh.counts.trace(d, v.headKept())
 	sh.counts.spans(d, 1, v.headKept())
 	sh.mu.Unlock()
-	p.pass(s, d)
+	p.pass(v.spans[0], d)
 }
 
 // expire decides on fragments that are too old, until ctx ends.
@@ -344,7 +370,7 @@ func (p *Processor) pass(ended endedSpan, d decision) {
 	sc := s.SpanContext()
 	if ended.sampled {
 		if d.threshold != none {
-			if published := p.policies[d.threshold].consistent.publish(sc); !published.Equal(sc) {
+			if published := p.policies.list[d.threshold].consistent.publish(sc); !published.Equal(sc) {
 				s = &keptSpan{ReadOnlySpan: s, sc: published}
 			}
 		}
@@ -358,11 +384,11 @@ func (p *Processor) pass(ended endedSpan, d decision) {
 	if d.threshold == none {
 		kept.sc = withoutThreshold(sc)
 	} else {
-		kept.sc = p.policies[d.threshold].consistent.publish(sc)
+		kept.sc = p.policies.list[d.threshold].consistent.publish(sc)
 	}
 	kept.sc = kept.sc.WithTraceFlags(sc.TraceFlags() | trace.FlagsSampled)
 	if ended.root {
-		policy := &p.policies[d.policy]
+		policy := &p.policies.list[d.policy]
 		kept.added = [2]attribute.KeyValue{PolicyKey.String(policy.name), ReasonKey.String(policy.reason)}
 	}
 	p.next.OnEnd(kept)

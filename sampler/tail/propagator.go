@@ -41,7 +41,7 @@ func (h hinter) Inject(ctx context.Context, carrier propagation.TextMapCarrier) 
 
 // wants reports whether there is a reason to keep the trace.
 func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
-	if s, ok := current.(sdktrace.ReadOnlySpan); ok && p.policies.certain(s) {
+	if p.isReason(current) {
 		return true
 	}
 	var few [4]openRoot
@@ -57,9 +57,21 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 		return true
 	}
 	for i := range open {
-		if p.policies.certain(open[i].span) {
+		if p.isReason(open[i].span) {
 			return true
 		}
 	}
 	return false
+}
+
+// isReason reports whether a span that has not ended is reason enough to keep
+// its trace.
+func (p *Processor) isReason(span any) bool {
+	s, ok := span.(sdktrace.ReadOnlySpan)
+	if !ok {
+		return false
+	}
+	looked := endedSpan{ReadOnlySpan: s, root: isLocalRoot(s)}
+	p.policies.look(&looked)
+	return p.policies.certain(&looked)
 }

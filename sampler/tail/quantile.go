@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -17,6 +16,7 @@ type quantile struct {
 	q             float64
 	enough        int // durations to know before anything is slow
 	maxOperations int
+	first         bool // its histograms are in endedSpan.usual
 	// operations is replaced, never changed: there are few, and they are looked
 	// up for every span.
 	operations atomic.Pointer[map[operation]*histogram]
@@ -36,21 +36,28 @@ func newQuantile(q float64, maxOperations int) *quantile {
 	return l
 }
 
-func (l *quantile) exceededBy(s sdktrace.ReadOnlySpan) bool {
-	h := (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
-	return h != nil && h.exceededBy(duration(s), l.enough)
+// find returns the histogram of the span's operation, nil if there is none.
+func (l *quantile) find(s *endedSpan) *histogram {
+	if l.first && s.usual != nil {
+		return s.usual
+	}
+	return (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
 }
 
-func (l *quantile) observe(s sdktrace.ReadOnlySpan) {
-	op := operation{s.Name(), s.SpanKind()}
-	h := (*l.operations.Load())[op]
+func (l *quantile) exceededBy(s *endedSpan) bool {
+	h := l.find(s)
+	return h != nil && bucketOf(s.took) > int(h.slowAbove.Load())
+}
+
+func (l *quantile) observe(s *endedSpan) {
+	h := l.find(s)
 	if h == nil {
-		if h = l.add(op); h == nil {
+		if h = l.add(operation{s.Name(), s.SpanKind()}); h == nil {
 			l.ignored.Add(1)
 			return
 		}
 	}
-	h.observe(duration(s), l.q)
+	h.observe(s.took, l.q, l.enough)
 }
 
 func (l *quantile) add(op operation) *histogram {
@@ -65,6 +72,7 @@ func (l *quantile) add(op operation) *histogram {
 	}
 	more := maps.Clone(known)
 	h := new(histogram)
+	h.slowAbove.Store(numBuckets)
 	more[op] = h
 	l.operations.Store(&more)
 	return h
@@ -97,6 +105,8 @@ func bucketOf(d time.Duration) int {
 
 // A histogram counts durations and follows one quantile of them.
 type histogram struct {
+	slowAbove atomic.Int32 // at, once enough durations are known
+
 	mu     sync.Mutex
 	counts [numBuckets]uint16
 	total  int
@@ -104,14 +114,7 @@ type histogram struct {
 	upTo   int // durations in the buckets up to and including at
 }
 
-func (h *histogram) exceededBy(d time.Duration, enough int) bool {
-	b := bucketOf(d)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.total >= enough && b > h.at
-}
-
-func (h *histogram) observe(d time.Duration, q float64) {
+func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	b := bucketOf(d)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,6 +134,9 @@ func (h *histogram) observe(d time.Duration, q float64) {
 	for h.upTo-int(h.counts[h.at]) >= want {
 		h.upTo -= int(h.counts[h.at])
 		h.at--
+	}
+	if at := int32(h.at); h.total >= enough && at != h.slowAbove.Load() {
+		h.slowAbove.Store(at)
 	}
 }
 

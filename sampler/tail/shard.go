@@ -116,7 +116,9 @@ func (sh *shard) take(f *fragment) job {
 	f.deciding = true
 	v := view{spans: sh.release(f)}
 	if len(f.open) > 0 {
-		v.open = append(v.open, f.open...)
+		for _, root := range f.open {
+			v.open = append(v.open, endedSpan{ReadOnlySpan: root.span, root: true, sampled: root.sampled})
+		}
 		f.close()
 	}
 	return job{f, v}
@@ -135,24 +137,35 @@ func (f *fragment) close() {
 	f.open = f.open[:0]
 }
 
-// takeOverBound takes the oldest undecided fragment if there is too much.
-func (sh *shard) takeOverBound() (j job, over bound, ok bool) {
+// overBound reports whether there is too much that could be decided.
+func (sh *shard) overBound() (over bound, ok bool) {
 	switch {
+	case sh.undecided.len == 0:
+		return 0, false // what is too much is being decided
 	case sh.undecided.len > sh.bounds.traces:
-		over = maxTraces
+		return maxTraces, true
 	case sh.spans > sh.bounds.spans:
-		over = maxSpans
+		return maxSpans, true
 	case sh.bytes > sh.bounds.bytes:
-		over = maxBytes
-	default:
-		return job{}, 0, false
+		return maxBytes, true
 	}
-	f := sh.undecided.first
-	if f == nil {
-		return job{}, 0, false // what is too much is being decided
-	}
-	sh.counts.early[over]++
-	return sh.take(f), over, true
+	return 0, false
+}
+
+// isAlone reports whether the fragment is nothing but this open local root.
+func (f *fragment) isAlone(root trace.SpanID) bool {
+	return len(f.open) == 1 && f.open[0].id == root && len(f.spans) == 0 && !f.deciding
+}
+
+// drop drops an undecided fragment that is nothing but an open local root.
+func (sh *shard) drop(f *fragment, d decision) {
+	delete(sh.fragments, f.id)
+	sh.made.remember(f.hash, d)
+	sh.counts.trace(d, false)
+	sh.counts.spans(d, 1, false)
+	f.remove()
+	f.close()
+	sh.recycle(f, f.spans)
 }
 
 // settle remembers the decision and takes the spans that ended meanwhile, which
@@ -177,16 +190,20 @@ func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, 
 
 // finish ends a job, whose spans have been handed on.
 func (sh *shard) finish(j *job) {
-	const spare, spareSpans = 32, 128
 	f := j.fragment
 	f.remove()
 	if f.idle != nil {
 		close(f.idle)
 	}
+	sh.recycle(f, j.view.spans)
+}
+
+// recycle keeps a fragment, and the memory of its spans, for another.
+func (sh *shard) recycle(f *fragment, spans []endedSpan) {
+	const spare, spareSpans = 32, 128
 	if len(sh.spare) == spare {
 		return
 	}
-	spans := j.view.spans
 	clear(spans)
 	if cap(spans) > spareSpans {
 		spans = nil

@@ -95,7 +95,7 @@ func (c *counts) spans(d decision, n int, sampled bool) {
 // Stats returns what has been counted so far.
 func (p *Processor) Stats() Stats {
 	st := Stats{
-		Kept:             make(map[string]uint64, len(p.policies)+1),
+		Kept:             make(map[string]uint64, len(p.policies.list)+1),
 		Early:            make(map[string]uint64, numBounds),
 		IgnoredDurations: p.policies.ignoredOperations(),
 	}
@@ -124,10 +124,10 @@ func (p *Processor) Stats() Stats {
 }
 
 func (p *Processor) policyName(i int) string {
-	if i == len(p.policies) {
+	if i == len(p.policies.list) {
 		return headPolicy
 	}
-	return p.policies[i].name
+	return p.policies.list[i].name
 }
 
 // observe makes metrics of Stats.

@@ -4,11 +4,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
@@ -20,24 +17,15 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/bench/setup/run"
 )
 
-func main() {
-	ctx := context.Background()
-	begin := time.Now()
-	shutdown, err := setUp(ctx)
-	took := time.Since(begin)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(took.Nanoseconds())
-	shutdown(ctx) //nolint:errcheck // nothing was recorded
-}
+func main() { run.Main(setUp) }
 
 // begin set-up
 func setUp(ctx context.Context) (shutdown func(context.Context) error, err error) {
-	res, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithContainer(), resource.WithProcessPID())
+	res, err := resource.New(ctx, resource.WithService(), resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithContainer(), resource.WithProcessPID())
 	if err != nil {
 		return nil, err
 	}

@@ -3,24 +3,17 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"time"
 
+	"github.com/clewtrace/clew/bench/setup/run"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
-func main() {
-	ctx := context.Background()
-	begin := time.Now()
-	// begin set-up
+func main() { run.Main(setUp) }
+
+// begin set-up
+func setUp(ctx context.Context) (shutdown func(context.Context) error, err error) {
 	telemetry, err := otelsetup.Start(ctx)
-	// end set-up
-	took := time.Since(begin)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(took.Nanoseconds())
-	telemetry.Shutdown(ctx) //nolint:errcheck // nothing was recorded
+	return telemetry.Shutdown, err
 }
+
+// end set-up

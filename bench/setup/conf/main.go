@@ -4,31 +4,19 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/contrib/otelconf"
 	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/bench/setup/run"
 )
 
-func main() {
-	ctx := context.Background()
-	begin := time.Now()
-	shutdown, err := setUp(ctx)
-	took := time.Since(begin)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(took.Nanoseconds())
-	shutdown(ctx) //nolint:errcheck // nothing was recorded
-}
+func main() { run.Main(setUp) }
 
 // begin set-up
 func setUp(ctx context.Context) (shutdown func(context.Context) error, err error) {

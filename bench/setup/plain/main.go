@@ -4,9 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -23,24 +20,15 @@ import (
 
 	"log/slog"
 	"net/http"
+
+	"github.com/clewtrace/clew/bench/setup/run"
 )
 
-func main() {
-	ctx := context.Background()
-	begin := time.Now()
-	shutdown, err := setUp(ctx)
-	took := time.Since(begin)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(took.Nanoseconds())
-	shutdown(ctx) //nolint:errcheck // nothing was recorded
-}
+func main() { run.Main(setUp) }
 
 // begin set-up
 func setUp(ctx context.Context) (shutdown func(context.Context) error, err error) {
-	res, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithContainer(), resource.WithProcessPID())
+	res, err := resource.New(ctx, resource.WithService(), resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithContainer(), resource.WithProcessPID())
 	if err != nil {
 		return nil, err
 	}

@@ -242,7 +242,11 @@ func (s *Spool) writable() error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(append([]byte(formatMark), seg.marker[:]...)); err != nil {
+	_, err = f.Write(append([]byte(formatMark), seg.marker[:]...))
+	if err == nil && s.sync {
+		err = syncDir(s.dir) // or the machine may forget that there is such a file
+	}
+	if err != nil {
 		return errors.Join(err, f.Close(), os.Remove(seg.path))
 	}
 	seg.file = f
@@ -254,6 +258,14 @@ func (s *Spool) writable() error {
 		s.tidy(old)
 	}
 	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the directory that was configured
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Remove marks records as done. It cannot fail: what cannot be marked is

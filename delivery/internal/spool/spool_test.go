@@ -70,8 +70,21 @@ func copyOf(t *testing.T, dir string) string {
 }
 
 func TestWhatIsNotRemovedIsFoundAgainInOrder(t *testing.T) {
-	dir := t.TempDir()
-	s, _, _ := open(t, dir)
+	for _, sync := range []bool{false, true} {
+		t.Run(fmt.Sprintf("sync %v", sync), func(t *testing.T) {
+			dir := t.TempDir()
+			s, _, _, err := spool.Open(dir, 64<<20, sync)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			foundAgainInOrder(t, s, dir)
+		})
+	}
+}
+
+func foundAgainInOrder(t *testing.T, s *spool.Spool, dir string) {
+	t.Helper()
 	refs := fill(t, s, 5)
 	s.Remove(refs[1])
 	s.Remove(refs[3])

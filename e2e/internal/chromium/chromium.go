@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
@@ -143,6 +144,19 @@ func (p *Page) Keys(keys string) {
 			_, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, params)
 			p.check("key "+key.Key, err)
 		}
+	}
+}
+
+// AllowClipboard answers what the browser would ask its user when a page wants
+// to use the clipboard.
+func (p *Page) AllowClipboard(allow bool) {
+	p.t.Helper()
+	setting := map[bool]browser.PermissionSetting{true: browser.PermissionSettingGranted, false: browser.PermissionSettingDenied}[allow]
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		_, err := chromedp.CallBrowser(p.ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission: &browser.PermissionDescriptor{Name: name}, Setting: setting,
+		})
+		p.check(name, err)
 	}
 }
 

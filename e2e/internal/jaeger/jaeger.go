@@ -9,13 +9,23 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/clewtrace/clew/e2e/internal/gobuild"
 	"github.com/clewtrace/clew/e2e/internal/process"
 )
+
+var binary = sync.OnceValues(gobuild.Module{
+	Name:    "jaeger",
+	Path:    "github.com/jaegertracing/jaeger",
+	Version: "v1.76.0",
+	Sum:     "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g=",
+	Program: "./cmd/all-in-one",
+}.Build)
 
 // Config says how to run Jaeger. The zero value stores traces and has no
 // opinion on sampling.

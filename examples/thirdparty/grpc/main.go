@@ -13,7 +13,6 @@ import (
 	"net"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
 	"google.golang.org/grpc"
@@ -22,6 +21,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/grpctrace"
 )
 
 var tracer = otel.Tracer("grpc")
@@ -49,14 +49,14 @@ func (c checker) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest
 }
 
 // serve traces by a stats handler, which sees streams from the first to the last
-// byte; an interceptor would not. It finds the propagator and the provider that
-// otelsetup has set.
+// byte; an interceptor would not. It continues the trace of every caller; for a
+// service that the internet reaches there is grpctrace.WithTrust.
 func serve(ctx context.Context, addr string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()))
+	server := grpc.NewServer(grpctrace.Server())
 	grpc_health_v1.RegisterHealthServer(server, checker{health.NewServer()})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -74,8 +74,7 @@ func serve(ctx context.Context, addr string) error {
 }
 
 func check(ctx context.Context, addr, service string) error {
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStatsHandler(otelgrpc.NewClientHandler()))
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpctrace.Client())
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,12 @@ import { duration, number, percent } from "./format.js";
 
 const columns = [
   ["operation", "Operation"],
+  ["self", "Own time"], // what the page is for: in sight on a telephone too
   ["calls", "Calls"],
   ["errors", "Errors"],
   ["p50", "p50"],
   ["p95", "p95"],
   ["max", "Max"],
-  ["self", "Own time"],
 ];
 const most = 500; // rows
 
@@ -36,7 +36,8 @@ export function operationsView(app) {
         el("th", { scope: "col", "aria-sort": sort === id ? (id === "operation" ? "ascending" : "descending") : null }, el("button", { type: "button", onclick: () => ((sort = id), render()) }, label)),
       ),
     );
-    body.replaceChildren(...sorted.slice(0, most).map((o) => row(o, total)));
+    const longest = all.reduce((most, o) => Math.max(most, o.self), 1);
+    body.replaceChildren(...sorted.slice(0, most).map((o) => row(o, total, longest)));
     note.textContent = all.length > most ? `${number(all.length - most)} more` : all.length ? "" : "No spans yet.";
   }
 
@@ -50,19 +51,19 @@ export function operationsView(app) {
   return { refresh };
 }
 
-function row(o, total) {
+function row(o, total, longest) {
   const q = `service="${o.service.replaceAll('"', "")}" name="${o.name.replaceAll('"', "")}"`;
   const share = el("i", { className: "share" });
-  share.style.width = (100 * o.self) / Math.max(1, total) + "%";
+  share.style.width = (100 * o.self) / longest + "%";
   return el(
     "tr",
     {},
     el("th", { scope: "row" }, swatch(o.service), el("b", {}, o.service), " ", el("a", { href: "/?q=" + encodeURIComponent(q) }, o.name)),
+    el("td", { className: "own" }, el("div", {}, el("span", {}, duration(o.self)), el("span", { className: "dim" }, percent(o.self, total)), share)),
     el("td", {}, number(o.calls)),
     el("td", { className: o.errors ? "bad" : "dim" }, percent(o.errors, o.calls)),
     el("td", {}, duration(o.p50)),
     el("td", {}, duration(o.p95)),
     el("td", {}, duration(o.max)),
-    el("td", { className: "own" }, share, el("span", {}, duration(o.self) + "  " + percent(o.self, total))),
   );
 }

@@ -24,7 +24,7 @@ func badVariables() []badVariable {
 		{"OTEL_SDK_DISABLED", "must be true or false", "false"},
 		{"OTEL_LOG_LEVEL", "must be none, error, warn, info or debug", "info"},
 		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded, which", ""},
-		{"OTEL_PROPAGATORS", "must be a list of b3, b3multi, baggage, jaeger, ottrace, tracecontext, xray or none", "tracecontext,baggage"},
+		{"OTEL_PROPAGATORS", "must be a list of b3, b3multi, baggage, clew, jaeger, ottrace, tracecontext, xray or none", "tracecontext,baggage"},
 		{"OTEL_TRACES_SAMPLER", "must be adaptive, always_off, always_on, ", "parentbased_always_on"},
 		{"OTEL_TRACES_EXPORTER", "must be a list of otlp, console", "otlp"},
 		{"OTEL_METRICS_EXPORTER", "must be a list of otlp, console", "otlp"},

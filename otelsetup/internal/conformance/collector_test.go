@@ -167,13 +167,14 @@ func (c *collector) of(path string) []request {
 }
 
 // files are certificates: of the server that serve starts, and of a client.
-type files struct{ ca, cert, key, rules string }
+type files struct{ ca, cert, key, rules, config string }
 
 // serve starts the collector, with TLS if wanted.
 func (c *collector) serve(t *testing.T, secure bool) (url, grpcAddr string, f files) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(c)
 	dir := t.TempDir()
+	f.config = filepath.Join(dir, "otel.yaml")
 	f.rules = filepath.Join(dir, "rules.yaml")
 	if err := os.WriteFile(f.rules, []byte("rules:\n  - name: work\n    sample: always\n"), 0o600); err != nil {
 		t.Fatal(err)

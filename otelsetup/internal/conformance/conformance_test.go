@@ -33,7 +33,7 @@ func TestEveryVariable(t *testing.T) {
 func shown(r row) string {
 	fill := strings.NewReplacer("{url}", "http://collector:4318", "{host}", "collector:4318",
 		"{ca}", "ca.pem", "{cert}", "client.pem", "{key}", "client-key.pem",
-		"{grpc}", "collector:4317", "{rules}", "rules.yaml", "{port}", "9090")
+		"{grpc}", "collector:4317", "{rules}", "rules.yaml", "{port}", "9090", "{config}", "otel.yaml")
 	s := "`" + fill.Replace(r.value) + "`"
 	if r.value == "" {
 		s = "(empty)"

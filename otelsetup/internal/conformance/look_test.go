@@ -10,6 +10,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/workload"
 )
 
 // The functions here say in a few words what arrived.
@@ -32,15 +33,16 @@ func everything(o *outcome) string {
 	if s := signals(o); s != "" {
 		return s
 	}
-	if strings.HasPrefix(sampledParent, o.target.Get("traceparent")) {
+	if o.target.Get("traceparent") == workload.SampledParent {
 		return "nothing; the request carried the caller's traceparent"
 	}
 	return "nothing"
 }
 
-func andPrinted(text string) func(*outcome) string {
+// andPrinted looks for a word, however it is written.
+func andPrinted(word string) func(*outcome) string {
 	return func(o *outcome) string {
-		if strings.Contains(o.stdout+o.stderr, text) {
+		if strings.Contains(o.stdout+o.stderr, word) {
 			return signals(o) + "; printed"
 		}
 		return signals(o)
@@ -168,6 +170,19 @@ func onEach(name string) func(*outcome) string {
 			}
 			return value
 		})
+	}
+}
+
+// tracesHeaders shows header fields of the request that brought the spans.
+func tracesHeaders(names ...string) func(*outcome) string {
+	return func(o *outcome) string {
+		var values []string
+		for _, r := range o.of(traces) {
+			for _, name := range names {
+				values = append(values, r.header.Get(name))
+			}
+		}
+		return strings.Join(values, "; ")
 	}
 }
 

@@ -1,5 +1,7 @@
 package conformance
 
+import "github.com/clewtrace/clew/internal/workload"
+
 const (
 	traces  = "/v1/traces"
 	metrics = "/v1/metrics"
@@ -8,7 +10,7 @@ const (
 
 func rows() []row {
 	var all []row
-	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), grpcRows(), batchRows(), limitRows(), metricRows()} {
+	for _, group := range [][]row{generalRows(), samplerRows(), propagatorRows(), exporterRows(), otlpRows(), grpcRows(), batchRows(), limitRows(), metricRows(), fileRows()} {
 		all = append(all, group...)
 	}
 	return all
@@ -85,8 +87,8 @@ func propagatorRows() []row {
 func exporterRows() []row {
 	return []row{
 		{variable: "OTEL_TRACES_EXPORTER", value: "none", look: everything, want: "metrics, logs"},
-		{variable: "OTEL_TRACES_EXPORTER", value: "console", look: andPrinted(`"Name":"work"`), want: "metrics, logs; printed"},
-		{variable: "OTEL_TRACES_EXPORTER", value: "otlp , CONSOLE", look: andPrinted(`"Name":"work"`), want: "traces, metrics, logs; printed"},
+		{variable: "OTEL_TRACES_EXPORTER", value: "console", look: andPrinted(`"work"`), want: "metrics, logs; printed"},
+		{variable: "OTEL_TRACES_EXPORTER", value: "otlp , CONSOLE", look: andPrinted(`"work"`), want: "traces, metrics, logs; printed"},
 		{
 			variable: "OTEL_TRACES_EXPORTER", value: "zipkin,otlp", with: []string{"OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
 			note: "`OTEL_EXPORTER_ZIPKIN_ENDPOINT=http://collector:4318/api/v2/spans`", look: paths, want: "requests to /api/v2/spans, /v1/logs, /v1/metrics, /v1/traces",
@@ -100,16 +102,16 @@ func exporterRows() []row {
 			look: scrapedMetrics, want: "traces, metrics, logs; orders_total 1 served",
 		},
 		{variable: "OTEL_METRICS_EXPORTER", value: "none", look: everything, want: "traces, logs"},
-		{variable: "OTEL_METRICS_EXPORTER", value: "console,otlp", look: andPrinted(`"Name":"orders"`), want: "traces, metrics, logs; printed"},
-		{variable: "OTEL_LOGS_EXPORTER", value: "otlp", look: andPrinted("msg=hello"), want: "traces, metrics, logs"},
-		{variable: "OTEL_LOGS_EXPORTER", value: "console", look: andPrinted("msg=hello"), want: "traces, metrics; printed"},
-		{variable: "OTEL_LOGS_EXPORTER", value: "none", look: andPrinted("msg=hello"), want: "traces, metrics; printed"},
-		{variable: "OTEL_LOGS_EXPORTER", value: "otlp,console", look: andPrinted("msg=hello"), want: "traces, metrics, logs; printed"},
+		{variable: "OTEL_METRICS_EXPORTER", value: "console,otlp", look: andPrinted(`"orders"`), want: "traces, metrics, logs; printed"},
+		{variable: "OTEL_LOGS_EXPORTER", value: "otlp", look: andPrinted("hello"), want: "traces, metrics, logs"},
+		{variable: "OTEL_LOGS_EXPORTER", value: "console", look: andPrinted("hello"), want: "traces, metrics; printed"},
+		{variable: "OTEL_LOGS_EXPORTER", value: "none", look: andPrinted("hello"), want: "traces, metrics; printed", stock: "traces, metrics"},
+		{variable: "OTEL_LOGS_EXPORTER", value: "otlp,console", look: andPrinted("hello"), want: "traces, metrics, logs; printed"},
 	}
 }
 
 // scraped makes the program print what it serves.
-var scraped = []string{"OTEL_EXPORTER_PROMETHEUS_PORT={port}", scrapeEnv + "=http://localhost:{port}/metrics"}
+var scraped = []string{"OTEL_EXPORTER_PROMETHEUS_PORT={port}", workload.ScrapeEnv + "=http://localhost:{port}/metrics"}
 
 func grpcRows() []row {
 	grpc := []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}"}

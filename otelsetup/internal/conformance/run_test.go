@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/clewtrace/clew/internal/workload"
 )
 
 var discardLog = log.New(io.Discard, "", 0)
@@ -29,9 +31,11 @@ type row struct {
 	stall           string   // a path that does not answer before the sender gives up or the program is done
 	hold            string   // keep the program running until this: a path; "any" one; any one "twice"; "abandoned"; "done"
 	spans           string   // a number of further spans
+	file            string   // what {config} holds
 	note            string   // what the other variables do here
 	look            func(*outcome) string
 	want            string
+	stock           string // what is as good, of programs that log in another way
 }
 
 // outcome is what came of a run.
@@ -57,10 +61,15 @@ func (r row) run(t *testing.T) *outcome {
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd := exec.CommandContext(ctx, binary())
 	fill := strings.NewReplacer("{url}", url, "{host}", strings.TrimPrefix(url, "http://"), "{ca}", f.ca, "{cert}", f.cert, "{key}", f.key,
-		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t))
-	cmd.Env = append(environment(), targetEnv+"="+target.URL, spansEnv+"="+r.spans, "OTEL_EXPORTER_OTLP_ENDPOINT="+url)
+		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t), "{config}", f.config)
+	if r.file != "" {
+		if err := os.WriteFile(f.config, []byte(fill.Replace(r.file)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Env = append(environment(), workload.TargetEnv+"="+target.URL, workload.SpansEnv+"="+r.spans, "OTEL_EXPORTER_OTLP_ENDPOINT="+url)
 	for _, v := range append([]string{r.variable + "=" + r.value}, r.with...) {
 		cmd.Env = append(cmd.Env, fill.Replace(v))
 	}
@@ -70,7 +79,7 @@ func (r row) run(t *testing.T) *outcome {
 		cmd.Stdout = &stdout
 		finish(t, cmd.Run())
 	} else {
-		cmd.Env = append(cmd.Env, holdEnv+"=true")
+		cmd.Env = append(cmd.Env, workload.HoldEnv+"=true")
 		r.runHeld(t, cmd, out)
 	}
 	out.code, out.stdout, out.stderr = cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()

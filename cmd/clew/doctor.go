@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/clewtrace/clew/internal/doctor"
+)
+
+const doctorHelp = `Usage: clew doctor [flags]
+
+Prints what otelsetup does with the OTEL_* variables of this environment, and
+sends one span, one metric and one log record where they say. Everything that
+is wrong is listed with its cure; the exit code is 1 then.
+
+  -tempo url      read the span back from Tempo, such as http://localhost:3200
+  -jaeger url     read the span back from Jaeger, such as http://localhost:16686
+  -wait duration  most time for the span to appear there (default 30s)
+  -json           print the result as JSON
+
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 clew doctor
+`
+
+var errUnwell = errors.New("something is wrong")
+
+func runDoctor(ctx context.Context, args []string, std stdio) error {
+	var c doctor.Config
+	f := newFlagSet("doctor")
+	f.Func("tempo", "", baseURL(&c.Tempo))
+	f.Func("jaeger", "", baseURL(&c.Jaeger))
+	f.DurationVar(&c.Wait, "wait", 30*time.Second, "")
+	asJSON := f.Bool("json", false, "")
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
+	}
+	result := doctor.Run(ctx, c)
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if *asJSON {
+		out := json.NewEncoder(std.out)
+		out.SetEscapeHTML(false)
+		out.SetIndent("", "  ")
+		if err := out.Encode(result); err != nil {
+			return err
+		}
+	} else {
+		p := &printer{out: std.out, colour: wantsColour(std.out)}
+		p.examination(result)
+	}
+	if !result.OK {
+		return errUnwell
+	}
+	return nil
+}
+
+func baseURL(to **url.URL) func(string) error {
+	return func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return errors.New("must be a URL such as http://localhost:3200")
+		}
+		*to = u
+		return nil
+	}
+}
+
+func (p *printer) examination(r *doctor.Result) {
+	p.title("Settings")
+	name, value := 0, 0
+	const widest = 40
+	for _, s := range r.Settings {
+		name, value = max(name, len(s.Name)), max(value, min(len(s.Value), widest))
+	}
+	for _, s := range r.Settings {
+		fmt.Fprintf(p.out, "  %-*s  %-*s  %s\n", name, s.Name, value, s.Value, s.Source)
+	}
+	for _, e := range r.Endpoints {
+		p.title(fmt.Sprintf("%s  %s: %s", e.Address, e.Protocol, strings.Join(e.Signals, ", ")))
+		p.steps(e.Steps)
+	}
+	if len(r.ReadBack) > 0 {
+		p.title("Read back")
+		p.steps(r.ReadBack)
+	}
+	if len(r.Notes) > 0 {
+		p.title("Notes")
+		for _, n := range r.Notes {
+			fmt.Fprintf(p.out, "  %s\n", n)
+		}
+	}
+	if r.OK {
+		p.title(p.paint(green, "No problems"))
+		return
+	}
+	p.title("Problems")
+	for _, problem := range r.Problems {
+		fmt.Fprintf(p.out, "  %s\n    cure: %s\n", p.paint(red, problem.Problem), problem.Cure)
+	}
+}
+
+func (p *printer) title(s string) {
+	if p.printed {
+		io.WriteString(p.out, "\n") //nolint:errcheck // as every other line
+	}
+	p.printed = true
+	fmt.Fprintln(p.out, p.paint(bold, s))
+}
+
+func (p *printer) steps(steps []doctor.Step) {
+	for _, s := range steps {
+		state := p.paint(green, "ok  ")
+		if !s.OK {
+			state = p.paint(red, "FAIL")
+		}
+		fmt.Fprintf(p.out, "  %s  %-7s  %8.2f ms  %s\n", state, s.Name, s.Milliseconds, s.Detail)
+	}
+}

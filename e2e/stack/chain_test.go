@@ -1,0 +1,260 @@
+package stack_test
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/clewtrace/clew/e2e/internal/jaeger"
+	"github.com/clewtrace/clew/e2e/internal/process"
+)
+
+// stores are where telemetry ends: base URLs of Prometheus and Loki, and Jaeger
+// in Tempo's place.
+type stores struct {
+	prometheus, loki string
+	jaeger           *jaeger.Server
+}
+
+func startStores(t *testing.T) stores {
+	t.Helper()
+	return stores{startPrometheus(t), startLoki(t), jaeger.Start(t, jaeger.Config{})}
+}
+
+// direct are the three variables with which services do without a Collector.
+func (s stores) direct() []string {
+	return []string{
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + s.jaeger.OTLP + "/v1/traces",
+		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + s.prometheus + "/api/v1/otlp/v1/metrics",
+		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=" + s.loki + "/otlp/v1/logs",
+	}
+}
+
+// behind are the variables with which a Collector finds the stores.
+func (s stores) behind() []string {
+	return []string{"TEMPO_URL=" + s.jaeger.OTLP, "PROMETHEUS_URL=" + s.prometheus, "LOKI_URL=" + s.loki, "HOSTNAME=collector"}
+}
+
+const visits = 200
+
+// TestDirect is the compose file's default: services send to the stores.
+func TestDirect(t *testing.T) {
+	s := startStores(t)
+	shop := startShop(t, s.direct()...)
+	shop.customers(25, visits).Wait(t, time.Minute)
+	shop.stop()
+
+	traces := s.awaitTraces(t, "load", visits)
+	checkWhole(t, traces)
+	s.checkLogs(t, traces)
+
+	exemplars := s.exemplars(t, "http_server_request_duration_seconds_bucket")
+	opened := s.open(t, exemplars)
+	t.Logf("%d of %d exemplars open", opened, len(exemplars))
+	if opened != len(exemplars) || opened == 0 {
+		t.Errorf("%d of %d exemplars lead to a trace, want all", opened, len(exemplars))
+	}
+}
+
+// TestTail is the profile tail: one Collector, which counts every trace and
+// keeps the failed, the slow and some of the rest.
+func TestTail(t *testing.T) {
+	s := startStores(t)
+	collector := startCollector(t, "tail.yaml", s.behind()...)
+	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
+	shop.customers(25, visits).Wait(t, time.Minute)
+	shop.stop()
+
+	requests := s.checkCounts(t)
+	traces := s.awaitKept(t, "load")
+	t.Logf("%d of %d traces kept, all of %v requests counted", len(traces), visits, requests)
+	if len(traces) == 0 || len(traces) >= visits {
+		t.Errorf("%d of %d traces are kept", len(traces), visits)
+	}
+	checkWhole(t, traces)
+	s.checkLogs(t, traces)
+	for _, name := range []string{"http_server_request_duration_seconds_bucket", "traces_spanmetrics_latency_bucket"} {
+		exemplars := s.exemplars(t, name)
+		opened := s.open(t, exemplars)
+		t.Logf("%s: %d of %d exemplars open, the others' traces were not kept", name, opened, len(exemplars))
+		if opened == 0 {
+			t.Errorf("%s: none of %d exemplars leads to a trace", name, len(exemplars))
+		}
+	}
+}
+
+// checkCounts waits until what the Collector has counted is what the services
+// have: one server span per request, one edge of the graph per call. It returns
+// the number of requests.
+func (s stores) checkCounts(t *testing.T) (requests float64) {
+	t.Helper()
+	process.Eventually(t, time.Minute, func() error {
+		requests = 0
+		for _, edge := range []struct{ client, server string }{
+			{"load", "checkout"}, {"checkout", "inventory"}, {"checkout", "payment"}, {"checkout", "worker"},
+		} {
+			sum := func(format string, args ...any) float64 {
+				return value(t, s.prometheus, fmt.Sprintf("sum("+format+")", args...))
+			}
+			want := sum(`http_server_request_duration_seconds_count{service_name=%q}`, edge.server)
+			spans := sum(`traces_spanmetrics_calls_total{service_name=%q, span_kind="SPAN_KIND_SERVER"}`, edge.server)
+			calls := sum(`traces_service_graph_request_total{client=%q, server=%q, connection_type!="messaging_system"}`, edge.client, edge.server)
+			if want == 0 || spans != want || calls != want {
+				return fmt.Errorf("%s answered %v requests: %v server spans, %v calls from %s", edge.server, want, spans, calls, edge.client)
+			}
+			requests += want
+		}
+		return nil
+	})
+	return requests
+}
+
+// span is what the tests read of a span in Jaeger.
+type span struct {
+	SpanID, OperationName, ProcessID string
+	References                       []struct{ RefType, TraceID, SpanID string }
+}
+
+type storedTrace struct {
+	TraceID   string
+	Spans     []span
+	Processes map[string]struct{ ServiceName string }
+}
+
+func (s stores) traces(t *testing.T, service string) ([]storedTrace, error) {
+	t.Helper()
+	var found struct{ Data []storedTrace }
+	_, err := get(t, s.jaeger.Query+"/api/traces?limit=5000&lookback=1h&service="+url.QueryEscape(service), &found)
+	return found.Data, err
+}
+
+// awaitTraces returns the traces in which a service takes part, once there are
+// as many as wanted.
+func (s stores) awaitTraces(t *testing.T, service string, want int) (traces []storedTrace) {
+	t.Helper()
+	process.Eventually(t, 30*time.Second, func() (err error) {
+		if traces, err = s.traces(t, service); err == nil && len(traces) != want {
+			err = fmt.Errorf("%d traces, want %d", len(traces), want)
+		}
+		return err
+	})
+	return traces
+}
+
+// awaitKept returns the traces that tail sampling has kept: all that the
+// Collector says it has sent.
+func (s stores) awaitKept(t *testing.T, service string) (traces []storedTrace) {
+	t.Helper()
+	before := -1
+	process.Eventually(t, 2*time.Minute, func() (err error) {
+		undecided := value(t, s.prometheus, `sum(otelcol_processor_tail_sampling_sampling_traces_on_memory)`)
+		if traces, err = s.traces(t, service); err == nil && (len(traces) != before || undecided > 0) {
+			err = fmt.Errorf("%d traces, %v undecided", len(traces), undecided)
+			before = len(traces)
+		}
+		return err
+	})
+	return traces
+}
+
+// checkWhole checks that every span's parent is there.
+func checkWhole(t *testing.T, traces []storedTrace) {
+	t.Helper()
+	broken := 0
+	for _, trace := range traces {
+		ids := make(map[string]bool)
+		for _, s := range trace.Spans {
+			ids[s.SpanID] = true
+		}
+		roots := 0
+		for _, s := range trace.Spans {
+			switch {
+			case len(s.References) == 0:
+				roots++
+			case s.References[0].RefType == "CHILD_OF" && !ids[s.References[0].SpanID]:
+				roots = -len(trace.Spans)
+			}
+		}
+		if roots != 1 {
+			broken++
+		}
+	}
+	if broken > 0 {
+		t.Errorf("%d of %d traces are not whole", broken, len(traces))
+	}
+}
+
+// checkLogs checks that every trace with a reservation in it has lines of the
+// inventory and the checkout in Loki, found by its id alone.
+func (s stores) checkLogs(t *testing.T, traces []storedTrace) {
+	t.Helper()
+	checked := 0
+	for _, trace := range traces {
+		reserves := false
+		for _, span := range trace.Spans {
+			reserves = reserves || span.OperationName == "POST /reservations" && trace.Processes[span.ProcessID].ServiceName == "inventory"
+		}
+		if !reserves {
+			continue
+		}
+		checked++
+		process.Eventually(t, 30*time.Second, func() error {
+			services, err := s.logs(t, trace.TraceID)
+			if err == nil && (services["checkout"] == 0 || services["inventory"] == 0) {
+				err = fmt.Errorf("trace %s: %v log lines by service, want some of checkout and inventory", trace.TraceID, services)
+			}
+			return err
+		})
+	}
+	t.Logf("%d traces have log lines of two services and more", checked)
+	if checked == 0 {
+		t.Error("no trace has a reservation")
+	}
+}
+
+// logs returns how many lines each service has written in a trace.
+func (s stores) logs(t *testing.T, traceID string) (map[string]int, error) {
+	t.Helper()
+	var answer struct{ Data struct{ Result []series } }
+	_, err := get(t, s.loki+"/loki/api/v1/query_range?limit=1000&since=1h&query="+
+		url.QueryEscape(fmt.Sprintf(`{service_name=~".+"} | trace_id=%q`, traceID)), &answer)
+	services := make(map[string]int)
+	for _, stream := range answer.Data.Result {
+		services[stream.Stream["service_name"]] += len(stream.Values)
+	}
+	return services, err
+}
+
+// exemplars returns the ids of the traces that the metric's exemplars name.
+func (s stores) exemplars(t *testing.T, metric string) map[string]bool {
+	t.Helper()
+	var answer struct {
+		Data []struct {
+			Exemplars []struct{ Labels map[string]string }
+		}
+	}
+	now := time.Now()
+	values := url.Values{"query": {metric}, "start": {now.Add(-time.Hour).Format(time.RFC3339)}, "end": {now.Format(time.RFC3339)}}
+	if _, err := get(t, s.prometheus+"/api/v1/query_exemplars?"+values.Encode(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	ids := make(map[string]bool)
+	for _, series := range answer.Data {
+		for _, e := range series.Exemplars {
+			ids[e.Labels["trace_id"]] = true
+		}
+	}
+	return ids
+}
+
+// open returns how many of the traces are in the store.
+func (s stores) open(t *testing.T, ids map[string]bool) (opened int) {
+	t.Helper()
+	for id := range ids {
+		if _, err := get(t, s.jaeger.Query+"/api/traces/"+id, nil); err == nil {
+			opened++
+		}
+	}
+	return opened
+}

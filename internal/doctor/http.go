@@ -1,0 +1,196 @@
+package doctor
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+const (
+	typeProtobuf = "application/x-protobuf"
+	typeJSON     = "application/json"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 1 << 20
+
+// try sends the sample of the signal.
+func (s send) try(ctx context.Context, sample *sample) (detail string, wrong *Problem) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	request, answer := sample.request(s.Signal)
+	if s.protocol == protocolGRPC {
+		return s.overGRPC(ctx, request, answer)
+	}
+	return s.overHTTP(ctx, request, answer)
+}
+
+func (s send) overHTTP(ctx context.Context, request, answer proto.Message) (detail string, wrong *Problem) {
+	req, err := s.httpRequest(ctx, request)
+	if err != nil {
+		return "failed", s.problem(err.Error(), "report this: a request could not be made")
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: s.TLS, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req) // a redirect would be an answer of its own
+	if err != nil {
+		return "failed", s.unanswered(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return resp.Status, s.unanswered(ctx, err)
+	}
+	detail = "POST " + req.URL.Path + " " + resp.Status
+	if resp.StatusCode/100 != 2 {
+		return detail, s.refusedHTTP(resp, body)
+	}
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch mediaType {
+	case typeJSON:
+		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, answer)
+	case typeProtobuf:
+		err = proto.Unmarshal(body, answer)
+	case "text/html":
+		err = errors.New("a web page")
+	}
+	if err != nil && len(body) > 0 {
+		return detail, s.problem("the answer is not OTLP's but "+s.masked(err.Error()), "something else listens there: correct "+s.variable("ENDPOINT"))
+	}
+	return detail, s.partial(answer)
+}
+
+func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Request, error) {
+	body, err := proto.Marshal(request)
+	contentType := typeProtobuf
+	if s.protocol == protocolJSON {
+		body, err = otlpreceiver.MarshalJSON(request)
+		contentType = typeJSON
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.Gzip {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, err := w.Write(body)
+		if err = errors.Join(err, w.Close()); err != nil {
+			return nil, err
+		}
+		body = packed.Bytes()
+	}
+	u := *s.Endpoint
+	u.User = nil // it is in the headers
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range s.Headers {
+		req.Header.Set(name, value)
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", "clew-doctor")
+	if s.Gzip {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
+	return req, nil
+}
+
+// problem names the signal and where it goes.
+func (s send) problem(what, cure string) *Problem {
+	return &Problem{fmt.Sprintf("%s to %s: %s", s.Signal, s.Endpoint.Redacted(), what), cure}
+}
+
+func (s send) partial(answer proto.Message) *Problem {
+	if n, reason := refused(answer); n > 0 {
+		return s.problem("accepted, and then left out: "+s.masked(reason), "do what the receiver asks for, or look at its log")
+	}
+	return nil
+}
+
+// refusedHTTP explains a status that is not a success.
+func (s send) refusedHTTP(resp *http.Response, body []byte) *Problem {
+	said := s.said(resp, body)
+	what := resp.Status + said
+	endpoint, headers := s.variable("ENDPOINT"), s.variable("HEADERS")
+	switch code := resp.StatusCode; {
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "application/grpc") || code == http.StatusUnsupportedMediaType && strings.Contains(said, "gRPC"):
+		return s.problem(what+": the port speaks gRPC", s.switchToGRPC())
+	case code/100 == 3:
+		return s.problem(what+": it redirects to "+s.masked(resp.Header.Get("Location")), "set "+endpoint+" to where it leads, if that is the receiver")
+	case code == http.StatusBadRequest && s.Endpoint.Scheme == "http" && (strings.Contains(said, "HTTPS") || strings.Contains(said, "TLS")):
+		return s.problem(what+": the port speaks TLS", "write https:// in "+endpoint)
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		if len(s.Headers) == 0 {
+			return s.problem(what+": the receiver wants credentials, and none are sent", "set "+headers+", for example to authorization=Bearer%20<token>")
+		}
+		return s.problem(what+": the credentials are not accepted", "correct "+headers+"; values are percent-encoded, a space is %20")
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+		return s.problem(what+": nothing takes "+s.Signal+" at the path "+resp.Request.URL.Path, s.pathCure())
+	case code == http.StatusUnsupportedMediaType && s.protocol == protocolJSON:
+		return s.problem(what+": the receiver does not take JSON", "set "+s.variable("PROTOCOL")+" to http/protobuf")
+	case code == http.StatusProxyAuthRequired:
+		return s.problem(what+": a proxy wants credentials", "put them into HTTP_PROXY or HTTPS_PROXY, or name the receiver in NO_PROXY")
+	case code == http.StatusRequestEntityTooLarge:
+		return s.problem(what+": even this small request is too large", "raise the receiver's limit")
+	case code == http.StatusTooManyRequests || code/100 == 5:
+		return s.problem(what+": the receiver, or a gateway before it, does not work now", "look at its log; if it is starting or overloaded, try again")
+	default:
+		return s.problem(what, "do what the receiver says, or look at its log; if it says nothing of use, something else may listen at "+endpoint)
+	}
+}
+
+// said is the reason in an answer: a Status message, as the specification asks
+// for, or text.
+func (s send) said(resp *http.Response, body []byte) string {
+	var status spb.Status
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	message := ""
+	switch {
+	case mediaType == typeProtobuf && proto.Unmarshal(body, &status) == nil,
+		mediaType == typeJSON && (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, &status) == nil && status.GetMessage() != "":
+		message = status.GetMessage()
+	case mediaType != "text/html":
+		message = string(body)
+	}
+	if resp.Header.Get("Grpc-Message") != "" {
+		message = resp.Header.Get("Grpc-Message")
+	}
+	if strings.TrimSpace(message) == "" {
+		return ""
+	}
+	return ` "` + s.masked(message) + `"`
+}
+
+// pathCure says how the path came about.
+func (s send) pathCure() string {
+	variable, standard := s.variable("ENDPOINT"), "/v1/"+s.Signal
+	switch {
+	case strings.Contains(variable, "_"+strings.ToUpper(s.Signal)+"_"):
+		return fmt.Sprintf("%s is used as it is, no path is added: most receivers want one that ends in %s", variable, standard)
+	case strings.Contains(strings.TrimSuffix(s.Endpoint.Path, standard), "/v1/"):
+		return fmt.Sprintf("leave /v1/... out of %s: %s is added to it", variable, standard)
+	default:
+		return fmt.Sprintf("%s is added to %s: correct the path before it, or set OTEL_%s_EXPORTER=none if the receiver takes no %s", standard, variable, strings.ToUpper(s.Signal), s.Signal)
+	}
+}
+
+func (s send) switchToGRPC() string {
+	return "set " + s.variable("PROTOCOL") + " to grpc, or use the receiver's OTLP/HTTP port, 4318 by default, in " + s.variable("ENDPOINT")
+}
+
+func (s send) switchToHTTP() string {
+	return "set " + s.variable("PROTOCOL") + " to http/protobuf, or use the receiver's OTLP/gRPC port, 4317 by default, in " + s.variable("ENDPOINT")
+}

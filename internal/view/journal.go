@@ -1,0 +1,243 @@
+package view
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clewtrace/clew/internal/otlpreceiver"
+)
+
+// Journal is a [Ring] whose content outlives the process: what is received is
+// written to a file before it is taken in. It implements [otlpreceiver.Sink];
+// its methods are safe for concurrent use.
+//
+// A request is one record, handed to the operating system in one write, so a
+// process that is killed loses none that it answered. After a power failure
+// what the system had not yet written is missing. A record that is not whole
+// ends the file: it is cut off when the file is opened.
+//
+// The file holds half of the ring's bytes at most. When it has them it is
+// renamed to end in ".old", in place of the one before, and a new one is begun.
+// Together they hold more than the ring does: spans take several times as much
+// memory as they take on the wire.
+type Journal struct {
+	*Ring
+	path   string
+	failed func(error)
+
+	mu   sync.Mutex
+	file *os.File // nil once it failed or was closed
+	size int64
+}
+
+// A file begins with the mark. A record is
+//
+//	kind | length of the body, 32 bits | crc32c of the body | body
+//
+// in little endian; the body is an OTLP request in binary protobuf.
+const (
+	journalMark = "clew view 1\n"
+	recordHead  = 1 + 4 + 4
+	maxRecord   = 2 * otlpreceiver.MaxBody
+
+	kindTraces = 't'
+	kindLogs   = 'l'
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// OpenJournal adds what the file at path holds to the ring, and keeps there
+// what the ring receives from now on. The file is created if need be; only its
+// owner can read it. damaged are the bytes at its end that were cut off.
+//
+// failed is called once, by any goroutine, if the file can no longer be
+// written; the ring goes on in memory.
+func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damaged int64, err error) {
+	j = &Journal{Ring: ring, path: path, failed: failed}
+	if _, _, err := j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, err
+	}
+	file, damaged, err := j.load(path, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, 0, err
+	}
+	j.file = file
+	return j, damaged, nil
+}
+
+const old = ".old" // behind the path
+
+// load adds what a file holds to the ring. One that can be written is left
+// open, at its end, and j.size is its size.
+func (j *Journal) load(path string, flags int) (file *os.File, damaged int64, err error) {
+	if file, err = os.OpenFile(path, flags, 0o600); err != nil {
+		return nil, 0, err
+	}
+	writable := flags&os.O_RDWR != 0
+	defer func() {
+		if !writable || err != nil {
+			file.Close() //nolint:errcheck // it was only read, or err says more
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	in := bufio.NewReaderSize(file, 1<<20)
+	mark := make([]byte, min(info.Size(), int64(len(journalMark))))
+	if _, err := io.ReadFull(in, mark); err != nil || string(mark) != journalMark[:len(mark)] || !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a file of clew view", path)
+	}
+	good := j.replay(in) + int64(len(journalMark))
+	if len(mark) < len(journalMark) {
+		good = 0 // an empty file, or one that its process could not even begin
+	}
+	if !writable {
+		return nil, info.Size() - good, nil
+	}
+	damaged = info.Size() - good
+	if err := file.Truncate(good); err != nil {
+		return nil, 0, err
+	}
+	if _, err := file.Seek(good, io.SeekStart); err != nil {
+		return nil, 0, err
+	}
+	if good == 0 {
+		if _, err := io.WriteString(file, journalMark); err != nil {
+			return nil, 0, err
+		}
+		good = int64(len(journalMark))
+	}
+	j.size = good
+	return file, damaged, nil
+}
+
+// replay adds records to the ring up to the first that is not whole, and
+// returns the bytes of those before it.
+func (j *Journal) replay(in io.Reader) (good int64) {
+	for {
+		var head [recordHead]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return good
+		}
+		length := binary.LittleEndian.Uint32(head[1:])
+		if length > maxRecord {
+			return good
+		}
+		body := make([]byte, length)
+		if _, err := io.ReadFull(in, body); err != nil || crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[5:]) || !j.add(head[0], body) {
+			return good
+		}
+		good += recordHead + int64(length)
+	}
+}
+
+func (j *Journal) add(kind byte, body []byte) bool {
+	switch kind {
+	case kindTraces:
+		var req coltrace.ExportTraceServiceRequest
+		if proto.Unmarshal(body, &req) != nil {
+			return false
+		}
+		j.Ring.AddTraces(&req)
+	case kindLogs:
+		var req collogs.ExportLogsServiceRequest
+		if proto.Unmarshal(body, &req) != nil {
+			return false
+		}
+		j.Ring.AddLogs(&req)
+	default:
+		return false
+	}
+	return true
+}
+
+// AddTraces implements [otlpreceiver.Sink].
+func (j *Journal) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+	j.append(kindTraces, req)
+	j.Ring.AddTraces(req)
+}
+
+// AddLogs implements [otlpreceiver.Sink].
+func (j *Journal) AddLogs(req *collogs.ExportLogsServiceRequest) {
+	j.append(kindLogs, req)
+	j.Ring.AddLogs(req)
+}
+
+func (j *Journal) append(kind byte, req proto.Message) {
+	size := proto.Size(req)
+	if size == 0 || size > maxRecord {
+		return
+	}
+	record, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, recordHead, recordHead+size), req)
+	if err == nil {
+		record[0] = kind
+		binary.LittleEndian.PutUint32(record[1:], uint32(len(record)-recordHead)) //nolint:gosec // at most maxRecord
+		binary.LittleEndian.PutUint32(record[5:], crc32.Checksum(record[recordHead:], castagnoli))
+		err = j.write(record)
+	}
+	if err != nil {
+		j.failed(err)
+	}
+}
+
+// write returns an error once; nothing is written after it.
+func (j *Journal) write(record []byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	err := j.rotate(int64(len(record)))
+	if err == nil {
+		var n int
+		n, err = j.file.Write(record)
+		j.size += int64(n)
+	}
+	if err != nil {
+		err = errors.Join(err, j.file.Close())
+		j.file = nil
+	}
+	return err
+}
+
+// rotate begins a new file if the record would make this one too large.
+func (j *Journal) rotate(record int64) error {
+	if j.size+record <= j.limit/2 || j.size == int64(len(journalMark)) {
+		return nil
+	}
+	if err := os.Rename(j.path, j.path+old); err != nil {
+		return err
+	}
+	next, err := os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = j.file.Close()
+	j.file, j.size = next, int64(len(journalMark))
+	_, writeErr := io.WriteString(next, journalMark)
+	return errors.Join(err, writeErr)
+}
+
+// Close ends the journal; the ring can be used further.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	err := errors.Join(j.file.Sync(), j.file.Close())
+	j.file = nil
+	return err
+}

@@ -1,0 +1,82 @@
+package aws_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/detect/aws"
+)
+
+// metadata is what an instance metadata service answers.
+var metadata = map[string]string{
+	"/latest/api/token":                          "token",
+	"/latest/dynamic/instance-identity/document": `{"region": "eu-west-1", "instanceId": "i-123", "accountId": "42"}`,
+	"/latest/meta-data/hostname":                 "ip-10-0-0-1",
+}
+
+// start starts telemetry that keeps its spans here, beside a metadata service.
+func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExporter, err error) {
+	t.Helper()
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
+		t.Setenv("OTEL_"+signal+"_EXPORTER", "none")
+	}
+	spans = tracetest.NewInMemoryExporter()
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.WithoutDefaultTransport(),
+		otelsetup.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(spans)))
+	if telemetry == nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	t.Cleanup(func() {
+		if err := telemetry.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return spans, err
+}
+
+func TestInstance(t *testing.T) {
+	spans, err := start(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+		io.WriteString(w, metadata[r.URL.Path])
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	resource := spans.GetSpans()[0].Resource.String()
+	for _, want := range []string{"cloud.provider=aws", "cloud.region=eu-west-1", "host.id=i-123", "service.name="} {
+		if !strings.Contains(resource, want) {
+			t.Errorf("the resource is %s, want %s", resource, want)
+		}
+	}
+}
+
+// TestSlow starts while the metadata service does not answer: that Start
+// returns at all shows that there is a limit.
+func TestSlow(t *testing.T) {
+	returned := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-returned }))
+	t.Cleanup(server.Close)
+	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", server.URL)
+	defer close(returned)
+	_, err := start(t, func(http.ResponseWriter, *http.Request) { <-returned })
+	for _, want := range []string{"resource detector ec2: ", "resource detector ecs: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Start returned %v, want %q", err, want)
+		}
+	}
+}

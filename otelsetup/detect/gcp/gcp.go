@@ -1,0 +1,17 @@
+// Package gcp describes the process by where it runs at Google: Kubernetes
+// Engine, Compute Engine, Cloud Run, Cloud Functions, App Engine.
+//
+//	import _ "github.com/clewtrace/clew/otelsetup/detect/gcp"
+//
+// The metadata service is asked when [otelsetup.Start] is called, for a second
+// at most together with every other detector. A request that is not answered by
+// then is left to end by itself: the detector cannot be interrupted.
+package gcp
+
+import (
+	"go.opentelemetry.io/contrib/detectors/gcp"
+
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+func init() { otelsetup.RegisterResourceDetector("gcp", gcp.NewDetector()) }

@@ -1,0 +1,95 @@
+package gcp_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/detect/gcp"
+)
+
+// metadata is what the metadata service of a node in Kubernetes answers.
+var metadata = map[string]string{
+	"/computeMetadata/v1/project/project-id":                   "shop",
+	"/computeMetadata/v1/instance/attributes/cluster-name":     "main",
+	"/computeMetadata/v1/instance/attributes/cluster-location": "europe-west1",
+	"/computeMetadata/v1/instance/id":                          "123",
+}
+
+// start starts telemetry that keeps its spans here, beside a metadata service.
+func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExporter, err error) {
+	t.Helper()
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(server.URL, "http://"))
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
+		t.Setenv("OTEL_"+signal+"_EXPORTER", "none")
+	}
+	spans = tracetest.NewInMemoryExporter()
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.WithoutDefaultTransport(),
+		otelsetup.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(spans)))
+	if telemetry == nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	t.Cleanup(func() {
+		if err := telemetry.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return spans, err
+}
+
+func TestKubernetes(t *testing.T) {
+	spans, err := start(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		if _, known := metadata[r.URL.Path]; !known {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, metadata[r.URL.Path])
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	resource := spans.GetSpans()[0].Resource.String()
+	for _, want := range []string{"cloud.account.id=shop", "cloud.region=europe-west1", "k8s.cluster.name=main", "host.id=123"} {
+		if !strings.Contains(resource, want) {
+			t.Errorf("the resource is %s, want %s", resource, want)
+		}
+	}
+}
+
+// TestSlow runs the program in a process of its own, because the library keeps
+// what it was told. The metadata service does not answer: that Start returns at
+// all shows that there is a limit.
+func TestSlow(t *testing.T) {
+	const child = "GCP_TEST_CHILD"
+	if os.Getenv(child) == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSlow$", "-test.v")
+		cmd.Env = append(os.Environ(), child+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	returned := make(chan struct{})
+	defer close(returned)
+	_, err := start(t, func(http.ResponseWriter, *http.Request) { <-returned })
+	if want := "resource detector gcp: "; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Start returned %v, want %q", err, want)
+	}
+}
