@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -174,16 +175,17 @@ var costs = make(map[string][2]float64)
 // writeCosts writes the table in docs if both benchmarks ran with -update.
 func writeCosts(b *testing.B) {
 	b.Helper()
-	table := "| policy | cost / stock | two goroutines / one |\n|---|---|---|\n"
+	var table strings.Builder
+	table.WriteString("| policy | cost / stock | two goroutines / one |\n|---|---|---|\n")
 	for _, pair := range pairs(b) {
 		name := pair[1].name
 		cost := costs[name]
 		if !*update || cost[0] == 0 || cost[1] == 0 {
 			return
 		}
-		table += fmt.Sprintf("| %s | %.2f | %.2f |\n", name, cost[0], cost[1])
+		fmt.Fprintf(&table, "| %s | %.2f | %.2f |\n", name, cost[0], cost[1])
 	}
-	replaceInDocs(b, "cost", fmt.Sprintf("%s\n%d processors, %s.\n", table, runtime.NumCPU(), runtime.Version()))
+	replaceInDocs(b, "cost", fmt.Sprintf("%s\n%d processors, %s.\n", table.String(), runtime.NumCPU(), runtime.Version()))
 }
 
 func processorTime(b *testing.B, f func()) time.Duration {

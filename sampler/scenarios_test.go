@@ -214,31 +214,31 @@ func writeTable(t *testing.T, rows map[string][]requirement) {
 const docs = "../docs/sampling.md"
 
 // replaceInDocs puts text between the two comments of that name.
-func replaceInDocs(t testing.TB, name, text string) {
-	t.Helper()
-	head, _, tail := cutDocs(t, name)
+func replaceInDocs(tb testing.TB, name, text string) {
+	tb.Helper()
+	head, _, tail := cutDocs(tb, name)
 	if err := os.WriteFile(docs, []byte(head+text+tail), 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func readFromDocs(t testing.TB, name string) string {
-	t.Helper()
-	_, text, _ := cutDocs(t, name)
+func readFromDocs(tb testing.TB, name string) string {
+	tb.Helper()
+	_, text, _ := cutDocs(tb, name)
 	return text
 }
 
-func cutDocs(t testing.TB, name string) (head, text, tail string) {
-	t.Helper()
+func cutDocs(tb testing.TB, name string) (head, text, tail string) {
+	tb.Helper()
 	all, err := os.ReadFile(docs)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
 	head, rest, ok1 := strings.Cut(string(all), begin)
 	text, tail, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		t.Fatalf("%s: no section %q", docs, name)
+		tb.Fatalf("%s: no section %q", docs, name)
 	}
 	return head + begin, text, end + tail
 }
