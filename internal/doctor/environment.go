@@ -17,6 +17,7 @@ import (
 
 	"github.com/clewtrace/clew/otelsetup"
 	// All that a program could import, so that no name is unknown here.
+	_ "github.com/clewtrace/clew/otelsetup/configfile"
 	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 	_ "github.com/clewtrace/clew/otelsetup/prometheus"
@@ -167,6 +168,9 @@ func (e *environment) remarks(r *Result) {
 			}
 		}
 	}
+	if os.Getenv("OTEL_CONFIG_FILE") != "" && !slices.ContainsFunc(e.sends, func(s send) bool { return s.Signal == signalMetrics }) {
+		r.note("OTEL_CONFIG_FILE: if the file exports metrics, that was not tested")
+	}
 	for _, needed := range e.imports() {
 		r.note(needed)
 	}
@@ -188,6 +192,10 @@ func (e *environment) imports() []string {
 	var needed []string
 	add := func(variable, value, pkg string) {
 		needed = append(needed, variable+"="+value+" needs the program to import "+path+pkg)
+	}
+	if file := os.Getenv("OTEL_CONFIG_FILE"); file != "" {
+		add("OTEL_CONFIG_FILE", file, "configfile")
+		return needed // which brings what its file can name
 	}
 	if slices.ContainsFunc(e.sends, func(s send) bool { return s.protocol == protocolGRPC }) {
 		add("OTEL_EXPORTER_OTLP_PROTOCOL", protocolGRPC, "otlpgrpc")
