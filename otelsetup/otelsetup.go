@@ -155,8 +155,10 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 		defer hideEnvironment()()
 	}
 	defer e.hideMalformedAttributes()()
-	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	// The metrics come first, because the sampler has some.
 	mp, metricErr := e.meters(ctx, res, cfg)
+	e.metrics = mp
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
 	tracers := &TracerProvider{sdk: tp}
 	t.onShutdown(func() { tracers.stopped.Store(true) })
