@@ -148,7 +148,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer full.Close()
+	defer full.Close() //nolint:errcheck // a test
 	cmd := process(t, "returns nil", "OTEL_TRACES_EXPORTER=console", "OTEL_METRICS_EXPORTER=console", "OTEL_LOGS_EXPORTER=none")
 	cmd.Stdout = full
 	_, stderr := finish(t, cmd)
