@@ -15,6 +15,7 @@ import (
 type destination struct {
 	signal Signal
 	url    string
+	via    *route
 	header http.Header // without what belongs to a single request
 
 	waiting  requestList

@@ -49,12 +49,12 @@ const (
 const maxAnswer = 64 << 10
 
 // attempt makes one HTTP request of the group and judges the answer.
-func (t *Transport) attempt(to string, header http.Header, group []*request) outcome {
+func (t *Transport) attempt(via *route, to string, header http.Header, group []*request) outcome {
 	body, err := assemble(group)
 	if err != nil {
 		return outcome{verdict: discard, reason: reasonCorrupt, err: err}
 	}
-	ctx, cancel := context.WithTimeoutCause(t.ctx, t.cfg.Timeout, errAttemptTimeout)
+	ctx, cancel := context.WithTimeoutCause(t.ctx, via.timeout, errAttemptTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
@@ -69,13 +69,13 @@ func (t *Transport) attempt(to string, header http.Header, group []*request) out
 	}
 
 	start := time.Now()
-	resp, err := t.client.Do(req)
+	resp, err := via.client.Do(req)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // which names the URL once more
 		}
 		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the very error given above
-			err = fmt.Errorf("no answer within %v", t.cfg.Timeout)
+			err = fmt.Errorf("no answer within %v", via.timeout)
 		}
 		t.self.attempt(group[0].dest.signal, time.Since(start), "network")
 		return outcome{verdict: retry, err: err}

@@ -23,7 +23,7 @@ import (
 type Transport struct {
 	cfg    Config
 	own    *http.Transport // set if Config.Base was not
-	client *http.Client
+	direct *route          // what [Transport.Client] uses
 	report *reporter
 	self   *selfMetrics
 	spool  *spool.Spool // nil without Config.SpoolDir
@@ -73,9 +73,7 @@ func New(cfg Config) (*Transport, error) {
 		t.own = newBase(cfg.Senders)
 		base = t.own
 	}
-	// A client rather than the bare RoundTripper, so that redirects are
-	// followed as they are for the stock exporter.
-	t.client = &http.Client{Transport: base}
+	t.direct = newRoute(base, cfg.Timeout)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if t.self, err = newSelfMetrics(t); err != nil {
 		t.report.warn("metrics", fmt.Errorf("delivery: metrics about delivery are incomplete: %w", err))
@@ -89,24 +87,76 @@ func New(cfg Config) (*Transport, error) {
 //	otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
 //
 // Exporters ignore their own TLS and proxy options once they are given a
-// client: those belong into [Config].Base.
+// client: those belong into [Config].Base, or into a [Route].
 func (t *Transport) Client(s Signal) *http.Client {
-	return &http.Client{Transport: exporterTransport{t: t, signal: s}}
+	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }
 
-// GzipClient returns a client like [Transport.Client] that sends with gzip what
-// the exporter hands over uncompressed. It takes much less CPU time than the
-// exporter's own compression, which uses a slower level for somewhat smaller
-// requests, and does not keep the batch processor waiting.
-func (t *Transport) GzipClient(s Signal) *http.Client {
-	return &http.Client{Transport: exporterTransport{t: t, signal: s, gzip: true}}
+// Route is how the requests of one exporter travel, where that differs from the
+// [Config]. The zero value differs in nothing.
+type Route struct {
+	// Base makes the requests, as [Config].Base does for the others. Nil means
+	// that one.
+	Base http.RoundTripper
+
+	// Timeout limits one attempt. Zero means [Config].Timeout.
+	Timeout time.Duration
+
+	// URL and Header are what the exporter's requests will have. With them,
+	// what an earlier process left in the spool is sent at once instead of with
+	// the exporter's first request. An empty URL means that only that request
+	// tells.
+	URL    string
+	Header http.Header
+
+	// Gzip sends with gzip what the exporter hands over uncompressed. It takes
+	// much less CPU time than the exporter's own compression, which uses a
+	// slower level for somewhat smaller requests, and does not keep the batch
+	// processor waiting.
+	Gzip bool
+}
+
+// ClientVia is [Transport.Client] for an exporter with a route of its own.
+func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
+	via := t.direct
+	if r.Base != nil || r.Timeout > 0 || r.Gzip {
+		base, timeout := r.Base, r.Timeout
+		if base == nil {
+			base = t.direct.client.Transport
+		}
+		if timeout <= 0 {
+			timeout = t.cfg.Timeout
+		}
+		via = newRoute(base, timeout)
+		via.gzip = r.Gzip
+	}
+	if r.URL != "" {
+		t.mu.Lock()
+		t.destination(s, via, r.URL, r.Header)
+		t.mu.Unlock()
+		t.nudge()
+	}
+	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
+}
+
+// route is a Route with nothing left open.
+type route struct {
+	// A client rather than the bare RoundTripper, so that redirects are
+	// followed as they are for the stock exporter.
+	client  *http.Client
+	timeout time.Duration
+	gzip    bool
+}
+
+func newRoute(base http.RoundTripper, timeout time.Duration) *route {
+	return &route{client: &http.Client{Transport: base}, timeout: timeout}
 }
 
 // exporterTransport is the end of a Transport that faces one exporter.
 type exporterTransport struct {
 	t      *Transport
 	signal Signal
-	gzip   bool
+	via    *route
 }
 
 func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -114,8 +164,8 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	r.wireGzip = r.wireGzip || e.gzip && req.Header.Get("Content-Encoding") == ""
-	if err := e.t.accept(e.signal, r, req); err != nil {
+	r.wireGzip = r.wireGzip || e.via.gzip && req.Header.Get("Content-Encoding") == ""
+	if err := e.t.accept(e.signal, e.via, r, req); err != nil {
 		return nil, err
 	}
 	return accepted(req, r.contentType), nil
@@ -180,7 +230,7 @@ const (
 )
 
 // accept puts a request into the queue.
-func (t *Transport) accept(s Signal, r *request, from *http.Request) error {
+func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request) error {
 	t.mu.Lock()
 	backlog := t.budget.total > packAbove
 	t.mu.Unlock()
@@ -201,7 +251,7 @@ func (t *Transport) accept(s Signal, r *request, from *http.Request) error {
 	}
 	t.seq++
 	r.seq = t.seq
-	r.dest = t.destination(s, from)
+	r.dest = t.destination(s, via, from.URL.String(), from.Header)
 	r.dest.waiting.insert(r)
 	t.budget.add(s, r.size())
 	t.accounts[s].queued += r.items
@@ -235,26 +285,27 @@ func (t *Transport) makeRoom() []*DroppedError {
 // destination returns where a request of the exporter goes. It keeps the
 // newest headers, so that a credential renewed by the exporter also serves
 // what waits already.
-func (t *Transport) destination(s Signal, req *http.Request) *destination {
-	url := req.URL.String()
+func (t *Transport) destination(s Signal, via *route, url string, header http.Header) *destination {
 	var d *destination
 	for _, have := range t.dests {
-		if have.signal == s && (have.url == url || have.url == "") {
+		if have.signal == s && (have.url == url && have.via == via || have.url == "") {
 			if have.url == "" { // never written again: it is read without the lock
-				have.url = url
+				have.url, have.via = url, via
 			}
 			d = have
 			break
 		}
 	}
 	if d == nil {
-		d = &destination{signal: s, url: url}
+		d = &destination{signal: s, url: url, via: via}
 		t.dests = append(t.dests, d)
 	}
-	if !sameHeader(d.header, req.Header) {
-		d.header = req.Header.Clone()
-		for _, name := range requestHeader {
-			d.header.Del(name)
+	if !sameHeader(d.header, header) {
+		d.header = make(http.Header, len(header))
+		for name, values := range header {
+			if !slices.Contains(requestHeader[:], name) {
+				d.header[name] = slices.Clone(values)
+			}
 		}
 	}
 	return d
@@ -332,7 +383,7 @@ func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 		}
 		url, header, round := d.url, maps.Clone(d.header), d.round
 		t.sends.Go(func() {
-			out := t.attempt(url, header, group)
+			out := t.attempt(d.via, url, header, group)
 			t.finish(d, round, group, out)
 		})
 	}

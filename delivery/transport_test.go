@@ -184,14 +184,14 @@ func TestExportersOfAllSignals(t *testing.T) {
 	}
 }
 
-func TestGzipClientCompressesOnTheWireOnce(t *testing.T) {
+func TestGzipRouteCompressesOnTheWireOnce(t *testing.T) {
 	for name, compression := range map[string]otlptracehttp.Compression{"plain": otlptracehttp.NoCompression, "gzip": otlptracehttp.GzipCompression} {
 		t.Run("exporter sends "+name, func(t *testing.T) {
 			ctx := context.Background()
 			s := newSink(t)
 			tr := newTransport(t, quick(new(handled)))
 			exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(s.URL+"/v1/traces"),
-				otlptracehttp.WithCompression(compression), otlptracehttp.WithHTTPClient(tr.GzipClient(delivery.Traces)))
+				otlptracehttp.WithCompression(compression), otlptracehttp.WithHTTPClient(tr.ClientVia(delivery.Traces, delivery.Route{Gzip: true})))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/delivery"
 )
 
 // Option changes what [Start] sets up. An option wins over the environment.
@@ -23,6 +25,7 @@ type config struct {
 	http             []HTTPOption // for the default transport
 	otlpTransport    func(signal string, next http.RoundTripper) http.RoundTripper
 	tallies          []*tally
+	outbox           *outbox // nil until an exporter needs it
 
 	sampler        []func(sdktrace.Sampler) sdktrace.Sampler
 	propagator     []func(propagation.TextMapPropagator) propagation.TextMapPropagator
@@ -31,6 +34,7 @@ type config struct {
 	spanExporter   []func(sdktrace.SpanExporter) sdktrace.SpanExporter
 	metricExporter []func(sdkmetric.Exporter) sdkmetric.Exporter
 	logExporter    []func(sdklog.Exporter) sdklog.Exporter
+	delivery       []func(delivery.Config) delivery.Config
 }
 
 // customized applies what a program wants changed, in the order given.
@@ -117,4 +121,11 @@ func CustomizeMetricExporter(f func(sdkmetric.Exporter) sdkmetric.Exporter) Opti
 // CustomizeLogExporter changes or replaces each exporter of log records.
 func CustomizeLogExporter(f func(sdklog.Exporter) sdklog.Exporter) Option {
 	return option(func(c *config) { c.logExporter = append(c.logExporter, f) })
+}
+
+// CustomizeDelivery changes how the exporters of OTLP over HTTP deliver: the
+// queue and the spool, which CLEW_DELIVERY_* set otherwise. Base and Timeout
+// follow from the OTEL_EXPORTER_OTLP_* variables and have no effect here.
+func CustomizeDelivery(f func(delivery.Config) delivery.Config) Option {
+	return option(func(c *config) { c.delivery = append(c.delivery, f) })
 }

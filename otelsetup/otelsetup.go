@@ -38,6 +38,7 @@ type Telemetry struct {
 	settings    []Setting
 	problems    []error
 	tallies     []*tally
+	outbox      *outbox  // nil if nothing is sent by OTLP over HTTP
 	restore     []func() // undone last to first
 	once        sync.Once
 	err         error
@@ -154,13 +155,19 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 		defer hideEnvironment()()
 	}
 	defer e.hideMalformedAttributes()()
-	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	// The metrics come first, because the sampler has some.
 	mp, metricErr := e.meters(ctx, res, cfg)
+	e.metrics = mp
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
-	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
+	tracers := &TracerProvider{sdk: tp}
+	t.onShutdown(func() { tracers.stopped.Store(true) })
+	t.tracers, t.meters, t.loggers = tracers, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
+	t.outbox = cfg.outbox
+	openErr := t.outbox.open(e, mp)
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
-	err := errors.Join(resErr, traceErr, metricErr, logErr, runtimeErr)
+	err := errors.Join(resErr, traceErr, metricErr, logErr, openErr, runtimeErr)
 	if !export {
 		return printer, err
 	}
@@ -208,33 +215,34 @@ func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meters }
 // LoggerProvider returns the provider that Start made global.
 func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.loggers }
 
-// ForceFlush exports what has been recorded so far, all signals at once. It
+// ForceFlush delivers what has been recorded so far, all signals at once. It
 // returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
-// if it has none), with what went wrong.
+// if it has none), with what went wrong: nil means that collectors reached by
+// OTLP over HTTP have taken all of it.
 func (t *Telemetry) ForceFlush(ctx context.Context) error {
-	return t.each(ctx, func(ctx context.Context, s signalLife) error { return s.provider.ForceFlush(ctx) })
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	before := t.outbox.dropped()
+	err := t.each(ctx, func(ctx context.Context, s signalLife) error { return s.provider.ForceFlush(ctx) })
+	return errors.Join(err, t.outbox.flush(ctx, before))
 }
 
-// Shutdown exports what has been recorded, all signals at once, stops the SDK
-// and puts the globals back as Start found them. It returns when that is done,
+// Shutdown delivers what has been recorded, all signals at once, stops the SDK
+// and puts the globals back as Start found them, but for the SDK's own logger,
+// which prints errors to [slog.Default] from then on. It returns when that is done,
 // or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
-// was not delivered since Start ([*UndeliveredError]), and why. Later calls
-// return the result of the first.
+// was not delivered since Start ([*UndeliveredError]), and why. With a spool, it
+// does not wait for a collector that is away: what is left is kept for the next
+// start. Later calls return the result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.once.Do(func() {
 		t.diagnostics.collect()
-		// A provider whose context has ended does not even stop, so each gets
-		// one that lasts; only the waiting ends with ctx.
-		lasting := time.Now().Add(ShutdownTimeout)
-		if deadline, ok := ctx.Deadline(); ok && deadline.After(lasting) {
-			lasting = deadline
-		}
-		stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
-		context.AfterFunc(stop, cancel)
-		err := t.each(ctx, func(_ context.Context, s signalLife) error { return s.provider.Shutdown(stop) })
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		left, err := t.stop(ctx)
 		var lost []error
 		for _, count := range t.tallies {
-			lost = append(lost, count.err())
+			lost = append(lost, count.err(left[count.signal]))
 		}
 		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
 		running.Lock()
@@ -247,14 +255,32 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return t.err
 }
 
+// stop ends the providers, then the outbox. left is why something stayed in
+// that, by signal.
+func (t *Telemetry) stop(ctx context.Context) (left map[string][]error, err error) {
+	// A provider whose context has ended does not even stop, so each gets
+	// one that lasts; only the waiting ends with ctx.
+	lasting := time.Now().Add(ShutdownTimeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(lasting) {
+		lasting = deadline
+	}
+	stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
+	context.AfterFunc(stop, cancel)
+	err = t.each(ctx, func(_ context.Context, s signalLife) error { return s.provider.Shutdown(stop) })
+	left, outboxErr := t.outbox.shutdown(ctx)
+	return left, errors.Join(err, outboxErr)
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, ShutdownTimeout)
+}
+
 // each runs do for every signal at the same time. A provider that does not
 // keep to the deadline is left behind: nothing here waits longer than ctx.
 func (t *Telemetry) each(ctx context.Context, do func(context.Context, signalLife) error) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, ShutdownTimeout)
-		defer cancel()
-	}
 	results := make([]chan error, len(t.signals))
 	for i, s := range t.signals {
 		results[i] = make(chan error, 1)

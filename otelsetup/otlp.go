@@ -20,6 +20,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/clewtrace/clew/delivery"
 )
 
 // The names of the signals, as they stand in URLs and in errors.
@@ -36,7 +38,7 @@ type OTLP struct {
 	Signal      string // "traces", "metrics" or "logs"
 	Endpoint    *url.URL
 	Headers     map[string]string
-	Timeout     time.Duration // of one export with its retries
+	Timeout     time.Duration // of one request over HTTP; of one export with its retries otherwise
 	Gzip        bool
 	TLS         *tls.Config                   // nil: the system's roots and no client certificate
 	Temporality sdkmetric.TemporalitySelector // metrics only, as Aggregation
@@ -45,6 +47,8 @@ type OTLP struct {
 	// Wrap is put around what sends the requests of HTTP protocols. It is
 	// never nil.
 	Wrap func(http.RoundTripper) http.RoundTripper
+
+	outbox *outbox // what requests over HTTP are handed to; nil for other protocols
 }
 
 // Protocol makes the exporters of an OTLP protocol, a value of
@@ -57,6 +61,8 @@ type Protocol struct {
 	Traces  func(context.Context, OTLP) (sdktrace.SpanExporter, error)
 	Metrics func(context.Context, OTLP) (sdkmetric.Exporter, error)
 	Logs    func(context.Context, OTLP) (sdklog.Exporter, error)
+
+	delivers bool // the exporters use OTLP.client
 }
 
 const (
@@ -75,61 +81,68 @@ func httpProtocol(asJSON bool) Protocol {
 	return Protocol{
 		DefaultEndpoint: "http://localhost:4318",
 		SignalPath:      true,
+		delivers:        true,
 		Traces: func(ctx context.Context, c OTLP) (sdktrace.SpanExporter, error) {
-			compression := otlptracehttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlptracehttp.GzipCompression
-			}
 			return otlptracehttp.New(ctx,
 				otlptracehttp.WithTLSClientConfig(nil), otlptracehttp.WithHTTPClient(c.client(asJSON)),
 				otlptracehttp.WithEndpointURL(c.Endpoint.String()), otlptracehttp.WithHeaders(c.Headers),
-				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(compression),
+				otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(otlptracehttp.NoCompression),
 				otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf))
 		},
 		Metrics: func(ctx context.Context, c OTLP) (sdkmetric.Exporter, error) {
-			compression := otlpmetrichttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlpmetrichttp.GzipCompression
-			}
 			return otlpmetrichttp.New(ctx,
 				otlpmetrichttp.WithTLSClientConfig(nil), otlpmetrichttp.WithHTTPClient(c.client(asJSON)),
 				otlpmetrichttp.WithEndpointURL(c.Endpoint.String()), otlpmetrichttp.WithHeaders(c.Headers),
-				otlpmetrichttp.WithTimeout(c.Timeout), otlpmetrichttp.WithCompression(compression),
+				otlpmetrichttp.WithTimeout(c.Timeout), otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
 				otlpmetrichttp.WithTemporalitySelector(c.Temporality), otlpmetrichttp.WithAggregationSelector(c.Aggregation))
 		},
 		Logs: func(ctx context.Context, c OTLP) (sdklog.Exporter, error) {
-			compression := otlploghttp.NoCompression
-			if c.Gzip && !asJSON {
-				compression = otlploghttp.GzipCompression
-			}
 			return otlploghttp.New(ctx,
 				otlploghttp.WithTLSClientConfig(nil), otlploghttp.WithHTTPClient(c.client(asJSON)),
 				otlploghttp.WithEndpointURL(c.Endpoint.String()), otlploghttp.WithHeaders(c.Headers),
-				otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(compression))
+				otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(otlploghttp.NoCompression))
 		},
 	}
 }
 
-// client sends what the exporters made: as JSON or not, over what [OTLP.Wrap]
-// makes of a transport of its own. That is not [http.DefaultTransport], because
-// exporting must not be traced.
+// client hands what the exporters made to the outbox, which sends it: as JSON or
+// not, over what [OTLP.Wrap] makes of a transport of its own. That is not
+// [http.DefaultTransport], because exporting must not be traced. What waits is
+// protobuf in either case, which can be divided and put together.
 func (c OTLP) client(asJSON bool) *http.Client {
-	transport := c.Wrap(&http.Transport{
+	own := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: c.Timeout}).DialContext,
 		TLSClientConfig:     c.TLS,
 		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 4, // as many requests are sent at the same time
 		IdleConnTimeout:     90 * time.Second,
 		TLSHandshakeTimeout: c.Timeout,
-	})
-	if asJSON {
-		transport = jsonEncoder{next: transport, signal: c.Signal, gzip: c.Gzip}
 	}
-	return &http.Client{Transport: transport, Timeout: c.Timeout}
+	base := c.Wrap(own)
+	if asJSON {
+		base = jsonEncoder{next: base, signal: c.Signal, gzip: c.Gzip}
+	}
+	header := http.Header{}
+	for name, value := range c.Headers {
+		header.Set(name, value)
+	}
+	return c.outbox.client(c.Signal, delivery.Route{
+		Base: base, Timeout: c.Timeout, URL: c.Endpoint.String(), Header: header, Gzip: c.Gzip && !asJSON,
+	}, own)
+}
+
+// attempt is the time that one request may take: an exporter whose batches the
+// outbox takes at once does not see how long they are under way.
+func (c OTLP) attempt(export time.Duration) time.Duration {
+	if c.outbox == nil {
+		return c.Timeout
+	}
+	return min(c.Timeout, export)
 }
 
 // otlp reads how a signal is sent, and by which protocol.
-func (e *Env) otlp(signal string, wrap func(signal string, next http.RoundTripper) http.RoundTripper) (Protocol, OTLP) {
+func (e *Env) otlp(signal string, cfg *config) (Protocol, OTLP) {
 	names := func(option string) []string {
 		return []string{"OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_" + option, "OTEL_EXPORTER_OTLP_" + option}
 	}
@@ -143,8 +156,11 @@ func (e *Env) otlp(signal string, wrap func(signal string, next http.RoundTrippe
 		TLS:      e.tls(names("CERTIFICATE"), names("CLIENT_CERTIFICATE"), names("CLIENT_KEY")),
 		Wrap:     func(next http.RoundTripper) http.RoundTripper { return next },
 	}
-	if wrap != nil {
-		c.Wrap = func(next http.RoundTripper) http.RoundTripper { return wrap(signal, next) }
+	if cfg.otlpTransport != nil {
+		c.Wrap = func(next http.RoundTripper) http.RoundTripper { return cfg.otlpTransport(signal, next) }
+	}
+	if protocol.delivers {
+		c.outbox = e.outbox(cfg)
 	}
 	if user := c.Endpoint.User; user != nil && c.Headers["Authorization"] == "" {
 		// As net/http does with a URL that holds credentials.

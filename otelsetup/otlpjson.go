@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
+	"strings"
 
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
@@ -20,8 +20,7 @@ import (
 )
 
 // jsonEncoder turns the requests of the OTLP exporters from protobuf into
-// JSON, and the answers back: of the three exporters only the one for traces
-// can encode JSON.
+// JSON: of the three exporters only the one for traces can encode JSON.
 type jsonEncoder struct {
 	next   http.RoundTripper
 	signal string
@@ -29,52 +28,58 @@ type jsonEncoder struct {
 }
 
 const (
-	contentType  = "Content-Type"
-	typeProtobuf = "application/x-protobuf"
-	typeJSON     = "application/json"
+	contentType = "Content-Type"
+	typeJSON    = "application/json"
 )
 
+// RoundTrip implements [http.RoundTripper]. What cannot be encoded gets the
+// answer that a collector would give: to try again would not help.
 func (t jsonEncoder) RoundTrip(r *http.Request) (*http.Response, error) {
-	request, response := messages(t.signal)
 	body, err := io.ReadAll(r.Body)
 	r.Body.Close()
-	if err == nil {
-		err = proto.Unmarshal(body, request)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("OTLP as JSON: %w", err)
+		return nil, err
 	}
-	if body, err = t.encode(request); err != nil {
-		return nil, fmt.Errorf("OTLP as JSON: %w", err)
+	if body, err = t.encode(body); err != nil {
+		return badRequest(r, fmt.Sprintf("OTLP as JSON: %v", err)), nil
 	}
 	out := r.Clone(r.Context())
 	out.Header.Set(contentType, typeJSON)
+	out.Header.Del("Content-Encoding")
 	if t.gzip {
 		out.Header.Set("Content-Encoding", "gzip")
 	}
 	out.ContentLength = int64(len(body))
 	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	out.Body, _ = out.GetBody() //nolint:errcheck // never an error
-	resp, err := t.next.RoundTrip(out)
-	if err != nil || resp.StatusCode/100 != 2 {
-		return resp, err
-	}
-	return decodeResponse(resp, response)
+	return t.next.RoundTrip(out)
 }
 
-// messages returns an empty request of a signal, and the answer to it.
-func messages(signal string) (request, response proto.Message) {
+func badRequest(r *http.Request, text string) *http.Response {
+	return &http.Response{
+		Status: "400 Bad Request", StatusCode: http.StatusBadRequest, Request: r,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)),
+	}
+}
+
+// message returns an empty request of a signal.
+func message(signal string) proto.Message {
 	switch signal {
 	case signalTraces:
-		return &coltrace.ExportTraceServiceRequest{}, &coltrace.ExportTraceServiceResponse{}
+		return &coltrace.ExportTraceServiceRequest{}
 	case signalMetrics:
-		return &colmetrics.ExportMetricsServiceRequest{}, &colmetrics.ExportMetricsServiceResponse{}
+		return &colmetrics.ExportMetricsServiceRequest{}
 	default:
-		return &collogs.ExportLogsServiceRequest{}, &collogs.ExportLogsServiceResponse{}
+		return &collogs.ExportLogsServiceRequest{}
 	}
 }
 
-func (t jsonEncoder) encode(m proto.Message) ([]byte, error) {
+func (t jsonEncoder) encode(binary []byte) ([]byte, error) {
+	m := message(t.signal)
+	if err := proto.Unmarshal(binary, m); err != nil {
+		return nil, err
+	}
 	hexIDs(m.ProtoReflect())
 	body, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
 	if err != nil || !t.gzip {
@@ -111,27 +116,3 @@ func hexIDs(m protoreflect.Message) {
 }
 
 var isID = map[protoreflect.Name]bool{"trace_id": true, "span_id": true, "parent_span_id": true}
-
-// maxResponse bounds what is read of an answer.
-const maxResponse = 4 << 20
-
-// decodeResponse gives the exporter the answer that it can read.
-func decodeResponse(resp *http.Response, m proto.Message) (*http.Response, error) {
-	if mediaType, _, err := mime.ParseMediaType(resp.Header.Get(contentType)); err != nil || mediaType != typeJSON {
-		return resp, nil //nolint:nilerr // an answer in another format is none of ours
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
-	if err == nil && len(body) > 0 {
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, m)
-	}
-	if err == nil {
-		body, err = proto.Marshal(m)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("OTLP answer as JSON: %w", err)
-	}
-	resp.Header.Set(contentType, typeProtobuf)
-	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return resp, nil
-}

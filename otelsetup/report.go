@@ -78,6 +78,7 @@ func (c *config) settings() []Setting {
 		{"CustomizeSpanExporter", len(c.spanExporter)},
 		{"CustomizeMetricExporter", len(c.metricExporter)},
 		{"CustomizeLogExporter", len(c.logExporter)},
+		{"CustomizeDelivery", len(c.delivery)},
 	} {
 		add(customizers.name, customizers.n, customizers.n > 0)
 	}

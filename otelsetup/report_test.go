@@ -24,6 +24,7 @@ func TestReport(t *testing.T) {
 		"OTEL_TRACES_SAMPLER":               "Always_On",
 		"OTEL_BSP_MAX_QUEUE_SIZE":           "-1",
 		"OTEL_RESOURCE_ATTRIBUTES":          "team=blue",
+		"CLEW_DELIVERY_QUEUE_SIZE":          "1000000",
 	} {
 		t.Setenv(name, value)
 	}
@@ -41,8 +42,10 @@ func TestReport(t *testing.T) {
 		{Name: "OTEL_EXPORTER_OTLP_METRICS_HEADERS", Value: "Api-Key=***", Source: "OTEL_EXPORTER_OTLP_HEADERS"},
 		{Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Value: "http://user:xxxxx@127.0.0.1:1/v1/traces", Source: "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{Name: "OTEL_TRACES_SAMPLER", Value: "always_on", Source: "OTEL_TRACES_SAMPLER"},
-		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "2048", Source: otelsetup.SourceDefault},
+		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "8192", Source: otelsetup.SourceDefault},
 		{Name: "OTEL_RESOURCE_ATTRIBUTES", Value: "team=blue", Source: "OTEL_RESOURCE_ATTRIBUTES"},
+		{Name: "CLEW_DELIVERY_QUEUE_SIZE", Value: "1000000", Source: "CLEW_DELIVERY_QUEUE_SIZE"},
+		{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: otelsetup.SourceDefault},
 		{Name: "CustomizeSampler", Value: "1", Source: otelsetup.SourceCode},
 	} {
 		if !slices.Contains(report.Settings, want) {

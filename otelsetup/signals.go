@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/delivery"
 )
 
 const (
@@ -39,10 +41,20 @@ func create[T any](ctx context.Context, e *Env, variable, name string, from *reg
 	return exporter, nil
 }
 
-// batch reads how spans or log records are batched.
-func (e *Env) batch(prefix string, delay time.Duration) (queue, size int, every, timeout time.Duration) {
-	queue = e.Int(2048, 1, prefix+"_MAX_QUEUE_SIZE")
-	size = e.Int(512, 1, prefix+"_MAX_EXPORT_BATCH_SIZE")
+// batch reads how spans or log records are batched. Where an outbox takes the
+// batches, its defaults are those of [delivery.Batch] instead of the
+// specification's; with a spool, a batch stays at 512, because that is what
+// the sudden end of the process can lose.
+func (e *Env) batch(prefix string, delay time.Duration, o *outbox) delivery.Batch {
+	queue, size := 2048, 512
+	if o != nil {
+		queue, size, delay = 8192, 2048, time.Second
+	}
+	if o.spools() {
+		size = 512
+	}
+	queue = e.Int(queue, 1, prefix+"_MAX_QUEUE_SIZE")
+	size = e.Int(size, 1, prefix+"_MAX_EXPORT_BATCH_SIZE")
 	if size > queue {
 		name, v := e.Lookup(prefix + "_MAX_EXPORT_BATCH_SIZE")
 		if v != "" {
@@ -50,7 +62,19 @@ func (e *Env) batch(prefix string, delay time.Duration) (queue, size int, every,
 		}
 		size = queue
 	}
-	return queue, size, e.Millis(delay, prefix+"_SCHEDULE_DELAY"), e.Millis(30*time.Second, prefix+"_EXPORT_TIMEOUT")
+	return delivery.Batch{
+		MaxQueueSize: queue, MaxExportBatchSize: size,
+		ScheduleDelay: e.Millis(delay, prefix+"_SCHEDULE_DELAY"),
+		ExportTimeout: e.Millis(30*time.Second, prefix+"_EXPORT_TIMEOUT"),
+	}
+}
+
+// otlpIf reads how a signal is sent if it is.
+func (e *Env) otlpIf(exporters []string, signal string, cfg *config) (protocol Protocol, c OTLP) {
+	if slices.Contains(exporters, exporterOTLP) {
+		return e.otlp(signal, cfg)
+	}
+	return protocol, c
 }
 
 // tracerProvider sets up traces: OTEL_TRACES_EXPORTER, OTEL_BSP_* and the
@@ -77,19 +101,19 @@ func (e *Env) tracerProvider(ctx context.Context, res *resource.Resource, cfg *c
 // spanProcessors makes a processor for each exporter of spans.
 func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanProcessor, error) {
 	const variable = "OTEL_TRACES_EXPORTER"
-	queue, size, every, timeout := e.batch("OTEL_BSP", 5*time.Second)
-	batch := []sdktrace.BatchSpanProcessorOption{
-		sdktrace.WithMaxQueueSize(queue), sdktrace.WithMaxExportBatchSize(size),
-		sdktrace.WithBatchTimeout(every), sdktrace.WithExportTimeout(timeout),
-	}
+	exporters := e.exporters(variable, []string{exporterOTLP}, spanExporters.names())
+	protocol, otlp := e.otlpIf(exporters, signalTraces, cfg)
+	batch := e.batch("OTEL_BSP", 5*time.Second, otlp.outbox)
+	otlp.Timeout = otlp.attempt(batch.ExportTimeout)
 	var processors []sdktrace.SpanProcessor
 	var errs []error
-	for _, name := range e.exporters(variable, []string{exporterOTLP}, spanExporters.names()) {
+	for _, name := range exporters {
 		var exporter sdktrace.SpanExporter
+		var out *outbox
 		var err error
 		switch name {
 		case exporterOTLP:
-			protocol, otlp := e.otlp(signalTraces, cfg.otlpTransport)
+			out = otlp.outbox
 			exporter, err = protocol.Traces(ctx, otlp)
 		case exporterConsole:
 			exporter, err = stdouttrace.New()
@@ -102,9 +126,9 @@ func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanP
 			errs = append(errs, err)
 			continue
 		}
-		count := cfg.tally(signalTraces)
+		count := cfg.tallyFor(signalTraces, out)
 		exporter = spanExporterTally{customized(exporter, cfg.spanExporter), count}
-		var processor sdktrace.SpanProcessor = spanTally{sdktrace.NewBatchSpanProcessor(exporter, batch...), count}
+		var processor sdktrace.SpanProcessor = spanTally{spanProcessor(exporter, batch, out), count}
 		for _, f := range cfg.spanProcessor {
 			if other, err := f(processor); err != nil {
 				errs = append(errs, err)
@@ -115,6 +139,23 @@ func (e *Env) spanProcessors(ctx context.Context, cfg *config) ([]sdktrace.SpanP
 		processors = append(processors, processor)
 	}
 	return processors, errors.Join(errs...)
+}
+
+// spanProcessor hands spans to an exporter: each as it ends if there is a
+// journal, in batches otherwise. Only the outbox takes a batch so soon that
+// spans can wait for it.
+func spanProcessor(exporter sdktrace.SpanExporter, batch delivery.Batch, out *outbox) sdktrace.SpanProcessor {
+	if out.journals() {
+		return sdktrace.NewSimpleSpanProcessor(exporter)
+	}
+	opts := []sdktrace.BatchSpanProcessorOption{
+		sdktrace.WithMaxQueueSize(batch.MaxQueueSize), sdktrace.WithMaxExportBatchSize(batch.MaxExportBatchSize),
+		sdktrace.WithBatchTimeout(batch.ScheduleDelay), sdktrace.WithExportTimeout(batch.ExportTimeout),
+	}
+	if out != nil {
+		opts = append(opts, sdktrace.WithBlocking())
+	}
+	return sdktrace.NewBatchSpanProcessor(exporter, opts...)
 }
 
 // The limits of attributes hold for spans and log records, unless the signal's
@@ -142,18 +183,22 @@ func (e *Env) spanLimits() sdktrace.SpanLimits {
 func (e *Env) meterProvider(ctx context.Context, res *resource.Resource, cfg *config) (*sdkmetric.MeterProvider, error) {
 	const variable = "OTEL_METRICS_EXPORTER"
 	opts := []sdkmetric.Option{sdkmetric.WithResource(res), sdkmetric.WithExemplarFilter(e.exemplarFilter())}
+	timeout := e.Millis(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")
 	period := []sdkmetric.PeriodicReaderOption{
-		sdkmetric.WithInterval(e.Millis(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")),
-		sdkmetric.WithTimeout(e.Millis(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")),
+		sdkmetric.WithInterval(e.Millis(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")), sdkmetric.WithTimeout(timeout),
 	}
+	exporters := e.exporters(variable, []string{exporterOTLP}, metricReaders.names())
+	protocol, otlp := e.otlpIf(exporters, signalMetrics, cfg)
+	otlp.Timeout = otlp.attempt(timeout)
 	var errs []error
-	for _, name := range e.exporters(variable, []string{exporterOTLP}, metricReaders.names()) {
+	for _, name := range exporters {
 		var exporter sdkmetric.Exporter
 		var reader sdkmetric.Reader
+		var out *outbox
 		var err error
 		switch name {
 		case exporterOTLP:
-			protocol, otlp := e.otlp(signalMetrics, cfg.otlpTransport)
+			out = otlp.outbox
 			otlp.Temporality, otlp.Aggregation = e.temporality(), e.aggregation()
 			exporter, err = protocol.Metrics(ctx, otlp)
 		case exporterConsole:
@@ -168,7 +213,7 @@ func (e *Env) meterProvider(ctx context.Context, res *resource.Resource, cfg *co
 			continue
 		}
 		if exporter != nil {
-			exporter = metricExporterTally{customized(exporter, cfg.metricExporter), cfg.tally(signalMetrics)}
+			exporter = metricExporterTally{customized(exporter, cfg.metricExporter), cfg.tallyFor(signalMetrics, out)}
 			reader = sdkmetric.NewPeriodicReader(exporter, period...)
 		}
 		opts = append(opts, sdkmetric.WithReader(reader))
@@ -247,18 +292,18 @@ func (e *Env) loggerProvider(ctx context.Context, res *resource.Resource, cfg *c
 // reports whether they are printed.
 func (e *Env) logProcessors(ctx context.Context, cfg *config) (processors []sdklog.Processor, printed bool, err error) {
 	const variable = "OTEL_LOGS_EXPORTER"
-	queue, size, every, timeout := e.batch("OTEL_BLRP", time.Second)
-	batch := []sdklog.BatchProcessorOption{
-		sdklog.WithMaxQueueSize(queue), sdklog.WithExportMaxBatchSize(size),
-		sdklog.WithExportInterval(every), sdklog.WithExportTimeout(timeout),
-	}
+	exporters := e.exporters(variable, []string{exporterOTLP, exporterConsole}, logExporters.names())
+	protocol, otlp := e.otlpIf(exporters, signalLogs, cfg)
+	batch := e.batch("OTEL_BLRP", time.Second, otlp.outbox)
+	otlp.Timeout = otlp.attempt(batch.ExportTimeout)
 	var errs []error
-	for _, name := range e.exporters(variable, []string{exporterOTLP, exporterConsole}, logExporters.names()) {
+	for _, name := range exporters {
 		var exporter sdklog.Exporter
+		var out *outbox
 		var newErr error
 		switch name {
 		case exporterOTLP:
-			protocol, otlp := e.otlp(signalLogs, cfg.otlpTransport)
+			out = otlp.outbox
 			exporter, newErr = protocol.Logs(ctx, otlp)
 		case exporterConsole:
 			printed = true
@@ -272,9 +317,20 @@ func (e *Env) logProcessors(ctx context.Context, cfg *config) (processors []sdkl
 			errs = append(errs, newErr)
 			continue
 		}
-		count := cfg.tally(signalLogs)
+		count := cfg.tallyFor(signalLogs, out)
 		exporter = logExporterTally{customized(exporter, cfg.logExporter), count}
-		processors = append(processors, logTally{sdklog.NewBatchProcessor(exporter, batch...), count})
+		processors = append(processors, logTally{logProcessor(exporter, batch, out), count})
 	}
 	return processors, printed, errors.Join(errs...)
+}
+
+// logProcessor hands log records to an exporter, as spanProcessor does spans.
+// It cannot make them wait.
+func logProcessor(exporter sdklog.Exporter, batch delivery.Batch, out *outbox) sdklog.Processor {
+	if out.journals() {
+		return sdklog.NewSimpleProcessor(exporter)
+	}
+	return sdklog.NewBatchProcessor(exporter,
+		sdklog.WithMaxQueueSize(batch.MaxQueueSize), sdklog.WithExportMaxBatchSize(batch.MaxExportBatchSize),
+		sdklog.WithExportInterval(batch.ScheduleDelay), sdklog.WithExportTimeout(batch.ExportTimeout))
 }

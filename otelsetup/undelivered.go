@@ -2,7 +2,9 @@ package otelsetup
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -12,34 +14,60 @@ import (
 )
 
 // UndeliveredError says how much was recorded between [Start] and
-// [Telemetry.Shutdown] and not delivered: dropped by a full queue, refused by
-// the collector, or not sent in time. There is one for each exporter that has
-// something to tell.
+// [Telemetry.Shutdown], or taken over from the spool, and not delivered: dropped
+// by a full queue, refused by the collector, not sent in time, or kept in the
+// spool. There is one for each signal that is sent by OTLP over HTTP, and for
+// each other exporter, that has something to tell.
 type UndeliveredError struct {
 	Signal      string // "traces", "metrics" or "logs"
-	Undelivered int64  // spans, metrics or log records
+	Undelivered int64  // spans, data points or log records
 	Recorded    int64
+	Kept        int64 // of Undelivered, what waits in the spool for the next start
+	Err         error // why, as far as it is known; may be nil
 }
 
 func (e *UndeliveredError) Error() string {
-	unit := map[string]string{signalTraces: "spans", signalMetrics: "metrics", signalLogs: "log records"}[e.Signal]
-	return fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Undelivered, e.Recorded, unit)
+	text := fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Undelivered, e.Recorded, units[e.Signal])
+	if e.Err != nil {
+		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
+	}
+	return text
 }
 
-// tally counts what one exporter was to deliver, and what it has delivered.
+// Unwrap returns Err.
+func (e *UndeliveredError) Unwrap() error { return e.Err }
+
+var units = map[string]string{signalTraces: "spans", signalMetrics: "data points", signalLogs: "log records"}
+
+// tally counts what an exporter was to deliver, and what it has delivered. Of an
+// exporter with an outbox that is what it has handed over, and the outbox knows
+// the rest.
 type tally struct {
 	signal              string
+	outbox              *outbox
 	recorded, delivered atomic.Int64
 }
 
-// err is an [*UndeliveredError], or nil.
-func (t *tally) err() error {
+// err is an [*UndeliveredError], or nil. left is why something stayed in the
+// outbox.
+func (t *tally) err(left []error) error {
 	delivered := t.delivered.Load() // first: what is recorded meanwhile counts as not delivered
-	recorded := t.recorded.Load()
-	if delivered >= recorded {
+	u := &UndeliveredError{Signal: t.signal, Recorded: t.recorded.Load()}
+	u.Undelivered = max(u.Recorded-delivered, 0)
+	if t.outbox.usable() {
+		stats := t.outbox.transport.Stats(deliverySignals[t.signal])
+		u.Recorded += t.outbox.resumed[t.signal]
+		u.Kept = stats.Kept
+		u.Undelivered = min(u.Undelivered+stats.DroppedTotal()+stats.Kept+stats.Queued, u.Recorded)
+		if reasons := t.outbox.reasons(t.signal); reasons != "" {
+			left = append(left, errors.New("dropped "+reasons))
+		}
+		u.Err = errors.Join(left...)
+	}
+	if u.Undelivered == 0 {
 		return nil
 	}
-	return &UndeliveredError{t.signal, recorded - delivered, recorded}
+	return u
 }
 
 // tally returns a new one, which Shutdown will read.
@@ -99,23 +127,53 @@ func (t logExporterTally) Export(ctx context.Context, records []sdklog.Record) e
 	return err
 }
 
-// metricExporterTally looks at the last export only: metrics are cumulative,
-// and a later export makes up for an earlier one.
+// metricExporterTally looks at the last export only, unless an outbox keeps
+// each of them: metrics are cumulative, and a later export makes up for an
+// earlier one.
 type metricExporterTally struct {
 	sdkmetric.Exporter
 	*tally
 }
 
 func (t metricExporterTally) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
-	var n int64
-	for _, scope := range rm.ScopeMetrics {
-		n += int64(len(scope.Metrics))
+	n := dataPoints(rm)
+	if t.outbox == nil {
+		t.recorded.Store(0)
+		t.delivered.Store(0)
 	}
-	t.recorded.Store(n)
-	t.delivered.Store(0)
+	t.recorded.Add(n)
 	err := t.Exporter.Export(ctx, rm)
 	if err == nil {
-		t.delivered.Store(n)
+		t.delivered.Add(n)
 	}
 	return err
+}
+
+func dataPoints(rm *metricdata.ResourceMetrics) int64 {
+	n := 0
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Gauge[int64]:
+				n += len(data.DataPoints)
+			case metricdata.Gauge[float64]:
+				n += len(data.DataPoints)
+			case metricdata.Sum[int64]:
+				n += len(data.DataPoints)
+			case metricdata.Sum[float64]:
+				n += len(data.DataPoints)
+			case metricdata.Histogram[int64]:
+				n += len(data.DataPoints)
+			case metricdata.Histogram[float64]:
+				n += len(data.DataPoints)
+			case metricdata.ExponentialHistogram[int64]:
+				n += len(data.DataPoints)
+			case metricdata.ExponentialHistogram[float64]:
+				n += len(data.DataPoints)
+			case metricdata.Summary:
+				n += len(data.DataPoints)
+			}
+		}
+	}
+	return int64(n)
 }

@@ -186,7 +186,7 @@ func clewProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcesso
 	}
 	client := t.Client(delivery.Traces)
 	if cfg.gzip {
-		client = t.GzipClient(delivery.Traces)
+		client = t.ClientVia(delivery.Traces, delivery.Route{Gzip: true})
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(client))
 	if err != nil {

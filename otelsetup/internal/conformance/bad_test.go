@@ -12,6 +12,7 @@ import (
 type badVariable struct{ name, accepted, using string }
 
 const (
+	size     = "must be a whole number of bytes, at least %s"
 	number   = "must be a whole number from %s to 2147483647"
 	duration = "must be a whole number of milliseconds from 1 to 2147483647"
 )
@@ -35,13 +36,18 @@ func badVariables() []badVariable {
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "must be cumulative, delta or lowmemory", "cumulative"},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "must be explicit_bucket_histogram or base2_exponential_bucket_histogram", "explicit_bucket_histogram"},
 	}
-	for _, batch := range []struct{ prefix, delay string }{{"OTEL_BSP", "5000"}, {"OTEL_BLRP", "1000"}} {
+	for _, prefix := range []string{"OTEL_BSP", "OTEL_BLRP"} {
 		all = append(all,
-			badVariable{batch.prefix + "_SCHEDULE_DELAY", duration, batch.delay},
-			badVariable{batch.prefix + "_EXPORT_TIMEOUT", duration, "30000"},
-			badVariable{batch.prefix + "_MAX_QUEUE_SIZE", fmt.Sprintf(number, "1"), "2048"},
-			badVariable{batch.prefix + "_MAX_EXPORT_BATCH_SIZE", fmt.Sprintf(number, "1"), "512"})
+			badVariable{prefix + "_SCHEDULE_DELAY", duration, "1000"},
+			badVariable{prefix + "_EXPORT_TIMEOUT", duration, "30000"},
+			badVariable{prefix + "_MAX_QUEUE_SIZE", fmt.Sprintf(number, "1"), "8192"},
+			badVariable{prefix + "_MAX_EXPORT_BATCH_SIZE", fmt.Sprintf(number, "1"), "2048"})
 	}
+	all = append(all,
+		badVariable{"CLEW_DELIVERY_QUEUE_SIZE", fmt.Sprintf(size, "65536"), "67108864"},
+		badVariable{"CLEW_DELIVERY_SPOOL_SIZE", fmt.Sprintf(size, "8388608"), "268435456"},
+		badVariable{"CLEW_DELIVERY_SPOOL_SYNC", "must be true or false", "false"},
+		badVariable{"CLEW_DELIVERY_JOURNAL", "must be true or false", "false"})
 	for _, limited := range []string{"SPAN", "LOGRECORD"} {
 		all = append(all,
 			badVariable{"OTEL_" + limited + "_ATTRIBUTE_VALUE_LENGTH_LIMIT", fmt.Sprintf(number, "0"), "no limit"},

@@ -239,12 +239,16 @@ func requestsTo(path string) func(*outcome) string {
 	return func(o *outcome) string { return count(len(o.of(path)), "request") + " to " + path }
 }
 
-func mostLost(o *outcome) string {
-	if n := len(o.Spans()); n >= 10 {
-		return fmt.Sprintf("%d spans", n)
+func fewRequests(path string) func(*outcome) string {
+	return func(o *outcome) string {
+		if n := len(o.of(path)); n >= 10 {
+			return count(n, "request")
+		}
+		return "less than 10 requests"
 	}
-	return "less than 10 spans"
 }
+
+func spanCount(o *outcome) string { return count(len(o.Spans()), "span") }
 
 func count(n int, what string) string {
 	if n == 1 {

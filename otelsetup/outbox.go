@@ -1,0 +1,257 @@
+package otelsetup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/clewtrace/clew/delivery"
+)
+
+// The least that delivery accepts, in bytes.
+const (
+	minQueueSize = 64 << 10
+	minSpoolSize = 8 << 20
+)
+
+// journalLinger is how long the requests of a journal wait to be sent together.
+const journalLinger = time.Second
+
+// outbox is what the exporters of OTLP over HTTP hand their requests to: one
+// [delivery.Transport] for all signals. That can be made only when the exporters
+// and the meter provider exist, so exporters get a client that waits for it.
+type outbox struct {
+	settings  delivery.Config
+	journal   bool
+	customize []func(delivery.Config) delivery.Config
+	tallies   map[string]*tally // by signal
+	exits     []*exit
+
+	ready     chan struct{} // closed when transport can be used
+	transport *delivery.Transport
+	resumed   map[string]int64 // by signal: what an earlier process left in the spool
+	closing   atomic.Bool
+}
+
+// exit is where the requests of one exporter leave for the outbox.
+type exit struct {
+	outbox *outbox
+	signal delivery.Signal
+	route  delivery.Route
+	own    *http.Transport
+	next   http.RoundTripper // set when the outbox is ready
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (x *exit) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-x.outbox.ready:
+		return x.next.RoundTrip(r)
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+var deliverySignals = map[string]delivery.Signal{
+	signalTraces: delivery.Traces, signalMetrics: delivery.Metrics, signalLogs: delivery.Logs,
+}
+
+// outbox returns the one of cfg, and reads its settings when it is first asked
+// for.
+func (e *Env) outbox(cfg *config) *outbox {
+	if cfg.outbox != nil {
+		return cfg.outbox
+	}
+	o := &outbox{tallies: map[string]*tally{}, customize: cfg.delivery, ready: make(chan struct{})}
+	o.settings.QueueSize = e.bytes(64<<20, minQueueSize, delivery.EnvQueueSize)
+	if dir := e.String(none, delivery.EnvSpoolDir); dir != none {
+		o.settings.SpoolDir = dir
+	}
+	o.settings.SpoolSize = e.bytes(max(4*o.settings.QueueSize, minSpoolSize), minSpoolSize, delivery.EnvSpoolSize)
+	o.settings.SpoolSync = e.Bool(delivery.EnvSpoolSync)
+	o.journal = e.Bool(delivery.EnvJournal)
+	if o.journal && o.settings.SpoolDir == "" {
+		e.Problem(delivery.EnvJournal, "true", "must come with a directory: "+delivery.EnvSpoolDir+" is not set", false)
+		o.journal = false
+	}
+	if o.journal {
+		o.settings.Linger = journalLinger
+	}
+	cfg.outbox = o
+	return o
+}
+
+// bytes reads a size.
+func (e *Env) bytes(def, low int64, names ...string) int64 {
+	return read(e, def, names, itself, func(v string) (int64, error) {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < low {
+			return 0, valueError(fmt.Sprintf("must be a whole number of bytes, at least %d", low))
+		}
+		return n, nil
+	})
+}
+
+// spools reports whether what is exported is also on disk.
+func (o *outbox) spools() bool { return o != nil && o.settings.SpoolDir != "" }
+
+// journals reports whether spans and log records are exported as they come.
+func (o *outbox) journals() bool { return o != nil && o.journal }
+
+// tally counts for all exporters of a signal that use the outbox.
+func (c *config) tallyFor(signal string, o *outbox) *tally {
+	if o == nil {
+		return c.tally(signal)
+	}
+	if o.tallies[signal] == nil {
+		o.tallies[signal] = c.tally(signal)
+		o.tallies[signal].outbox = o
+	}
+	return o.tallies[signal]
+}
+
+// client returns what an exporter sends its requests with.
+func (o *outbox) client(signal string, route delivery.Route, own *http.Transport) *http.Client {
+	x := &exit{outbox: o, signal: deliverySignals[signal], route: route, own: own}
+	o.exits = append(o.exits, x)
+	return &http.Client{Transport: x}
+}
+
+// open makes the exporters' requests go. What stands in the way of the spool, or
+// of what the program customized, is reported, and does without.
+func (o *outbox) open(e *Env, meters metric.MeterProvider) error {
+	if o == nil {
+		return nil
+	}
+	cfg := o.settings
+	cfg.MeterProvider = meters
+	cfg.ErrorHandler = otel.ErrorHandlerFunc(o.handle)
+	custom := customized(cfg, o.customize)
+	var err error
+	if o.transport, err = delivery.New(custom); err != nil {
+		if custom.SpoolDir != "" && custom.SpoolDir == o.settings.SpoolDir {
+			reason := strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: ")
+			e.Problem(delivery.EnvSpoolDir, custom.SpoolDir, reason, "memory only")
+			err = nil
+		}
+		cfg.SpoolDir = ""
+		var again error
+		if o.transport, again = delivery.New(cfg); again != nil {
+			return errors.Join(err, again)
+		}
+	}
+	o.resumed = map[string]int64{}
+	for name, signal := range deliverySignals {
+		o.resumed[name] = o.transport.Stats(signal).Queued
+	}
+	for _, x := range o.exits {
+		x.next = o.transport.ClientVia(x.signal, x.route).Transport
+	}
+	close(o.ready)
+	return err
+}
+
+// handle passes on what delivery has to say. While it is shut down, the result
+// of [Telemetry.Shutdown] says what is left; only what was lost for good has a
+// reason of its own.
+func (o *outbox) handle(err error) {
+	if o.closing.Load() {
+		if _, lost := errors.AsType[*delivery.DroppedError](err); !lost {
+			return
+		}
+	}
+	otel.Handle(err)
+}
+
+// usable reports whether there is a transport.
+func (o *outbox) usable() bool { return o != nil && o.transport != nil }
+
+// dropped returns the items of all signals that were lost so far.
+func (o *outbox) dropped() map[string]int64 {
+	lost := map[string]int64{}
+	if o.usable() {
+		for name, signal := range deliverySignals {
+			lost[name] = o.transport.Stats(signal).DroppedTotal()
+		}
+	}
+	return lost
+}
+
+// flush waits until the collector has taken what the exporters handed over. What
+// was dropped since before is an error too.
+func (o *outbox) flush(ctx context.Context, before map[string]int64) error {
+	if !o.usable() {
+		return nil
+	}
+	errs := []error{o.transport.ForceFlush(ctx)}
+	after := o.dropped()
+	for _, signal := range slices.Sorted(maps.Keys(after)) {
+		if n := after[signal] - before[signal]; n > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d %s dropped: %s", signal, n, units[signal], o.reasons(signal)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reasons says why items of a signal were dropped so far.
+func (o *outbox) reasons(signal string) string {
+	counts := o.transport.Stats(deliverySignals[signal]).Dropped
+	var said []string
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		if reason != "shutdown" {
+			said = append(said, fmt.Sprintf("%d %s", counts[reason], reason))
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// shutdown ends the transport, and returns why something is left, by signal.
+func (o *outbox) shutdown(ctx context.Context) (left map[string][]error, err error) {
+	if !o.usable() {
+		return nil, nil
+	}
+	o.closing.Store(true)
+	left = map[string][]error{}
+	var errs []error
+	for _, err := range flatten(o.transport.Shutdown(ctx)) {
+		if u, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
+			left[u.Signal.String()] = append(left[u.Signal.String()], &leftError{u})
+		} else {
+			errs = append(errs, err)
+		}
+	}
+	for _, x := range o.exits {
+		x.own.CloseIdleConnections()
+	}
+	return left, errors.Join(errs...)
+}
+
+// leftError says why something was left, and leaves out how much.
+type leftError struct{ *delivery.UndeliveredError }
+
+func (e *leftError) Error() string {
+	var said []string
+	if e.URL != "" {
+		said = append(said, e.URL)
+	}
+	for _, err := range flatten(e.Err) {
+		said = append(said, err.Error())
+	}
+	text := strings.Join(said, ": ")
+	if e.Kept != "" {
+		text += "; kept in " + e.Kept + " for the next start"
+	}
+	return text
+}
+
+func (e *leftError) Unwrap() error { return e.UndeliveredError }
