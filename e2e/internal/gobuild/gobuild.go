@@ -49,14 +49,14 @@ func (m Module) Build() (string, error) {
 			defer os.RemoveAll(filepath.Dir(modfile))
 			args = append(args, "-modfile="+modfile)
 		}
-		_, err = goCommand(ctx, append(args, m.Program)...)
+		_, err = goCommand(ctx, portable, append(args, m.Program)...)
 		return err
 	})
 }
 
 // source returns the directory of the module's source in the module cache.
 func (m Module) source(ctx context.Context) (string, error) {
-	out, err := goCommand(ctx, "mod", "download", "-json", m.Path+"@"+m.Version)
+	out, err := goCommand(ctx, portable, "mod", "download", "-json", m.Path+"@"+m.Version)
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +91,7 @@ func (m Module) modfile(ctx context.Context, src string) (string, error) {
 	}
 	path := filepath.Join(dir, "go.mod")
 	for _, module := range m.DropReplace {
-		if _, err := goCommand(ctx, "mod", "edit", "-dropreplace="+module, path); err != nil {
+		if _, err := goCommand(ctx, portable, "mod", "edit", "-dropreplace="+module, path); err != nil {
 			return "", err
 		}
 	}
@@ -110,7 +110,8 @@ func Main(name, dir string) (string, error) {
 		digest.Write(content)
 	}
 	return cached(fmt.Sprintf("%s-%.12x", name, digest.Sum(nil)), func(ctx context.Context, path string) error {
-		_, err := goCommand(ctx, "build", "-C", dir, "-ldflags=-s -w", "-o", path, ".")
+		// As the vet of the same module builds it, so that neither does it again.
+		_, err := goCommand(ctx, nil, "build", "-C", dir, "-ldflags=-s -w", "-o", path, ".")
 		return err
 	})
 }
@@ -139,9 +140,12 @@ func cached(name string, build func(ctx context.Context, path string) error) (st
 	return path, os.Rename(building, path)
 }
 
-func goCommand(ctx context.Context, args ...string) ([]byte, error) {
+// portable is the environment of a build that needs no C compiler.
+var portable = []string{"CGO_ENABLED=0"}
+
+func goCommand(ctx context.Context, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
+	cmd.Env = append(append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly"), env...)
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("%v: %w\n%s", cmd, err, exit.Stderr)
