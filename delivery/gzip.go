@@ -9,8 +9,8 @@ import (
 )
 
 // gzipLevel takes a third of the time of the default level, as the fastest one
-// does, and makes OTLP, which repeats its keys, a tenth of its size: 39 bytes of
-// the 360 of a server span, where the default level makes 38.
+// does, and leaves of OTLP, which repeats its keys, about an eighth, one percent
+// more than the default level (BenchmarkGzipLevels).
 const gzipLevel = 2
 
 var gzipWriters = sync.Pool{New: func() any {

@@ -190,3 +190,40 @@ func TestTwoTransportsOnOneSpool(t *testing.T) {
 		t.Errorf("error is %v: want one that names the process", err)
 	}
 }
+
+// A directory that is only removed is made again: the next process finds what
+// was exported since.
+func TestRemovedSpoolIsMadeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := newStoppedSink(t)
+	addr := s.Listener.Addr().String()
+	_ = s.Listener.Close()
+	cfg := quick(new(handled))
+	cfg.SpoolDir = dir
+	tr := newTransport(t, cfg)
+	postSpans(t, tr, "http://"+addr, 0, 3)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	names := postSpans(t, tr, "http://"+addr, 3, 3)
+	crash(t, dir, names)
+}
+
+// crash reads a spool as the process after a kill would, from a copy, as its
+// owner still runs.
+func crash(t *testing.T, dir string, want []string) {
+	t.Helper()
+	left := t.TempDir()
+	if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	back := newSink(t)
+	cfg := quick(new(handled))
+	cfg.SpoolDir = left
+	tr := newTransport(t, cfg)
+	tr.ClientVia(delivery.Traces, delivery.Route{URL: back.URL + "/v1/traces"})
+	flush(t, tr)
+	if lost, twice := back.lost(want); lost+twice != 0 {
+		t.Errorf("%d lost, %d duplicates", lost, twice)
+	}
+}

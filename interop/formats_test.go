@@ -145,7 +145,7 @@ func matches(got, pattern string) bool {
 		return false
 	}
 	for i := range len(got) {
-		if pattern[i] != got[i] && (pattern[i] != '?' || !strings.Contains("0123456789abcdef", got[i:i+1])) {
+		if pattern[i] != got[i] && (pattern[i] != '?' || strings.IndexByte("0123456789abcdef", got[i]) < 0) {
 			return false
 		}
 	}

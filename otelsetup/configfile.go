@@ -3,6 +3,7 @@ package otelsetup
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -83,9 +84,7 @@ type fileValues map[string]FileValue
 // with adds values to a copy.
 func (v fileValues) with(values []FileValue) fileValues {
 	all := make(fileValues, len(v)+len(values))
-	for variable, value := range v {
-		all[variable] = value
-	}
+	maps.Copy(all, v)
 	for _, value := range values {
 		all[value.Variable] = value
 	}

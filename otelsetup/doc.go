@@ -48,6 +48,7 @@
 //	OTEL_BSP_*, OTEL_BLRP_*        batches of spans and of log records
 //	OTEL_METRIC_EXPORT_*           interval and timeout
 //	OTEL_METRICS_EXEMPLAR_FILTER   trace_based; always_on, always_off
+//	OTEL_CONFIG_FILE               a file in place of all variables; needs the import of otelsetup/configfile
 //	OTEL_SPAN_*, OTEL_ATTRIBUTE_*, OTEL_EVENT_*, OTEL_LINK_*, OTEL_LOGRECORD_*
 //	                               limits
 //

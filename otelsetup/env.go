@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // EnvError says that an environment variable, or a key of a configuration file,
@@ -41,9 +43,14 @@ type Env struct {
 	settings    []Setting
 	onShutdown  []func(context.Context) error
 	serviceName string
+	metrics     metric.MeterProvider
 	file        *ConfigFile // nil: the environment is read
 	values      fileValues  // of file
 }
+
+// MeterProvider is where samplers and span exporters send their metrics: the
+// one that is about to become the global one. It is nil for metric exporters.
+func (e *Env) MeterProvider() metric.MeterProvider { return e.metrics }
 
 // ServiceName is the name of the service in the resource.
 func (e *Env) ServiceName() string { return e.serviceName }

@@ -155,10 +155,14 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 		defer hideEnvironment()()
 	}
 	defer e.hideMalformedAttributes()()
-	tp, traceErr := e.tracerProvider(ctx, res, cfg)
+	// The metrics come first, because the sampler has some.
 	mp, metricErr := e.meters(ctx, res, cfg)
+	e.metrics = mp
+	tp, traceErr := e.tracerProvider(ctx, res, cfg)
 	lp, export, printed, logErr := e.loggerProvider(ctx, res, cfg)
-	t.tracers, t.meters, t.loggers = &TracerProvider{sdk: tp}, mp, lp
+	tracers := &TracerProvider{sdk: tp}
+	t.onShutdown(func() { tracers.stopped.Store(true) })
+	t.tracers, t.meters, t.loggers = tracers, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	t.outbox = cfg.outbox
 	openErr := t.outbox.open(e, mp)
@@ -224,7 +228,8 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown delivers what has been recorded, all signals at once, stops the SDK
-// and puts the globals back as Start found them. It returns when that is done,
+// and puts the globals back as Start found them, but for the SDK's own logger,
+// which prints errors to [slog.Default] from then on. It returns when that is done,
 // or at ctx's deadline ([ShutdownTimeout] from now if it has none), with what
 // was not delivered since Start ([*UndeliveredError]), and why. With a spool, it
 // does not wait for a collector that is away: what is left is kept for the next

@@ -88,6 +88,32 @@ func TestStartSendsThreeSignals(t *testing.T) {
 	}
 }
 
+// Started again, the sampler must not stay with the metrics of the first time.
+func TestAdaptiveExportsItsMetrics(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_adaptive")
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "10")
+	for time := range 2 {
+		store, _, flush := start(t)
+		_, span := otel.Tracer("test").Start(t.Context(), "work")
+		span.End()
+		flush()
+		var names []string
+		for _, m := range store.Metrics() {
+			if strings.HasPrefix(m.GetName(), "clew.sampler.") {
+				names = append(names, m.GetName())
+			}
+		}
+		slices.Sort(names)
+		want := []string{
+			"clew.sampler.decisions", "clew.sampler.load", "clew.sampler.operations",
+			"clew.sampler.probability", "clew.sampler.target",
+		}
+		if !slices.Equal(slices.Compact(names), want) {
+			t.Errorf("start %d: exported %q, want %q", time+1, names, want)
+		}
+	}
+}
+
 // parent is a remote parent with the given flags.
 func parent(t *testing.T, flags string) context.Context {
 	t.Helper()
@@ -328,6 +354,24 @@ func TestStartTwice(t *testing.T) {
 	start(t)
 	if otel.GetTextMapPropagator() == before {
 		t.Error("Start after Shutdown has no effect")
+	}
+}
+
+// packageTracer is made the usual way, before any Start.
+var packageTracer = otel.Tracer("package")
+
+func TestTracerOfAPackage(t *testing.T) {
+	for range 3 {
+		store, _, flush := start(t)
+		_, span := packageTracer.Start(t.Context(), "work")
+		span.End()
+		flush()
+		if got := len(store.Spans()); got != 1 {
+			t.Errorf("%d spans, want 1", got)
+		}
+		if _, span := packageTracer.Start(t.Context(), "after Shutdown"); span.IsRecording() {
+			t.Error("a span records after Shutdown")
+		}
 	}
 }
 

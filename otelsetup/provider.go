@@ -2,10 +2,13 @@ package otelsetup
 
 import (
 	"context"
+	"sync/atomic"
 
+	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/clewtrace/clew/propagator"
 )
@@ -22,14 +25,20 @@ var randomParent = trace.SpanFromContext(trace.ContextWithSpanContext(context.Ba
 // TracerProvider is the SDK's provider, whose root spans carry the random
 // flag: their ids are random, and the flag says so to every sampler
 // downstream. Spans that continue a trace keep the flag they received.
+//
+// Its tracers outlive it: after [Telemetry.Shutdown] they record nothing, and
+// after another [Start] they record there. The tracers that packages keep in
+// variables belong to the first provider that was made global, and would be
+// lost to every later one.
 type TracerProvider struct {
 	embedded.TracerProvider
-	sdk *sdktrace.TracerProvider
+	sdk     *sdktrace.TracerProvider
+	stopped atomic.Bool
 }
 
 // Tracer implements [trace.TracerProvider].
 func (p *TracerProvider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	return &tracer{sdk: p.sdk.Tracer(name, opts...)}
+	return &tracer{provider: p, sdk: p.sdk.Tracer(name, opts...), name: name, opts: opts}
 }
 
 // ForceFlush exports the spans that have ended.
@@ -57,10 +66,35 @@ func (linkCaller) ForceFlush(context.Context) error { return nil }
 
 type tracer struct {
 	embedded.Tracer
-	sdk trace.Tracer
+	provider *TracerProvider
+	sdk      trace.Tracer
+	name     string
+	opts     []trace.TracerOption
+	next     atomic.Pointer[tracer] // of a later provider
+}
+
+// later is the tracer of the provider that is global now. It is nil if that is
+// none of ours, or one that has been shut down.
+func (t *tracer) later() *tracer {
+	now, ok := otel.GetTracerProvider().(*TracerProvider)
+	if !ok || now.stopped.Load() {
+		return nil
+	}
+	next := t.next.Load()
+	if next == nil || next.provider != now {
+		next = &tracer{provider: now, sdk: now.sdk.Tracer(t.name, t.opts...)}
+		t.next.Store(next)
+	}
+	return next
 }
 
 func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if t.provider.stopped.Load() {
+		if next := t.later(); next != nil {
+			return next.Start(ctx, name, opts...)
+		}
+		return nooptrace.Tracer{}.Start(ctx, name, opts...)
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}

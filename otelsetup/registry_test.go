@@ -173,8 +173,8 @@ func TestCustomize(t *testing.T) {
 	span.End()
 	flush()
 	want := []string{
-		"propagator", "resource", "sampler", "transport for traces", "span exporter", "span processor",
-		"transport for metrics", "metric exporter", "transport for logs", "log exporter",
+		"propagator", "resource", "transport for metrics", "metric exporter",
+		"sampler", "transport for traces", "span exporter", "span processor", "transport for logs", "log exporter",
 	}
 	if !slices.Equal(called, want) {
 		t.Errorf("called %q\nwant   %q", called, want)

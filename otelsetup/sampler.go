@@ -40,7 +40,7 @@ func RegisterComposableSampler(name string, f func(ctx context.Context, env *Env
 			if err != nil {
 				return nil, err
 			}
-			return sampler.New(wrap(root)), nil
+			return sampler.New(wrap(root), sampler.WithMeterProvider(env.MeterProvider())), nil
 		})
 	}
 	register(name, func(c sampler.Composable) sampler.Composable { return c })
@@ -81,16 +81,14 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 	cfg := sampler.AdaptiveConfig{
 		TracesPerSecond: float(rate), MaxOperations: whole(operations), Replicas: whole(replicas),
 		MinProbability: float(low), MaxProbability: float(high),
+		MeterProvider: env.MeterProvider(),
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	adaptive, err := sampler.NewAdaptive(cfg)
-	if err != nil {
-		return nil, err
-	}
-	env.OnShutdown(func(context.Context) error { return adaptive.Shutdown() })
-	return adaptive, nil
+	// Its metrics end with the meter provider: to end them before would keep
+	// them out of the last export.
+	return sampler.NewAdaptive(cfg)
 }
 
 // sampler is what the environment or a configuration file asks for.

@@ -119,7 +119,7 @@ func (a *Adaptive) SamplingIntent(p Parameters) Intent {
 		name = a.cfg.Key(p)
 	}
 	op := a.ops.Load().get(name, now)
-	t := a.threshold(a.budget.probability(now, op.age(now), op.interval.Load()))
+	t := a.threshold(a.budget.probability(now, p.shard, op.age(now), op.interval.Load()))
 	if t.Keeps(p.randomness) {
 		op.keep(now)
 		a.budget.keep(now)
@@ -139,7 +139,7 @@ func (a *Adaptive) refresh(now time.Duration) {
 		return
 	}
 	defer a.target.mu.Unlock()
-	a.budget.setTarget(a.target.update(now))
+	a.budget.setTarget(a.target.update(now), a.ops.Load().len())
 	if ops := a.ops.Load(); ops.full() && now >= a.nextEviction {
 		// Names that are no longer in use make room for new ones.
 		a.nextEviction = now + time.Minute

@@ -2,9 +2,12 @@ package sampler_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -98,7 +101,7 @@ func pairs(tb testing.TB) [][2]workload {
 		{{"", stock(), roots}, {"ParentThreshold(Probability), root", probability, roots}},
 		{{"", stock(), kept}, {"ParentThreshold(Probability), kept child", probability, kept}},
 		{{"", stock(), dropped}, {"ParentThreshold(Probability), dropped child", probability, dropped}},
-		{{"", stock(), roots}, {"Rules, 10 of them", ours(tenRules()), roots}},
+		{{"", stock(), roots}, {"Rules, 10 of which the last matches", ours(tenRules()), roots}},
 		{{"", stock(), roots}, {"RateLimit, drops", ours(sampler.RateLimit(10)), roots}},
 		{{"", stock(), roots}, {"Adaptive, drops", ours(adaptive(tb, sampler.AdaptiveConfig{TracesPerSecond: 10})), roots}},
 	}
@@ -125,9 +128,11 @@ func BenchmarkCost(b *testing.B) {
 					medians[i] = median(took[i])
 				}
 			}
+			ratio := float64(medians[1]) / float64(medians[0])
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(float64(medians[1])/calls, "ns/call")
-			b.ReportMetric(float64(medians[1])/float64(medians[0]), "x-stock")
+			b.ReportMetric(ratio, "x-stock")
+			costs[pair[1].name] = [2]float64{ratio}
 		})
 	}
 }
@@ -158,8 +163,29 @@ func BenchmarkContention(b *testing.B) {
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(ratio, "x-serial")
+			costs[w.name] = [2]float64{costs[w.name][0], ratio}
 		})
 	}
+	writeCosts(b)
+}
+
+// costs are the results of both benchmarks: multiples of stock and of serial.
+var costs = make(map[string][2]float64)
+
+// writeCosts writes the table in docs if both benchmarks ran with -update.
+func writeCosts(b *testing.B) {
+	b.Helper()
+	var table strings.Builder
+	table.WriteString("| policy | cost / stock | two goroutines / one |\n|---|---|---|\n")
+	for _, pair := range pairs(b) {
+		name := pair[1].name
+		cost := costs[name]
+		if !*update || cost[0] == 0 || cost[1] == 0 {
+			return
+		}
+		fmt.Fprintf(&table, "| %s | %.2f | %.2f |\n", name, cost[0], cost[1])
+	}
+	replaceInDocs(b, "cost", fmt.Sprintf("%s\n%d processors, %s.\n", table.String(), runtime.NumCPU(), runtime.Version()))
 }
 
 func processorTime(b *testing.B, f func()) time.Duration {

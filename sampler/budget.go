@@ -20,6 +20,9 @@ const (
 	// mix of operations changes more quietly and is followed faster.
 	rateMemory = 10 * time.Second
 	mixMemory  = 2 * time.Second
+	// What overdue operations take is the mean over this time. They come due
+	// in waves, with which the probability of all others must not swing.
+	grantMemory = time.Minute
 	// The logarithm of the odds at which a bucket is taken for a change of
 	// traffic rather than for chance.
 	certainty = 25
@@ -28,16 +31,16 @@ const (
 	clockStep = time.Second
 
 	// The share of the budget that overdue operations may take at most.
-	overdueShare = 0.88
-	// The share of what they leave that is spread evenly over all spans. It
-	// bounds the variance of estimated totals.
-	evenShare = 0.2
+	overdueShare = 0.85
+	// Operations are to be shown once in this many seconds. If the share does
+	// not suffice for that, it shrinks: then it buys less, too.
+	showInterval = 60
 	// The age at which an operation is overdue, in seconds, when the budget
 	// suffices to show every operation that often. Otherwise it is longer.
 	minOverdue = 50
 	// How steeply probability rises as an operation becomes overdue: the
-	// steeper, the more evenly its kept spans are spaced in time.
-	overduePower = 16
+	// steeper, the fewer operations are kept before they need to be.
+	overduePower = 32
 	// Up to this multiple of certainty, being overdue outweighs an overdrawn
 	// budget.
 	maxUrgency = 4
@@ -66,6 +69,7 @@ type budget struct {
 
 	mu      sync.Mutex
 	target  float64       // kept spans per second
+	tracked float64       // operations that are told apart
 	last    time.Duration // time of the last update
 	balance float64       // how many spans fewer were kept than the target allows
 
@@ -94,7 +98,7 @@ func (b *budget) maxCredit() float64 { return max(0.8*b.target, 4) }
 func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // scale is the change of the balance that changes probabilities by e.
-func (b *budget) scale() float64 { return max(0.6*b.target, 3) }
+func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
 
 // now returns the time of a clock that is never set back.
 func (b *budget) now() time.Duration { return b.clock() + time.Duration(b.offset.Load()) }
@@ -102,9 +106,9 @@ func (b *budget) now() time.Duration { return b.clock() + time.Duration(b.offset
 // probability counts a span and returns its probability before rounding. The
 // span's operation was last kept age seconds ago and is kept every interval
 // seconds on average; both are zero where operations are not told apart.
-func (b *budget) probability(now time.Duration, age, interval float64) float64 {
+func (b *budget) probability(now time.Duration, shard uint8, age, interval float64) float64 {
 	fair, urgency := b.claims(age, interval)
-	b.count(fair)
+	b.count(shard, fair)
 	if urgency > 0 {
 		b.covered.Add(uint64(min(urgency, 1) * fixedPoint))
 	}
@@ -133,6 +137,7 @@ func (b *budget) claims(age, interval float64) (fair, urgency float64) {
 		x *= x
 		x *= x
 		x *= x
+		x *= x
 		urgency = x * x
 	}
 	return fair, urgency
@@ -150,16 +155,14 @@ const (
 )
 
 // count adds one span and its fair probability with a single atomic operation.
-func (b *budget) count(fair float64) {
-	seen := b.seen.get()
-	seen.Add(1<<sumBits | uint64(min(fair, 1)*fixedPoint))
-	b.seen.put(seen)
+func (b *budget) count(shard uint8, fair float64) {
+	b.seen[shard%shards].value.Add(1<<sumBits | uint64(int64(min(fair, 1)*fixedPoint)))
 }
 
 // counts returns what was counted since the last call.
 func (b *budget) counts() (spans, fair float64) {
-	for i := range b.seen.copies {
-		seen := &b.seen.copies[i].value
+	for i := range b.seen {
+		seen := &b.seen[i].value
 		if seen.Load() != 0 {
 			packed := seen.Swap(0)
 			spans += float64(packed >> sumBits)
@@ -169,16 +172,17 @@ func (b *budget) counts() (spans, fair float64) {
 	return spans, fair
 }
 
-// setTarget changes the target.
-func (b *budget) setTarget(perSecond float64) {
+// setTarget changes the target and the number of operations told apart.
+func (b *budget) setTarget(perSecond float64, tracked int64) {
 	b.mu.Lock()
 	b.target = perSecond
+	b.tracked = float64(tracked)
 	b.mu.Unlock()
 }
 
 // forgotten returns the age, in seconds, from which on an operation with any
-// traffic would have been kept.
-func (b *budget) forgotten() float64 { return 10 * b.overdue.Load() }
+// traffic would have been kept, or an hour where that takes longer.
+func (b *budget) forgotten() float64 { return min(10*b.overdue.Load(), 3600) }
 
 // update takes account of what happened since the last update and publishes
 // new probabilities. If another goroutine is at it, its result is as good.
@@ -213,7 +217,7 @@ func (b *budget) update(now time.Duration) {
 		b.spans.add(b.bucket.spans, b.bucket.seconds, rateMemory)
 		b.weight.add(b.bucket.weight, b.bucket.seconds, mixMemory)
 		b.demand.add(b.bucket.overdue, b.bucket.seconds, mixMemory)
-		b.granted.add(b.bucket.covered, b.bucket.seconds, mixMemory)
+		b.granted.add(b.bucket.covered, b.bucket.seconds, grantMemory)
 		b.bucket = struct{ seconds, spans, weight, overdue, covered float64 }{}
 	}
 	b.publish()
@@ -225,10 +229,15 @@ func (b *budget) publish() {
 		return (m.sum + inBucket) / max(m.seconds+b.bucket.seconds, least.Seconds())
 	}
 	demand := perSecond(b.demand, b.bucket.overdue, bucketLength)
-	b.overdue.Store(max(minOverdue, math.Pow(demand/(overdueShare*b.target), 1.0/overduePower)))
-	rest := b.target - min(perSecond(b.granted, b.bucket.covered, bucketLength), overdueShare*b.target)
-	b.perSpan.Store(evenShare * rest / perSecond(b.spans, b.bucket.spans, resolution))
-	b.perWeight.Store((1 - evenShare) * rest / perSecond(b.weight, b.bucket.weight, resolution))
+	most := overdueShare * b.target
+	most *= min(1, most*showInterval/max(b.tracked, 1))
+	b.overdue.Store(max(minOverdue, math.Pow(demand/most, 1.0/overduePower)))
+	rest := b.target - min(perSecond(b.granted, b.bucket.covered, bucketLength), most)
+	// Even probabilities keep totals precise, fair ones single operations: the
+	// less there is, the more of it goes to the totals, which all depend on.
+	fair := rest * rest / b.target / 2
+	b.perSpan.Store((rest - fair) / perSecond(b.spans, b.bucket.spans, resolution))
+	b.perWeight.Store(fair / perSecond(b.weight, b.bucket.weight, resolution))
 	b.minWeight.Store(3 / b.target)
 	b.feedback.Store(math.Exp(b.balance / b.scale()))
 }

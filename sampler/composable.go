@@ -38,6 +38,7 @@ type Parameters struct {
 
 	parent     parentState
 	randomness uint64 // R, 56 bits
+	shard      uint8  // where to count
 }
 
 // parentState is what samplers want to know about the parent.

@@ -54,12 +54,13 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 		ot = parseOT(value)
 	}
 	randomness, parent := inspect(sp.TraceID, &psc, ot)
+	sh := shardPool.Get().(*shard)
 
 	var intent Intent
 	if c.follow && parent.kind != NoParent {
 		intent.Threshold, intent.Reliable = parent.follow(randomness)
 	} else {
-		intent = c.root.SamplingIntent(Parameters{sp, parent, randomness})
+		intent = c.root.SamplingIntent(Parameters{sp, parent, randomness, sh.index})
 	}
 
 	var publish Threshold
@@ -79,7 +80,8 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 	if publish != ot.threshold || ot.hasTh && publish.IsNone() {
 		state = c.publish(state, value, publish)
 	}
-	c.count(kept)
+	c.count(sh.index, kept)
+	shardPool.Put(sh)
 	if !kept {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: state}
 	}

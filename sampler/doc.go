@@ -41,16 +41,22 @@
 //
 //	probability = feedback × (even + fair + overdue)
 //
-// Even is the same for all spans: a fifth of the target divided by the rate of
-// traffic. Fair grows with the mean time between the kept spans of the
-// operation, so that rare operations get more than their share. Overdue rises
-// steeply to 1 as an operation was not kept for 50 seconds, or for longer
-// where the target does not suffice for that; it takes up to 88% of the
-// target, and even and fair divide the rest.
+// Overdue rises steeply to 1 as an operation was not kept for 50 seconds, or
+// for longer where the target does not suffice for that. It takes up to 85% of
+// the target. That shows 51 operations a minute for each trace per second; if
+// there are more, none is promised within a minute, and overdue takes less in
+// proportion.
+//
+// Even and fair divide the rest. Even is the same for all spans, which is best
+// for totals: it bounds the variance of the estimated number of spans by the
+// least possible one divided by its share of the target. Fair grows with the
+// mean time between the kept spans of the operation, so that rare operations
+// get more. It takes half of the rest when nothing is overdue, and less the
+// more is.
 //
 // Feedback is e^(balance/scale). The balance is how many spans fewer were kept
-// than the target allows, and scale is what 0.6 seconds allow, at least 3. Too
-// many kept spans lower all probabilities until the balance is even. The
+// than the target allows, and scale is what 0.75 seconds allow, at least 3.
+// Too many kept spans lower all probabilities until the balance is even. The
 // balance is bounded, by what 0.8 seconds allow, so that idle time does not
 // end in a burst.
 //

@@ -120,7 +120,8 @@ func (a *attributePattern) matchesOne(attrs []attribute.KeyValue) bool {
 			continue
 		}
 		if v := &attrs[i].Value; v.Type() == attribute.STRING {
-			return a.pattern.matches(v.AsString())
+			s := v.AsString()
+			return !a.pattern.excludes(s) && a.pattern.matches(s)
 		}
 		return a.pattern.matchesValue(attrs[i].Value)
 	}

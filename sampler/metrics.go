@@ -25,14 +25,13 @@ func meter(provider metric.MeterProvider) metric.Meter {
 // decisions counts what was decided.
 type decisions struct{ kept, dropped atomic.Int64 }
 
-func (c *composite) count(kept bool) {
-	d := c.decisions.get()
+func (c *composite) count(shard uint8, kept bool) {
+	d := &c.decisions[shard%shards].value
 	if kept {
 		d.kept.Add(1)
 	} else {
 		d.dropped.Add(1)
 	}
-	c.decisions.put(d)
 }
 
 func (c *composite) registerMetrics(provider metric.MeterProvider) {
@@ -43,9 +42,9 @@ func (c *composite) registerMetrics(provider metric.MeterProvider) {
 		metric.WithDescription("Spans that the sampler decided about."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			var k, d int64
-			for i := range c.decisions.copies {
-				k += c.decisions.copies[i].value.kept.Load()
-				d += c.decisions.copies[i].value.dropped.Load()
+			for i := range c.decisions {
+				k += c.decisions[i].value.kept.Load()
+				d += c.decisions[i].value.dropped.Load()
 			}
 			o.Observe(k, kept)
 			o.Observe(d, dropped)

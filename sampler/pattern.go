@@ -44,10 +44,12 @@ func (p *pattern) matches(s string) bool {
 	}
 }
 
-// excludes reports that s does not match, where that takes one comparison. It
-// is inlined: most rules do not match most spans.
+// excludes reports that s does not match, where its length or one character
+// shows that: the last one of the pattern, in which names differ most. It is
+// inlined, because most rules do not match most spans.
 func (p *pattern) excludes(s string) bool {
-	return p.shape == exact && s != p.text
+	last := len(p.text) - 1
+	return p.shape != glob && last >= 0 && (last >= len(s) || s[last] != p.text[last])
 }
 
 // matchesValue matches the text of a value that is no string.

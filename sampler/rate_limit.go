@@ -28,7 +28,7 @@ type rateLimit struct{ budget *budget }
 
 func (s *rateLimit) SamplingIntent(p Parameters) Intent {
 	now := s.budget.now()
-	t := ThresholdFor(s.budget.probability(now, 0, 0))
+	t := ThresholdFor(s.budget.probability(now, p.shard, 0, 0))
 	if t.Keeps(p.randomness) {
 		s.budget.keep(now)
 	}

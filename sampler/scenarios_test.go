@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	seeds  = flag.Int("seeds", 6, "how many seeds each scenario is run with; docs/sampling.md has those of 200; from 2000 on, chance is no excuse for a mean off by 1%")
-	update = flag.Bool("update", false, "write the table and the charts in docs")
+	seeds  = flag.Int("seeds", 6, "how many seeds each scenario is run with; from 2000 on, chance is no excuse for a mean off by 1%")
+	update = flag.Bool("update", false, "write the tables and the charts in docs")
 )
 
 func scenarios() []scenario {
@@ -70,7 +70,11 @@ func scenarios() []scenario {
 			traffic: fixed(source{wave(500, 300), only(0)}), require: minute,
 		},
 		{
-			name: "500 operations, Zipf 1.1", operations: 500, from: 60, to: 120, exempt: "480 operations seen",
+			name: "500 operations, Zipf 1.1", operations: 500, from: 60, to: 120, maxSpread: 1.5, leastSpread: func() float64 {
+				// For the worst of 2,000 seeds to see 480, as required, all see
+				// about 490: how many are missing varies by three or so.
+				return leastSpread(zipfRates(500, 1.1, 1000), 600, 10)
+			},
 			traffic: fixed(source{constant(1000), zipf(500, 1.1)}),
 			require: func(o *outcomes) []requirement {
 				return append(minute(o), atLeast("operations seen", o.seen(500), 480))
@@ -98,7 +102,7 @@ func scenarios() []scenario {
 			},
 		},
 		{
-			name: "10,000 operations, 1,000 tracked", operations: 10_000, from: 60, to: 120, exempt: "fairness over operations",
+			name: "10,000 operations, 1,000 tracked", operations: 10_000, from: 60, to: 120, maxSpread: 2.4,
 			traffic: fixed(source{constant(1000), zipf(10_000, 1.1)}),
 			require: func(o *outcomes) []requirement { return []requirement{atMost("kept per minute", o.perMinute(), 630)} },
 		},
@@ -129,10 +133,14 @@ func scenarios() []scenario {
 			traffic: fixed(source{constant(1000), only(0)}), require: minute,
 		},
 		{
-			name: "50 operations, Zipf 1.1", operations: 50, from: 60, to: 120, exempt: "fairness over operations",
+			name: "50 operations, Zipf 1.1", operations: 50, from: 60, to: 120,
 			traffic: fixed(source{constant(1000), zipf(50, 1.1)}),
 			require: func(o *outcomes) []requirement {
-				return append(minute(o), atMost("mean relative error per operation", []float64{o.operationError()}, 0.30))
+				limit := 0.30
+				if len(o.all) < 200 { // one seed is off by 0.03
+					limit += 0.15 / math.Sqrt(float64(len(o.all)))
+				}
+				return append(minute(o), atMost("mean relative error per operation", []float64{o.operationError()}, limit))
 			},
 		},
 	}
@@ -151,51 +159,88 @@ func bursts(o *outcomes) []requirement {
 }
 
 // TestScenarios shows what Adaptive promises about counts, for the worst seed,
-// and about estimates, for the mean.
+// and about estimates, for the mean. With -update it replaces the rows of the
+// scenarios that it ran.
 func TestScenarios(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a simulation")
 	}
+	rows := make(map[string][]requirement)
+	for _, sc := range scenarios() {
+		t.Run(sc.name, func(t *testing.T) {
+			o := runScenario(t, &sc)
+			rows[sc.name] = append(sc.require(o), o.estimates()...)
+			for _, r := range rows[sc.name] {
+				t.Logf("%d seeds: %s: required %s, found %s", *seeds, r.figure, r.required, r.found)
+				if !r.met {
+					t.Errorf("%s: required %s, found %s", r.figure, r.required, r.found)
+				}
+			}
+		})
+	}
+	if *update {
+		writeTable(t, rows)
+	}
+}
+
+// writeTable writes the rows of these scenarios and leaves the others.
+func writeTable(t *testing.T, rows map[string][]requirement) {
+	t.Helper()
+	old := readFromDocs(t, "scenarios")
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| scenario\t| figure\t| required\t| worst\t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|")
+	fmt.Fprintln(w, "| scenario\t| seeds\t| figure\t| required\t| worst\t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|")
 	for _, sc := range scenarios() {
-		o := runScenario(t, &sc)
-		for _, r := range append(sc.require(o), o.estimates()...) {
-			fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t|\n", sc.name, r.figure, r.required, r.found)
-			if !r.met {
-				t.Errorf("%s: %s: required %s, found %s", sc.name, r.figure, r.required, r.found)
+		for _, r := range rows[sc.name] {
+			fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %s\t| %s\t|\n", sc.name, *seeds, r.figure, r.required, r.found)
+		}
+		for line := range strings.Lines(old) {
+			if cells := strings.Split(line, "|"); rows[sc.name] == nil && strings.TrimSpace(cells[min(1, len(cells)-1)]) == sc.name {
+				fmt.Fprint(w, "|")
+				for _, cell := range cells[1 : len(cells)-1] {
+					fmt.Fprintf(w, " %s\t|", strings.TrimSpace(cell))
+				}
+				fmt.Fprintln(w)
 			}
 		}
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d seeds\n%s", *seeds, table.String())
-	if *update {
-		text := fmt.Sprintf("%d seeds per scenario.\n\n%s", *seeds, table.String())
-		replaceInDocs(t, "scenarios", text)
+	replaceInDocs(t, "scenarios", table.String())
+}
+
+const docs = "../docs/sampling.md"
+
+// replaceInDocs puts text between the two comments of that name.
+func replaceInDocs(tb testing.TB, name, text string) {
+	tb.Helper()
+	head, _, tail := cutDocs(tb, name)
+	if err := os.WriteFile(docs, []byte(head+text+tail), 0o644); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-// replaceInDocs puts text between the two comments of that name.
-func replaceInDocs(t *testing.T, name, text string) {
-	t.Helper()
-	const file = "../docs/sampling.md"
-	old, err := os.ReadFile(file)
+func readFromDocs(tb testing.TB, name string) string {
+	tb.Helper()
+	_, text, _ := cutDocs(tb, name)
+	return text
+}
+
+func cutDocs(tb testing.TB, name string) (head, text, tail string) {
+	tb.Helper()
+	all, err := os.ReadFile(docs)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
-	head, rest, ok1 := strings.Cut(string(old), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
+	head, rest, ok1 := strings.Cut(string(all), begin)
+	text, tail, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		t.Fatalf("%s: no section %q", file, name)
+		tb.Fatalf("%s: no section %q", docs, name)
 	}
-	if err := os.WriteFile(file, []byte(head+begin+text+end+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return head + begin, text, end + tail
 }
 
 func runScenario(t *testing.T, sc *scenario) *outcomes {
@@ -320,13 +365,12 @@ func (o *outcomes) estimates() []requirement {
 	if maxSpread == 0 {
 		maxSpread = 1.35
 	}
-	required := fmt.Sprintf("<= %.4g", maxSpread)
-	if o.sc.exempt != "" {
-		required = "(" + o.sc.exempt + ")"
+	if o.sc.leastSpread != nil {
+		least *= o.sc.leastSpread()
 	}
 	// A variance is itself an estimate: its standard error is sqrt(2/n).
-	met := o.sc.exempt != "" || variance/least <= maxSpread+5*math.Sqrt(2/n)*max(0, 1-n/2000)
-	return append(checks, requirement{"its variance / least possible", required, fmt.Sprintf("%.2f", variance/least), met})
+	met := variance/least <= maxSpread*(1+5*math.Sqrt(2/n)*max(0, 1-n/2000))
+	return append(checks, requirement{"its variance / least possible", fmt.Sprintf("<= %.4g", maxSpread), fmt.Sprintf("%.2f", variance/least), met})
 }
 
 // A requirement compares a figure with what it must be.

@@ -24,9 +24,12 @@ type scenario struct {
 	from, to   float64 // the part that counts, in seconds
 	operations int     // how many there are
 	setBack    time.Duration
-	exempt     string // why the bound on the variance cannot apply
-	maxSpread  float64
-	require    func(o *outcomes) []requirement
+	// leastSpread, if set, is how much more than n²/K the variance must be if
+	// operations are to be seen; maxSpread is how much more than that it may be
+	// (zero means 1.35).
+	leastSpread func() float64
+	maxSpread   float64
+	require     func(o *outcomes) []requirement
 }
 
 // An outcome is what one seed led to, in the part that counts.

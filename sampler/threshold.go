@@ -45,9 +45,9 @@ func ThresholdFor(ratio float64) Threshold {
 	digits := min(14, thresholdPrecision+(0x3fe-exponent)/4)
 	// Rounding T half up is rounding 2^56-T half down. The scaled ratio is
 	// below 2^16, so that the subtraction is exact.
-	scaled := ratio * float64(uint64(1)<<(4*digits))
-	kept := max(1, uint64(math.Ceil(scaled-0.5)))
-	return Threshold{kept: kept << (56 - 4*digits)}
+	scaled := ratio * float64(int64(1)<<(4*digits))
+	kept := max(1, int64(math.Ceil(scaled-0.5)))
+	return Threshold{kept: uint64(kept) << (56 - 4*digits)}
 }
 
 // ParseThreshold parses the value of a th sub-key: 1 to 14 lower-case

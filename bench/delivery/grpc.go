@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -46,12 +47,12 @@ func (s grpcSink) Export(ctx context.Context, req *coltracepb.ExportTraceService
 }
 
 // What docs/delivery.md advises for gRPC: the exporter repeats a batch for
-// longer than any outage that is to be survived, each attempt is bounded, and
-// what ends meanwhile finds room in the queue.
+// longer than any outage that is to be survived, each attempt is bounded, the
+// connection comes back soon, and what ends until then finds room in the queue.
 const (
 	grpcOutage  = 2 * time.Minute
 	grpcAttempt = 10 * time.Second
-	grpcQueue   = 1 << 16
+	grpcQueue   = 80_000
 )
 
 func grpcProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcessor, error) {
@@ -61,7 +62,12 @@ func grpcProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcesso
 		opts = append(opts,
 			otlptracegrpc.WithTimeout(grpcOutage),
 			otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, MaxElapsedTime: grpcOutage}),
-			otlptracegrpc.WithDialOption(grpc.WithChainUnaryInterceptor(boundedAttempt)))
+			otlptracegrpc.WithDialOption(
+				grpc.WithChainUnaryInterceptor(boundedAttempt),
+				grpc.WithConnectParams(grpc.ConnectParams{
+					Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, MaxDelay: 5 * time.Second},
+					MinConnectTimeout: 5 * time.Second,
+				})))
 		batch = append(batch,
 			sdktrace.WithMaxQueueSize(grpcQueue),
 			sdktrace.WithMaxExportBatchSize(2048),

@@ -55,6 +55,7 @@ func contenders() []contender {
 type cost struct {
 	throughput float64       // requests per second
 	cpu        time.Duration // of the server for one request, until everything was delivered
+	allCPU     time.Duration // with the load generator and the sink
 	sampled    int64         // spans, where the server says so
 	delivered  int
 	peakMB     float64 // resident
@@ -84,7 +85,7 @@ func tracing(t *text, rounds int, scale float64) error {
 		}
 	}
 	t.say("Medians of %d rounds, each relative to the others of its round.\n\n", rounds)
-	t.say("| server, sampled | CPU per request | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	t.say("| server, sampled | CPU per request | of stock | with load and sink | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range list {
 		t.say("%s", costLine(c, costs))
 	}
@@ -105,6 +106,7 @@ func costLine(c contender, costs map[string][]cost) string {
 	}
 	throughput := func(c cost) float64 { return c.throughput }
 	cpu := func(c cost) float64 { return c.cpu.Seconds() }
+	all := func(c cost) float64 { return c.allCPU.Seconds() }
 	stock := ""
 	if _, percent, ok := strings.Cut(c.name, ", "); ok && c.bare != "" {
 		percent, _, _ = strings.Cut(percent, ",")
@@ -114,8 +116,9 @@ func costLine(c contender, costs map[string][]cost) string {
 	if sum := total(own, func(c cost) int64 { return c.sampled }); sum > 0 {
 		delivered = fmt.Sprintf("%.2f %%", 100*float64(total(own, func(c cost) int64 { return int64(c.delivered) }))/float64(sum))
 	}
-	return fmt.Sprintf("| %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
+	return fmt.Sprintf("| %s | %.1f us | %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
 		1e6*median(own, func(i int) float64 { return own[i].cpu.Seconds() }), against(stock, cpu),
+		1e6*median(own, func(i int) float64 { return own[i].allCPU.Seconds() }), against(stock, all),
 		median(own, func(i int) float64 { return own[i].throughput }), against(stock, throughput),
 		against(c.bare, throughput), delivered, median(own, func(i int) float64 { return own[i].peakMB }))
 }
@@ -147,6 +150,7 @@ func measureCost(c contender, deno *denoProgram, d time.Duration, profile string
 	if err != nil {
 		return got, err
 	}
+	loadBefore := cpu()
 	var server *process
 	if c.kind == "" {
 		server, err = startProgram(deno.command(c, addr))
@@ -165,6 +169,7 @@ func measureCost(c contender, deno *denoProgram, d time.Duration, profile string
 	begin := time.Now()
 	requests := load(ctx, server.first, saturating, 0)
 	got.throughput = float64(requests) / time.Since(begin).Seconds()
+	others := cpu() - loadBefore
 	if err := server.end(); err != nil {
 		return got, err
 	}
@@ -177,8 +182,12 @@ func measureCost(c contender, deno *denoProgram, d time.Duration, profile string
 		got.sampled = requests
 	}
 	var stats sinkStats
-	err = getJSON("http://"+control+"/", &stats)
+	if err := getJSON("http://"+control+"/", &stats); err != nil {
+		return got, err
+	}
 	got.delivered = stats.Unique
+	sinkCPU, err := sinkProc.cpu()
+	got.allCPU = got.cpu + (others+sinkCPU)/time.Duration(max(requests, 1))
 	return got, err
 }
 

@@ -89,25 +89,26 @@ func run() error {
 	if err := outage(compared); err != nil {
 		return err
 	}
-	write(bare, compared)
+	if err := write(bare, compared); err != nil {
+		return err
+	}
 	if growth := clew.size - bare.size; growth > maxGrowth {
 		return fmt.Errorf("the binary grows by %d bytes, more than %d", growth, maxGrowth)
 	}
 	return nil
 }
 
-func write(bare *program, compared []*program) {
-	fmt.Printf(`# Ways to set telemetry up
-
-Written by %s in this directory. The programs are the folders beside it; all of them set up traces,
-metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime metrics.
-
-| | %s |
-|---|%s|
-`, "`go run . > RESULTS.md`", strings.Join(column(compared, func(p *program) string { return p.name }), " | "), strings.Repeat("---|", len(compared)-1)+"---")
+func write(bare *program, compared []*program) error {
+	var table strings.Builder
 	row := func(what string, value func(*program) string) {
-		fmt.Printf("| %s | %s |\n", what, strings.Join(column(compared, value), " | "))
+		fmt.Fprintf(&table, "| %s |", what)
+		for _, p := range compared {
+			fmt.Fprintf(&table, " %s |", value(p))
+		}
+		table.WriteString("\n")
 	}
+	row("", func(p *program) string { return p.name })
+	table.WriteString("|---|" + strings.Repeat("---|", len(compared)) + "\n")
 	unless := func(value func(*program) string) func(*program) string {
 		return func(p *program) string {
 			if !p.variables {
@@ -132,7 +133,12 @@ metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime met
 	row("time to set up", func(p *program) string {
 		return fmt.Sprintf("%.2f ms, x%.2f", p.median().Seconds()*1e3, p.median().Seconds()/bare.median().Seconds())
 	})
-	fmt.Printf(`
+	fmt.Printf(`# Ways to set telemetry up
+
+Written by %s in this directory. The programs are the folders beside it; all of them set up traces,
+metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime metrics.
+
+%s
 - A variable is honoured if every row about it in docs/environment.md comes out as it stands there, the rows about names
   and values beyond the specification left out. otelconf reads a file in place of the variables: OTEL_CONFIG_FILE is the one.
   To run them, otelsetup has its opt-in imports for gRPC, Zipkin, Prometheus, Jaeger and files; its binary above is
@@ -142,15 +148,25 @@ metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime met
 - The collector is away from the 5th to the 10th second of %d at 1,000 spans per second; what arrives twice counts once.
 - Binaries are stripped; the one of the SDK alone has %.1f MB. Times are the median of %d starts, in turns, of the set-up
   call alone, and beside that of the SDK alone.
-`, compared[0].counts.BadValues/len(badValues), len(badValues), seconds, float64(bare.size)/1e6, rounds)
+`, "`go run . > RESULTS.md`", table.String(), compared[0].counts.BadValues/len(badValues), len(badValues), seconds, float64(bare.size)/1e6, rounds)
+	return writeDocument(table.String())
 }
 
-func column(programs []*program, value func(*program) string) []string {
-	var values []string
-	for _, p := range programs {
-		values = append(values, value(p))
+// document is where the table stands too, between marks.
+const document = "../../docs/setup.md"
+
+func writeDocument(table string) error {
+	text, err := os.ReadFile(document)
+	if err != nil {
+		return err
 	}
-	return values
+	const begin, end = "<!-- begin comparison -->\n", "<!-- end comparison -->"
+	before, rest, _ := strings.Cut(string(text), begin)
+	_, after, found := strings.Cut(rest, end)
+	if !found {
+		return fmt.Errorf("%s has no %s", document, end)
+	}
+	return os.WriteFile(document, []byte(before+begin+table+end+after), 0o644) //nolint:gosec // documentation
 }
 
 // badValues is as many as the tests have.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"math/big"
 	"net"
@@ -36,10 +37,22 @@ import (
 
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/otelsetup"
 )
 
 // process runs the command as a process with nothing but env in its environment.
 func process(t *testing.T, env []string, args ...string) (stdout string, code int) {
+	t.Helper()
+	out, err := program(t, env, args...).Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	} else if ok {
+		return string(out), exit.ExitCode()
+	}
+	return string(out), 0
+}
+
+func program(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -47,13 +60,7 @@ func process(t *testing.T, env []string, args ...string) (stdout string, code in
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append([]string{runsMain + "=1", "PATH=" + os.Getenv("PATH"), "OTEL_SERVICE_NAME=shop"}, env...)
-	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		t.Fatal(err)
-	} else if ok {
-		return string(out), exit.ExitCode()
-	}
-	return string(out), 0
+	return cmd
 }
 
 // examine returns what the doctor finds.
@@ -250,6 +257,25 @@ func TestDoctorFindsAReceiverWell(t *testing.T) {
 	}
 }
 
+func TestDoctorReadsAConfigurationFile(t *testing.T) {
+	var store otlpreceiver.Store
+	receiver := httptest.NewServer(store.Handler())
+	defer receiver.Close()
+	file := filepath.Join(t.TempDir(), "otel.yaml")
+	const exporter = "\n  processors:\n    - batch:\n        exporter:\n          otlp_http:\n            endpoint: "
+	content := "file_format: \"1.0\"\ntracer_provider:" + exporter + receiver.URL + "/v1/traces\nlogger_provider:" + exporter + receiver.URL + "/v1/nothing\n"
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := examine(t, []string{"OTEL_CONFIG_FILE=" + file})
+	if len(store.Spans()) != 1 || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, "logger_provider.processors[0].batch.exporter.otlp_http.endpoint is used as it is") {
+		t.Errorf("%d spans, %+v", len(store.Spans()), r.Problems)
+	}
+	if len(r.Notes) == 0 || !slices.Contains(r.Notes, "OTEL_CONFIG_FILE="+file+" needs the program to import github.com/clewtrace/clew/otelsetup/configfile") {
+		t.Errorf("notes %q", r.Notes)
+	}
+}
+
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	day := 24 * time.Hour
@@ -352,6 +378,21 @@ func TestDoctorPrintsText(t *testing.T) {
 	}
 }
 
+// TestDoctorLeavesTheSpoolAlone: it belongs to the program, which may be
+// running.
+func TestDoctorLeavesTheSpoolAlone(t *testing.T) {
+	good := httptest.NewServer(new(otlpreceiver.Store).Handler())
+	defer good.Close()
+	spool := filepath.Join(t.TempDir(), "spool")
+	r := examine(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + good.URL, "CLEW_DELIVERY_SPOOL_DIR=" + spool})
+	if _, err := os.Stat(spool); !r.OK || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, problems %v", err, r.Problems)
+	}
+	if !slices.ContainsFunc(r.Settings, func(s otelsetup.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
+		t.Errorf("settings %v", r.Settings)
+	}
+}
+
 func TestDoctorNotes(t *testing.T) {
 	good := httptest.NewServer(new(otlpreceiver.Store).Handler())
 	defer good.Close()
@@ -413,6 +454,33 @@ func TestDoctorReadsTheSpanBack(t *testing.T) {
 		if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Problem, test.problem) || !strings.Contains(r.Problems[0].Cure, test.cure) {
 			t.Errorf("%s: %+v", name, r.Problems)
 		}
+	}
+}
+
+func TestDoctorCanBeInterrupted(t *testing.T) {
+	connected := make(chan struct{}, 16)
+	hole := listen(t, func(l net.Listener) {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			connected <- struct{}{}
+		}
+	})
+	cmd := program(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + hole, "OTEL_EXPORTER_OTLP_TIMEOUT=600000"}, "doctor")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // the test of the connection, and the signals
+		<-connected
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); !ok || exit.ExitCode() != 130 {
+		t.Errorf("ended with %v", exit)
 	}
 }
 

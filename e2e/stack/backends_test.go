@@ -85,13 +85,13 @@ type collector struct {
 	grpc, http string // addresses of the receivers
 }
 
-// startCollector runs a Collector with one of our files and the variables that
-// say where the rest of the stack is.
-func startCollector(t *testing.T, file string, env ...string) collector {
+// startCollector runs a Collector with one of our files, further arguments, and
+// the variables that say where the rest of the stack is.
+func startCollector(t *testing.T, file string, args []string, env ...string) collector {
 	t.Helper()
 	addrs := process.FreeAddrs(t, 3)
 	c := collector{grpc: addrs[0], http: addrs[1]}
-	c.Process = process.Start(t, built(t, collectorBinary), []string{"--config=../../collector/" + file},
+	c.Process = process.Start(t, built(t, collectorBinary), append([]string{"--config=../../collector/" + file}, args...),
 		append([]string{"OTLP_GRPC=" + c.grpc, "OTLP_HTTP=" + c.http, "HEALTH=" + addrs[2]}, env...))
 	awaitReady(t, "http://"+addrs[2]+"/")
 	return c

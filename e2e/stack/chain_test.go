@@ -61,7 +61,7 @@ func TestDirect(t *testing.T) {
 // keeps the failed, the slow and some of the rest.
 func TestTail(t *testing.T) {
 	s := startStores(t)
-	collector := startCollector(t, "tail.yaml", s.behind()...)
+	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
 	shop.customers(25, visits).Wait(t, time.Minute)
 	shop.stop()

@@ -94,7 +94,7 @@ var variables = strings.NewReplacer(
 // services sample adaptively, and a sender that is in trouble.
 func TestDashboards(t *testing.T) {
 	s := startStores(t)
-	collector := startCollector(t, "tail.yaml", s.behind()...)
+	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	refuseTraces(t, s)
 	startTroubledSender(t, s)
 	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http, "OTEL_TRACES_SAMPLER=parentbased_adaptive", "OTEL_TRACES_SAMPLER_ARG=5")
@@ -185,7 +185,7 @@ func refuseTraces(t *testing.T, s stores) {
 	t.Helper()
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
 	t.Cleanup(refusing.Close)
-	c := startCollector(t, "tail.yaml", "TEMPO_URL="+refusing.URL, "PROMETHEUS_URL="+s.prometheus, "LOKI_URL="+s.loki, "HOSTNAME=refused")
+	c := startCollector(t, "tail.yaml", nil, "TEMPO_URL="+refusing.URL, "PROMETHEUS_URL="+s.prometheus, "LOKI_URL="+s.loki, "HOSTNAME=refused")
 	failed := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","name":"failed","status":{"code":2}}]}]}]}`
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+c.http+"/v1/traces", strings.NewReader(failed))
 	if err != nil {

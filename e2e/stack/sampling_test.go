@@ -19,7 +19,7 @@ import (
 // are kept in a phase, which makes a standard deviation of about 1%.
 func TestSampling(t *testing.T) {
 	prometheus := startPrometheus(t)
-	collector := startCollector(t, "tail.yaml", "TEMPO_URL=http://127.0.0.1:1", "PROMETHEUS_URL="+prometheus, "LOKI_URL=http://127.0.0.1:1")
+	collector := startCollector(t, "tail.yaml", nil, "TEMPO_URL=http://127.0.0.1:1", "PROMETHEUS_URL="+prometheus, "LOKI_URL=http://127.0.0.1:1")
 	addr := process.FreeAddrs(t, 1)[0]
 	server := process.Start(t, process.Build(t, "../..", "./examples/server"), []string{"-addr", addr}, []string{
 		"OTEL_SERVICE_NAME=server", "OTEL_LOGS_EXPORTER=none", "OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=" + often,

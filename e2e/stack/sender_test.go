@@ -96,6 +96,7 @@ type quiet struct{}
 func (quiet) Handle(error) {}
 
 func send(t *testing.T, client *http.Client, server string, message proto.Message) {
+	t.Helper()
 	body, err := proto.Marshal(message)
 	if err != nil {
 		t.Error(err)

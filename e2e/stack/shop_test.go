@@ -2,8 +2,7 @@ package stack_test
 
 import (
 	"fmt"
-	"net/http"
-	"strings"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -13,7 +12,8 @@ import (
 
 const (
 	environment = "test"
-	// Everything is sent this often, in milliseconds, for the test's sake.
+	// Metrics and log lines are sent this often, in milliseconds, for the test's
+	// sake; spans as often as in compose.
 	often = "1000"
 )
 
@@ -34,7 +34,7 @@ func startShop(t *testing.T, env ...string) *runningShop {
 	s := &runningShop{program: process.Build(t, "../..", "./examples/shop"), addrs: make(map[string]string), T: t}
 	s.env = append([]string{
 		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,deployment.environment.name=" + environment,
-		"OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=" + often, "OTEL_BLRP_SCHEDULE_DELAY=" + often,
+		"OTEL_METRIC_EXPORT_INTERVAL=" + often, "OTEL_BSP_SCHEDULE_DELAY=500", "OTEL_BLRP_SCHEDULE_DELAY=" + often,
 	}, env...)
 	for i, addr := range process.FreeAddrs(t, len(names)) {
 		s.addrs[names[i]] = addr
@@ -68,16 +68,8 @@ func (s *runningShop) customers(rate float64, number int) *process.Process {
 	s.Helper()
 	return s.start("load", []string{
 		"load", "-addr", s.addrs["load"], "-checkout", s.url("checkout"),
-		"-rate", fmt.Sprint(rate), "-visits", fmt.Sprint(number),
+		"-rate", fmt.Sprint(rate), "-visits", strconv.Itoa(number),
 	})
-}
-
-// setRate changes the rate of the customers who come.
-func (s *runningShop) setRate(rate float64) {
-	s.Helper()
-	if _, err := do(s.T, http.MethodPut, s.url("load")+"/rate", strings.NewReader(fmt.Sprint(rate)), nil); err != nil {
-		s.Fatal(err)
-	}
 }
 
 // stop ends everything that runs, by which it sends what is left.

@@ -43,7 +43,7 @@ type tiers struct {
 // of those meanwhile. All traces have an error in them, so that none is dropped
 // on purpose.
 func TestTiers(t *testing.T) {
-	s := startTiers(t)
+	s := startTiers(t, stores{prometheus: startPrometheus(t), loki: "http://127.0.0.1:1", jaeger: jaeger.Start(t, jaeger.Config{})})
 	t.Log("case                                traces   whole   in part   lost")
 	sent := 0
 	for _, c := range []struct {
@@ -70,9 +70,9 @@ func TestTiers(t *testing.T) {
 	}
 }
 
-func startTiers(t *testing.T) *tiers {
+func startTiers(t *testing.T, into stores) *tiers {
 	t.Helper()
-	s := &tiers{stores: stores{prometheus: startPrometheus(t), loki: "http://127.0.0.1:1", jaeger: jaeger.Start(t, jaeger.Config{})}, T: t}
+	s := &tiers{stores: into, T: t}
 	grpc := port(t, process.FreeAddrs(t, 1)[0])
 	for i, ip := range []string{"127.0.0.2", "127.0.0.3"} {
 		s.addrs[i] = net.JoinHostPort(ip, grpc)
@@ -110,7 +110,7 @@ func startBalancer(t *testing.T, grpc string, env ...string) collector {
 		args = append(args, "--map-root-user")
 	}
 	args = append(args, "--", "sh", "-c", `mount --bind "$0" /etc/hosts && exec "$@"`, hosts, built(t, collectorBinary),
-		"--config=../../collector/balancer.yaml", "--set=exporters::load_balancing::resolver::dns::port="+grpc)
+		"--config=../../collector/balancer.yaml", "--set=exporters::load_balancing::resolver::dns::port='"+grpc+"'")
 	c.Process = process.Start(t, unshare, args, append(env, "OTLP_GRPC="+c.grpc, "OTLP_HTTP="+c.http, "HEALTH="+addrs[2]))
 	awaitReady(t, "http://"+addrs[2]+"/")
 	return c
@@ -143,36 +143,37 @@ func (s *tiers) send(seed int, disturb func()) map[string]int {
 		trace := shop.Checkout(uint64(seed+n), time.Now().Add(-time.Second), true) //nolint:gosec // small
 		spans := trace.Traces.ResourceSpans
 		ids[hex.EncodeToString(trace.ID())] = len(spans)
-		s.post(spans[:len(spans)/2])
+		post(s.T, s.balancer.http, spans[:len(spans)/2])
 		pending.Go(func() {
 			time.Sleep(300 * time.Millisecond) // the second service's batch
-			s.post(spans[len(spans)/2:])
+			post(s.T, s.balancer.http, spans[len(spans)/2:])
 		})
 	}
 	return ids
 }
 
-func (s *tiers) post(spans []*tracepb.ResourceSpans) {
-	s.Helper()
+// post sends spans to a Collector's receiver.
+func post(t *testing.T, addr string, spans []*tracepb.ResourceSpans) {
+	t.Helper()
 	body, err := proto.Marshal(&coltrace.ExportTraceServiceRequest{ResourceSpans: spans})
 	if err != nil {
-		s.Error(err)
+		t.Error(err)
 		return
 	}
-	req, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "http://"+s.balancer.http+"/v1/traces", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/v1/traces", bytes.NewReader(body))
 	if err != nil {
-		s.Error(err)
+		t.Error(err)
 		return
 	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		s.Error(err)
+		t.Error(err)
 		return
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		s.Errorf("the balancer answers %s", res.Status)
+		t.Errorf("the Collector answers %s", res.Status)
 	}
 }
 

@@ -107,8 +107,8 @@ func (p *traceQL) next() (t string) {
 	return t
 }
 
-func (p *traceQL) accept(any ...string) bool {
-	if t := p.peek(); t != "" && slices.Contains(any, t) {
+func (p *traceQL) accept(tokens ...string) bool {
+	if t := p.peek(); t != "" && slices.Contains(tokens, t) {
 		p.next()
 		return true
 	}

@@ -18,7 +18,6 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 
 	"github.com/clewtrace/clew/examples/internal/exampletest"
-	"github.com/clewtrace/clew/examples/internal/health"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
@@ -115,10 +114,9 @@ func TestOrder(t *testing.T) {
 		t.Fatalf("an order is answered with %d", status)
 	}
 	s.programs["worker"].AwaitLog(t, "order shipped")
-	if err := health.Check(t.Context(), s.urls["worker"]); err != nil {
-		t.Error(err)
-	}
+	s.Start(t, s.path, "health", "health", s.urls["worker"]+"/").Wait(t, 0)
 	s.close(t)
+	s.Start(t, s.path, "health", "health", s.urls["worker"]).Wait(t, 1)
 
 	s.Expect(t, `
 		checkout POST /carts/{cart}/order SERVER

@@ -15,8 +15,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/otelsetup"
 	// All that a program could import, so that no name is unknown here.
+	_ "github.com/clewtrace/clew/otelsetup/configfile"
 	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 	_ "github.com/clewtrace/clew/otelsetup/prometheus"
@@ -82,7 +84,9 @@ func resolve(ctx context.Context, r *Result) *environment {
 		otelsetup.CustomizeResource(func(res *resource.Resource) *resource.Resource { env.resource = res; return res }),
 		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return discard{} }),
 		otelsetup.CustomizeMetricExporter(func(sdkmetric.Exporter) sdkmetric.Exporter { return discardMetrics{} }),
-		otelsetup.CustomizeLogExporter(func(sdklog.Exporter) sdklog.Exporter { return discardLogs{} }))
+		otelsetup.CustomizeLogExporter(func(sdklog.Exporter) sdklog.Exporter { return discardLogs{} }),
+		// A spool belongs to the program, which may be running.
+		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config { c.SpoolDir = ""; return c }))
 	for _, err := range parts(err) {
 		r.problem(err.Error(), cureOf(err))
 	}
@@ -167,6 +171,9 @@ func (e *environment) remarks(r *Result) {
 			}
 		}
 	}
+	if os.Getenv("OTEL_CONFIG_FILE") != "" && !slices.ContainsFunc(e.sends, func(s send) bool { return s.Signal == signalMetrics }) {
+		r.note("OTEL_CONFIG_FILE: if the file exports metrics, that was not tested")
+	}
 	for _, needed := range e.imports() {
 		r.note(needed)
 	}
@@ -188,6 +195,10 @@ func (e *environment) imports() []string {
 	var needed []string
 	add := func(variable, value, pkg string) {
 		needed = append(needed, variable+"="+value+" needs the program to import "+path+pkg)
+	}
+	if file := os.Getenv("OTEL_CONFIG_FILE"); file != "" {
+		add("OTEL_CONFIG_FILE", file, "configfile")
+		return needed // which brings what its file can name
 	}
 	if slices.ContainsFunc(e.sends, func(s send) bool { return s.protocol == protocolGRPC }) {
 		add("OTEL_EXPORTER_OTLP_PROTOCOL", protocolGRPC, "otlpgrpc")

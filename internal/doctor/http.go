@@ -178,7 +178,7 @@ func (s send) said(resp *http.Response, body []byte) string {
 func (s send) pathCure() string {
 	variable, standard := s.variable("ENDPOINT"), "/v1/"+s.Signal
 	switch {
-	case strings.Contains(variable, "_"+strings.ToUpper(s.Signal)+"_"):
+	case variable != "OTEL_EXPORTER_OTLP_ENDPOINT": // the signal's own, or a key of a configuration file
 		return fmt.Sprintf("%s is used as it is, no path is added: most receivers want one that ends in %s", variable, standard)
 	case strings.Contains(strings.TrimSuffix(s.Endpoint.Path, standard), "/v1/"):
 		return fmt.Sprintf("leave /v1/... out of %s: %s is added to it", variable, standard)

@@ -55,6 +55,9 @@ func isTimeout(err error) bool {
 // and came to nothing.
 func (s send) unanswered(ctx context.Context, err error) *Problem {
 	endpoint := s.variable("ENDPOINT")
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return s.problem("interrupted", "run it again")
+	}
 	if clientCertificate(err) {
 		return s.problem("the server wants a certificate from its client", s.clientCertificateCure())
 	}

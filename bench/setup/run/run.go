@@ -13,8 +13,8 @@ import (
 // conformance.
 var program func(ctx context.Context) error
 
-// Main sets up, prints how many nanoseconds that took, and shuts down. It exits
-// with status 1 when set-up fails.
+// Main sets up and prints how many nanoseconds that took, or runs program and
+// shuts down. It exits with status 1 when set-up fails.
 func Main(setUp func(ctx context.Context) (shutdown func(context.Context) error, err error)) {
 	ctx := context.Background()
 	begin := time.Now()
@@ -26,12 +26,14 @@ func Main(setUp func(ctx context.Context) (shutdown func(context.Context) error,
 	}
 	if program == nil {
 		fmt.Println(took.Nanoseconds())
-	} else if err := program(ctx); err != nil {
+		return // nothing was recorded
+	}
+	if err := program(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := shutdown(ctx); err != nil && program != nil {
+	if err := shutdown(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 }

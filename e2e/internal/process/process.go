@@ -97,6 +97,17 @@ func (p *Process) Wait(t *testing.T, limit time.Duration) int {
 	}
 }
 
+// Usage returns the processor time that the program has used, and the most
+// memory in bytes that it had at a time. It must have ended.
+func (p *Process) Usage() (processor time.Duration, memory int64) {
+	state := p.cmd.ProcessState
+	processor = state.UserTime() + state.SystemTime()
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		memory = usage.Maxrss * 1024 // on Linux
+	}
+	return processor, memory
+}
+
 // Stdout returns what the program has written to standard output so far.
 func (p *Process) Stdout() string { return p.stdout.String() }
 
