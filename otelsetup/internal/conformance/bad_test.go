@@ -36,12 +36,12 @@ func badVariables() []badVariable {
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "must be cumulative, delta or lowmemory", "cumulative"},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "must be explicit_bucket_histogram or base2_exponential_bucket_histogram", "explicit_bucket_histogram"},
 	}
-	for _, prefix := range []string{"OTEL_BSP", "OTEL_BLRP"} {
+	for _, batch := range []struct{ prefix, queue, size string }{{"OTEL_BSP", "8192", "2048"}, {"OTEL_BLRP", "2048", "512"}} {
 		all = append(all,
-			badVariable{prefix + "_SCHEDULE_DELAY", duration, "1000"},
-			badVariable{prefix + "_EXPORT_TIMEOUT", duration, "30000"},
-			badVariable{prefix + "_MAX_QUEUE_SIZE", fmt.Sprintf(number, "1"), "8192"},
-			badVariable{prefix + "_MAX_EXPORT_BATCH_SIZE", fmt.Sprintf(number, "1"), "2048"})
+			badVariable{batch.prefix + "_SCHEDULE_DELAY", duration, "1000"},
+			badVariable{batch.prefix + "_EXPORT_TIMEOUT", duration, "30000"},
+			badVariable{batch.prefix + "_MAX_QUEUE_SIZE", fmt.Sprintf(number, "1"), batch.queue},
+			badVariable{batch.prefix + "_MAX_EXPORT_BATCH_SIZE", fmt.Sprintf(number, "1"), batch.size})
 	}
 	all = append(all,
 		badVariable{"CLEW_DELIVERY_QUEUE_SIZE", fmt.Sprintf(size, "65536"), "67108864"},
