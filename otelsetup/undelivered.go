@@ -11,6 +11,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/delivery"
 )
 
 // UndeliveredError says how much was recorded between [Start] and
@@ -70,6 +72,19 @@ func (t *tally) err(left []error) error {
 	return u
 }
 
+// exported counts n items if their export succeeded. What comes too late for the
+// outbox has been counted by Shutdown, which did not wait for it: nobody is to
+// be told once more, least of all the next Telemetry.
+func (t *tally) exported(n int64, err error) error {
+	if err == nil {
+		t.delivered.Add(n)
+	}
+	if errors.Is(err, delivery.ErrShutdown) {
+		return nil
+	}
+	return err
+}
+
 // tally returns a new one, which Shutdown will read.
 func (c *config) tally(signal string) *tally {
 	t := &tally{signal: signal}
@@ -96,11 +111,7 @@ type spanExporterTally struct {
 }
 
 func (t spanExporterTally) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	err := t.SpanExporter.ExportSpans(ctx, spans)
-	if err == nil {
-		t.delivered.Add(int64(len(spans)))
-	}
-	return err
+	return t.exported(int64(len(spans)), t.SpanExporter.ExportSpans(ctx, spans))
 }
 
 // logTally counts the records that a processor gets.
@@ -120,11 +131,7 @@ type logExporterTally struct {
 }
 
 func (t logExporterTally) Export(ctx context.Context, records []sdklog.Record) error {
-	err := t.Exporter.Export(ctx, records)
-	if err == nil {
-		t.delivered.Add(int64(len(records)))
-	}
-	return err
+	return t.exported(int64(len(records)), t.Exporter.Export(ctx, records))
 }
 
 // metricExporterTally looks at the last export only, unless an outbox keeps
@@ -142,11 +149,7 @@ func (t metricExporterTally) Export(ctx context.Context, rm *metricdata.Resource
 		t.delivered.Store(0)
 	}
 	t.recorded.Add(n)
-	err := t.Exporter.Export(ctx, rm)
-	if err == nil {
-		t.delivered.Add(n)
-	}
-	return err
+	return t.exported(n, t.Exporter.Export(ctx, rm))
 }
 
 func dataPoints(rm *metricdata.ResourceMetrics) int64 {
