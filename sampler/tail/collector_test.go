@@ -12,7 +12,7 @@ import (
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
-// That the Collector decides alike is shown in the module e2e/tailsampling.
+// That the Collector decides alike is shown in the module e2e/stack.
 func ExampleCollectorConfig() {
 	yaml, err := tail.CollectorConfig(tail.Config{
 		Timeout: 10 * time.Second,

@@ -1,43 +1,40 @@
-package tailsampling_test
+package stack_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer/consumertest"
-	"go.opentelemetry.io/collector/featuregate"
-	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/processor/processortest"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/e2e/internal/process"
 	"github.com/clewtrace/clew/sampler"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
 // TestCollectorDecidesAlike puts the same traces through a tail.Processor and
-// through the Collector's tail sampling processor, configured by
-// tail.CollectorConfig, and compares what each keeps under each policy alone
-// and under all together.
+// through a Collector, whose tail sampling is configured by
+// tail.CollectorConfig, and compares what each keeps under each policy alone and
+// under all together.
 func TestCollectorDecidesAlike(t *testing.T) {
-	if err := featuregate.GlobalRegistry().Set("processor.tailsamplingprocessor.usetracestate", true); err != nil {
-		t.Fatal(err)
-	}
 	attributes := func(key attribute.Key, pattern string) sampler.Match {
 		return sampler.Match{Attributes: map[attribute.Key]string{key: pattern}}
 	}
@@ -59,22 +56,36 @@ func TestCollectorDecidesAlike(t *testing.T) {
 		{Name: "same span", Span: tail.Condition{Match: attributes("retry", "true"), Error: true}},
 		{Name: "probability", Probability: 0.1},
 	}
+	var cases []tail.Config
 	for i := range policies {
-		t.Run(policies[i].Name, func(t *testing.T) { compare(t, policies[i:i+1]) })
+		cases = append(cases, tail.Config{Policies: policies[i : i+1], Timeout: time.Second})
 	}
-	t.Run("all", func(t *testing.T) {
-		compare(t, slices.DeleteFunc(slices.Clone(policies), func(p tail.Policy) bool {
-			// These keep about all.
-			return p.Name == "ok" || p.Name == "pattern" || p.Name == "parents" || p.Name == "slow span"
-		}))
-	})
+	var most []tail.Policy
+	for _, p := range policies {
+		switch p.Name {
+		case "ok", "pattern", "parents", "slow span": // these keep about all
+		default:
+			most = append(most, p)
+		}
+	}
+	cases = append(cases, tail.Config{Policies: most, Timeout: time.Second})
+
+	var all []sdktrace.ReadOnlySpan
+	want := make([]map[trace.TraceID]bool, len(cases))
+	for i, cfg := range cases {
+		want[i], all = record(t, cfg) // the same traces each time
+	}
+	for i, got := range collect(t, cases, all) {
+		name := "all"
+		if i < len(policies) {
+			name = policies[i].Name
+		}
+		t.Run(name, func(t *testing.T) { compare(t, want[i], got) })
+	}
 }
 
-func compare(t *testing.T, policies []tail.Policy) {
+func compare(t *testing.T, want, got map[trace.TraceID]bool) {
 	t.Helper()
-	cfg := tail.Config{Policies: policies, Timeout: time.Second}
-	want, recorded := record(t, cfg)
-	got := collect(t, cfg, recorded)
 	if len(want) < 10 || len(want) > traces-10 {
 		t.Errorf("the policies keep %d of %d traces: nothing to compare", len(want), traces)
 	}
@@ -98,10 +109,10 @@ func compare(t *testing.T, policies []tail.Policy) {
 const traces = 1000
 
 // record makes random traces and returns those that the processor keeps, and
-// all of them as OTLP.
-func record(t *testing.T, cfg tail.Config) (map[trace.TraceID]bool, ptrace.Traces) {
+// the spans of all.
+func record(t *testing.T, cfg tail.Config) (map[trace.TraceID]bool, []sdktrace.ReadOnlySpan) {
 	t.Helper()
-	var kept, all collector
+	var kept, all spanList
 	processor, err := tail.NewProcessor(&kept, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +123,7 @@ func record(t *testing.T, cfg tail.Config) (map[trace.TraceID]bool, ptrace.Trace
 	tracer := provider.Tracer("test")
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range traces {
-		request(t, tracer, rnd)
+		makeTrace(t, tracer, rnd)
 	}
 	if err := provider.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
@@ -121,11 +132,11 @@ func record(t *testing.T, cfg tail.Config) (map[trace.TraceID]bool, ptrace.Trace
 	for _, s := range kept.spans {
 		ids[s.SpanContext().TraceID()] = true
 	}
-	return ids, otlp(t, all.spans)
+	return ids, all.spans
 }
 
-// request makes a trace with one to five spans.
-func request(t *testing.T, tracer trace.Tracer, rnd *rand.Rand) {
+// makeTrace makes a trace with one to five spans.
+func makeTrace(t *testing.T, tracer trace.Tracer, rnd *rand.Rand) {
 	t.Helper()
 	state, err := trace.ParseTraceState(fmt.Sprintf("ot=rv:%014x", rnd.Uint64()>>8))
 	if err != nil {
@@ -168,22 +179,55 @@ func request(t *testing.T, tracer trace.Tracer, rnd *rand.Rand) {
 	end(root)
 }
 
-type collector struct{ spans []sdktrace.ReadOnlySpan }
+type spanList struct{ spans []sdktrace.ReadOnlySpan }
 
-func (*collector) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
-func (c *collector) OnEnd(s sdktrace.ReadOnlySpan)                 { c.spans = append(c.spans, s) }
-func (*collector) ForceFlush(context.Context) error                { return nil }
-func (*collector) Shutdown(context.Context) error                  { return nil }
+func (*spanList) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (l *spanList) OnEnd(s sdktrace.ReadOnlySpan)                 { l.spans = append(l.spans, s) }
+func (*spanList) ForceFlush(context.Context) error                { return nil }
+func (*spanList) Shutdown(context.Context) error                  { return nil }
 
-// otlp sends the spans through the SDK's exporter.
-func otlp(t *testing.T, spans []sdktrace.ReadOnlySpan) ptrace.Traces {
+// collect sends the spans to a Collector that has a pipeline for each case, and
+// returns the traces that each keeps.
+func collect(t *testing.T, cases []tail.Config, spans []sdktrace.ReadOnlySpan) []map[trace.TraceID]bool {
 	t.Helper()
-	var body bytes.Buffer
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(&body, r.Body) // seen below
+	var mu sync.Mutex
+	kept := make([]map[trace.TraceID]bool, len(cases))
+	for i := range kept {
+		kept[i] = map[trace.TraceID]bool{}
+	}
+	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var req coltracepb.ExportTraceServiceRequest
+		if err == nil {
+			err = proto.Unmarshal(body, &req)
+		}
+		i, pathErr := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		if err != nil || pathErr != nil {
+			t.Errorf("%s: %v", r.URL, err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, resource := range req.ResourceSpans {
+			for _, scope := range resource.ScopeSpans {
+				for _, s := range scope.Spans {
+					kept[i][trace.TraceID(s.TraceId)] = true
+				}
+			}
+		}
 	}))
-	defer server.Close()
-	exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL(server.URL))
+	defer sink.Close()
+
+	addrs := process.FreeAddrs(t, 2)
+	file := filepath.Join(t.TempDir(), "collector.yaml")
+	if err := os.WriteFile(file, pipelines(t, cases, addrs[0], addrs[1], sink.URL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	running := process.Start(t, built(t, collectorBinary), []string{
+		"--config=" + file, "--feature-gates=processor.tailsamplingprocessor.usetracestate",
+	}, nil)
+	awaitReady(t, "http://"+addrs[1]+"/")
+	exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL("http://"+addrs[0]+"/v1/traces"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,56 +235,53 @@ func otlp(t *testing.T, spans []sdktrace.ReadOnlySpan) ptrace.Traces {
 	if err := exporter.ExportSpans(t.Context(), spans); err != nil {
 		t.Fatal(err)
 	}
-	td, err := new(ptrace.ProtoUnmarshaler).UnmarshalTraces(body.Bytes())
-	if err != nil {
-		t.Fatal(err)
+	// At its end it decides on what is pending.
+	running.Signal(t, syscall.SIGTERM)
+	if code := running.Wait(t, time.Minute); code != 0 {
+		t.Errorf("the Collector ended with %d:\n%s", code, running.Stderr())
 	}
-	if td.SpanCount() != len(spans) {
-		t.Fatalf("exported %d of %d spans", td.SpanCount(), len(spans))
-	}
-	return td
+	mu.Lock()
+	defer mu.Unlock()
+	return kept
 }
 
-// collect returns the traces that the Collector's processor keeps.
-func collect(t *testing.T, cfg tail.Config, td ptrace.Traces) map[trace.TraceID]bool {
+// pipelines is the configuration of a Collector that receives at an address and
+// hands every trace to each of the cases, whose exporters send to sink/0, sink/1
+// and so on.
+func pipelines(t *testing.T, cases []tail.Config, receiver, health, sink string) []byte {
 	t.Helper()
-	text, err := tail.CollectorConfig(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var settings map[string]map[string]any
-	if err := yaml.Unmarshal([]byte(text), &settings); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	factory := tailsamplingprocessor.NewFactory()
-	config := factory.CreateDefaultConfig()
-	if err := confmap.NewFromStringMap(settings["tail_sampling"]).Unmarshal(config); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	sink := new(consumertest.TracesSink)
-	processor, err := factory.CreateTraces(t.Context(), processortest.NewNopSettings(factory.Type()), config, sink)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	if err := processor.Start(t.Context(), componenttest.NewNopHost()); err != nil {
-		t.Fatal(err)
-	}
-	if err := processor.ConsumeTraces(t.Context(), td); err != nil {
-		t.Fatal(err)
-	}
-	// It decides on what is pending.
-	if err := processor.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	kept := make(map[trace.TraceID]bool)
-	for _, td := range sink.AllTraces() {
-		for _, resource := range td.ResourceSpans().All() {
-			for _, scope := range resource.ScopeSpans().All() {
-				for _, s := range scope.Spans().All() {
-					kept[trace.TraceID(s.TraceID())] = true
-				}
-			}
+	type object = map[string]any
+	processors, exporters, traces := object{}, object{}, object{}
+	for i, cfg := range cases {
+		text, err := tail.CollectorConfig(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var settings object
+		if err := yaml.Unmarshal([]byte(text), &settings); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		id := "/" + strconv.Itoa(i)
+		processors["tail_sampling"+id] = settings["tail_sampling"]
+		exporters["otlp_http"+id] = object{
+			"traces_endpoint": sink + id, "compression": "none",
+			"sending_queue": object{"enabled": false}, // kept traces come one at a time, and all at once
+		}
+		traces["traces"+id] = object{
+			"receivers": []string{"otlp"}, "processors": []string{"tail_sampling" + id}, "exporters": []string{"otlp_http" + id},
 		}
 	}
-	return kept
+	text, err := yaml.Marshal(object{
+		"receivers":  object{"otlp": object{"protocols": object{"http": object{"endpoint": receiver}}}},
+		"processors": processors, "exporters": exporters,
+		"extensions": object{"health_check": object{"endpoint": health}},
+		"service": object{
+			"extensions": []string{"health_check"}, "pipelines": traces,
+			"telemetry": object{"metrics": object{"level": "none"}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
