@@ -36,10 +36,13 @@ const (
 	signalLogs    = "logs"
 )
 
+// signals are in the order in which they are tested and told.
+var signals = []string{signalTraces, signalMetrics, signalLogs}
+
 // environment is what otelsetup made of the variables.
 type environment struct {
 	settings []otelsetup.Setting
-	sends    []send // in the order traces, metrics, logs
+	sends    []send // in the order of signals
 	resource *resource.Resource
 }
 
@@ -93,6 +96,7 @@ func resolve(ctx context.Context, r *Result) *environment {
 	if telemetry == nil {
 		return env
 	}
+	slices.SortStableFunc(env.sends, func(a, b send) int { return slices.Index(signals, a.Signal) - slices.Index(signals, b.Signal) })
 	env.settings = slices.DeleteFunc(telemetry.Report().Settings, func(s otelsetup.Setting) bool { return s.Source == otelsetup.SourceCode })
 	r.Settings = env.settings
 	telemetry.Shutdown(ctx) //nolint:errcheck // nothing was recorded
@@ -159,7 +163,7 @@ func (e *environment) remarks(r *Result) {
 	} else if arg := e.setting("OTEL_TRACES_SAMPLER_ARG"); arg.Value == "0" {
 		r.note("OTEL_TRACES_SAMPLER_ARG=0: traces that begin here are not recorded")
 	}
-	for _, signal := range []string{signalTraces, signalMetrics, signalLogs} {
+	for _, signal := range signals {
 		variable := "OTEL_" + strings.ToUpper(signal) + "_EXPORTER"
 		for exporter := range strings.SplitSeq(e.setting(variable).Value, ",") {
 			switch exporter {
