@@ -130,7 +130,13 @@ func (a *Adaptive) SamplingIntent(p Parameters) Intent {
 // threshold applies the bounds. The rounding of ThresholdFor comes before the
 // comparison with the randomness, so that what is published is what was done.
 func (a *Adaptive) threshold(probability float64) Threshold {
-	return ThresholdFor(min(max(probability, a.cfg.MinProbability), a.cfg.MaxProbability))
+	switch { // for less time than min and max, which have a NaN to mind
+	case probability < a.cfg.MinProbability:
+		probability = a.cfg.MinProbability
+	case probability > a.cfg.MaxProbability:
+		probability = a.cfg.MaxProbability
+	}
+	return ThresholdFor(probability)
 }
 
 // refresh does what is due once per second.

@@ -116,7 +116,11 @@ func (b *budget) probability(now time.Duration, shard uint8, age, interval float
 		b.update(now)
 		fair, urgency = b.claims(age, interval)
 	}
-	return b.feedback.Load() * min(b.perSpan.Load()+fair+urgency, maxUrgency)
+	p := b.perSpan.Load() + fair + urgency
+	if p > maxUrgency { // min would mind NaN, which costs a tenth of the decision
+		p = maxUrgency
+	}
+	return b.feedback.Load() * p
 }
 
 // peek is probability without counting.
@@ -131,7 +135,11 @@ func (b *budget) claims(age, interval float64) (fair, urgency float64) {
 	// Rare operations are kept at long intervals, so the interval serves as
 	// the weight. The least weight keeps chance out of it where spans are
 	// kept all the time.
-	fair = (max(age, interval) + b.minWeight.Load()) * b.perWeight.Load()
+	weight := age
+	if interval > age {
+		weight = interval
+	}
+	fair = (weight + b.minWeight.Load()) * b.perWeight.Load()
 	if overdue := b.overdue.Load(); age > overdue/2 {
 		x := age / overdue
 		x *= x
@@ -156,7 +164,10 @@ const (
 
 // count adds one span and its fair probability with a single atomic operation.
 func (b *budget) count(shard uint8, fair float64) {
-	b.seen[shard%shards].value.Add(1<<sumBits | uint64(int64(min(fair, 1)*fixedPoint)))
+	if fair > 1 {
+		fair = 1
+	}
+	b.seen[shard%shards].value.Add(1<<sumBits | uint64(int64(fair*fixedPoint)))
 }
 
 // counts returns what was counted since the last call.

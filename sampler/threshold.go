@@ -42,10 +42,10 @@ func ThresholdFor(ratio float64) Threshold {
 	// A digit f at the front of T is a digit 0 at the front of 2^56-T: count
 	// those by the exponent of the ratio, which is 0x3fe for 0.5 to 1.
 	exponent := int(math.Float64bits(ratio) >> 52)
-	digits := min(14, thresholdPrecision+(0x3fe-exponent)/4)
+	digits := min(14, thresholdPrecision+uint(0x3fe-exponent)/4)
 	// Rounding T half up is rounding 2^56-T half down. The scaled ratio is
 	// below 2^16, so that the subtraction is exact.
-	scaled := ratio * float64(int64(1)<<(4*digits))
+	scaled := ratio * math.Float64frombits(uint64(0x3ff+4*digits)<<52) // by 16^digits
 	kept := max(1, int64(math.Ceil(scaled-0.5)))
 	return Threshold{kept: uint64(kept) << (56 - 4*digits)}
 }
