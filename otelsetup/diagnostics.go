@@ -37,6 +37,7 @@ type line struct {
 
 const (
 	diagnosticsInterval = time.Minute
+	diagnosticsMessage  = "opentelemetry"
 	// maxLines bounds how many messages are told apart; the rest is one.
 	maxLines = 100
 	// levelNone is above all levels.
@@ -62,7 +63,20 @@ func (d *diagnostics) Handle(err error) {
 		d.collected = append(d.collected, err)
 		return
 	}
-	d.print(slog.LevelError, "opentelemetry", slog.Any("error", err))
+	d.print(slog.LevelError, diagnosticsMessage, slog.Any("error", err))
+}
+
+// handleLimited is Handle for what comes once a minute at most: a line that was
+// just printed does not hold it back.
+func (d *diagnostics) handleLimited(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.collecting:
+		d.collected = append(d.collected, err)
+	case !d.silent && slog.LevelError >= d.level:
+		d.write(slog.LevelWarn, diagnosticsMessage, slog.Any("error", err))
+	}
 }
 
 // print prints a message, or counts it. The lock is held.

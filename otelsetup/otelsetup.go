@@ -165,7 +165,7 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 	t.tracers, t.meters, t.loggers = tracers, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	t.outbox = cfg.outbox
-	openErr := t.outbox.open(e, mp)
+	openErr := t.outbox.open(e, mp, t.diagnostics.handleLimited)
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
 	err := errors.Join(resErr, traceErr, metricErr, logErr, openErr, runtimeErr)
 	if !export {
@@ -241,8 +241,12 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		defer cancel()
 		left, err := t.stop(ctx)
 		var lost []error
-		for _, count := range t.tallies {
-			lost = append(lost, count.err(left[count.signal]))
+		for _, signal := range []string{signalTraces, signalMetrics, signalLogs} {
+			for _, count := range t.tallies {
+				if count.signal == signal {
+					lost = append(lost, count.err(left[signal]))
+				}
+			}
 		}
 		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
 		running.Lock()

@@ -1,14 +1,17 @@
 package otelsetup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +116,43 @@ func checkLost(t *testing.T, url string, want int64, endless bool) {
 	}
 	if endless && !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown returned %v, want that the context ended", err)
+	}
+}
+
+// TestLossIsSaid fills the queue while the collector is away, which has been
+// said already.
+func TestLossIsSaid(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	t.Setenv("OTEL_LOGS_EXPORTER", "none")
+	t.Setenv("CLEW_DELIVERY_QUEUE_SIZE", "65536")
+	var printed bytes.Buffer
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := func(value string) {
+		_, span := otel.Tracer("test").Start(t.Context(), "work"+value)
+		span.End()
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if err := telemetry.ForceFlush(ctx); err == nil {
+			t.Error("ForceFlush returned nil, and nobody took the span")
+		}
+	}
+	export("")
+	for range 2 {
+		random := make([]byte, 40<<10) // does not shrink below 40 KiB
+		for i := range random {
+			random[i] = byte(' ' + rand.IntN('~'-' '))
+		}
+		export(string(random))
+	}
+	telemetry.Shutdown(expired()) //nolint:errcheck // what it says is tested elsewhere
+	for _, want := range []string{"cannot be delivered", "dropped"} {
+		if n := strings.Count(printed.String(), want); n != 1 {
+			t.Errorf("%q is said %d times, want once, in\n%s", want, n, printed.String())
+		}
 	}
 }
 
