@@ -40,15 +40,19 @@ func Boundary(next http.Handler, trusted func(*http.Request) bool) http.Handler 
 			caller = trace.SpanContextFromContext(global.Extract(context.Background(), carrier))
 		}
 		r = r.WithContext(contextWithCaller(r.Context(), caller))
-		r.Header = withoutContext(r.Header, global.Fields())
+		r.Header = WithoutContext(r.Header)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// withoutContext returns a copy of h without fields and without those that the
-// propagators in common use read. The list is needed beside Fields because that
-// names what a propagator writes: some read more.
-func withoutContext(h http.Header, fields []string) http.Header {
+// WithoutContext returns a copy of header fields, or of another protocol's
+// metadata, without those that carry trace context or baggage: those that the
+// global propagator names, and those of the formats in common use. It is what
+// [Boundary] and [Outbound] do to requests.
+func WithoutContext[H ~map[string][]string](h H) H {
+	// The list of formats is needed beside Fields because that names what a
+	// propagator writes: some read more.
+	fields := otel.GetTextMapPropagator().Fields()
 	h = maps.Clone(h)
 	for name := range h {
 		if carriesContext(name, fields) {
@@ -56,13 +60,6 @@ func withoutContext(h http.Header, fields []string) http.Header {
 		}
 	}
 	return h
-}
-
-// CarriesContext reports whether a header field or metadata of that name carries
-// trace context or baggage: in a format in common use, or in one that the global
-// propagator writes. It is what [Boundary] and [Outbound] remove.
-func CarriesContext(name string) bool {
-	return carriesContext(name, otel.GetTextMapPropagator().Fields())
 }
 
 func carriesContext(name string, fields []string) bool {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"go.opentelemetry.io/otel"
 )
 
 // Hosts is a list of hosts. The zero value contains none. It is immutable.
@@ -97,7 +96,7 @@ func (o outbound) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL != nil && !o.hosts.Contains(r.URL.Hostname()) {
 		// A RoundTripper must not change the request it is given.
 		r = r.WithContext(context.WithValue(r.Context(), withheldKey{}, true))
-		r.Header = withoutContext(r.Header, otel.GetTextMapPropagator().Fields())
+		r.Header = WithoutContext(r.Header)
 	}
 	return o.base.RoundTrip(r)
 }

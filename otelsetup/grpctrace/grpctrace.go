@@ -152,14 +152,9 @@ func (b boundary) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Co
 		return b.Handler.TagRPC(ctx, info)
 	}
 	ctx = b.Handler.TagRPC(propagator.ContextWithUntrusted(ctx), info)
-	md, ok := metadata.FromIncomingContext(ctx) // a copy
+	md, ok := metadata.FromIncomingContext(ctx)
 	if !ok {
 		return ctx
 	}
-	for name := range md {
-		if propagator.CarriesContext(name) {
-			delete(md, name)
-		}
-	}
-	return metadata.NewIncomingContext(ctx, md)
+	return metadata.NewIncomingContext(ctx, propagator.WithoutContext(md))
 }
