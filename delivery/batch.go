@@ -21,35 +21,36 @@ type Batch struct {
 	ExportTimeout      time.Duration // zero means 30 s
 }
 
+// What a zero means in [Batch].
 const (
-	defaultMaxQueueSize       = 8192
-	defaultMaxExportBatchSize = 2048
-	defaultScheduleDelay      = time.Second
-	defaultExportTimeout      = 30 * time.Second
+	DefaultMaxQueueSize       = 8192
+	DefaultMaxExportBatchSize = 2048
+	DefaultScheduleDelay      = time.Second
+	DefaultExportTimeout      = 30 * time.Second
 )
 
 func (b Batch) withDefaults() (Batch, error) {
 	var errs []error
 	if b.MaxQueueSize == 0 {
-		b.MaxQueueSize = defaultMaxQueueSize
+		b.MaxQueueSize = DefaultMaxQueueSize
 	}
 	if b.MaxQueueSize < 1 {
 		errs = append(errs, fmt.Errorf("delivery: Batch.MaxQueueSize is %d: must be positive", b.MaxQueueSize))
 	}
 	if b.MaxExportBatchSize == 0 {
-		b.MaxExportBatchSize = min(defaultMaxExportBatchSize, b.MaxQueueSize)
+		b.MaxExportBatchSize = min(DefaultMaxExportBatchSize, b.MaxQueueSize)
 	}
 	if b.MaxExportBatchSize < 1 || b.MaxExportBatchSize > b.MaxQueueSize {
 		errs = append(errs, fmt.Errorf("delivery: Batch.MaxExportBatchSize is %d: must be between 1 and MaxQueueSize, %d", b.MaxExportBatchSize, b.MaxQueueSize))
 	}
 	if b.ScheduleDelay == 0 {
-		b.ScheduleDelay = defaultScheduleDelay
+		b.ScheduleDelay = DefaultScheduleDelay
 	}
 	if b.ScheduleDelay < 0 {
 		errs = append(errs, fmt.Errorf("delivery: Batch.ScheduleDelay is %v: must not be negative", b.ScheduleDelay))
 	}
 	if b.ExportTimeout == 0 {
-		b.ExportTimeout = defaultExportTimeout
+		b.ExportTimeout = DefaultExportTimeout
 	}
 	if b.ExportTimeout < 0 {
 		errs = append(errs, fmt.Errorf("delivery: Batch.ExportTimeout is %v: must not be negative", b.ExportTimeout))

@@ -88,10 +88,14 @@ type Config struct {
 	ErrorHandler otel.ErrorHandler
 }
 
+// What a zero means in [Config], and the least that is accepted, in bytes.
 const (
-	defaultQueueSize  = 64 << 20
-	minQueueSize      = 64 << 10
-	minSpoolSize      = 8 << 20
+	DefaultQueueSize = 64 << 20
+	MinQueueSize     = 64 << 10
+	MinSpoolSize     = 8 << 20
+)
+
+const (
 	defaultSenders    = 4
 	defaultTimeout    = 10 * time.Second
 	defaultMinBackoff = 100 * time.Millisecond
@@ -105,10 +109,10 @@ func (c Config) withDefaults() (Config, error) {
 	reject := func(format string, args ...any) { errs = append(errs, fmt.Errorf("delivery: Config."+format, args...)) }
 
 	if c.QueueSize == 0 {
-		c.QueueSize = defaultQueueSize
+		c.QueueSize = DefaultQueueSize
 	}
-	if c.QueueSize < minQueueSize {
-		reject("QueueSize is %d: must be 0 or at least %d bytes", c.QueueSize, minQueueSize)
+	if c.QueueSize < MinQueueSize {
+		reject("QueueSize is %d: must be 0 or at least %d bytes", c.QueueSize, MinQueueSize)
 	}
 	if c.SignalFloor == 0 {
 		c.SignalFloor = c.QueueSize / 8
@@ -123,10 +127,10 @@ func (c Config) withDefaults() (Config, error) {
 		reject("Senders is %d: must not be negative", c.Senders)
 	}
 	if c.SpoolSize == 0 {
-		c.SpoolSize = max(4*c.QueueSize, minSpoolSize)
+		c.SpoolSize = max(4*c.QueueSize, MinSpoolSize)
 	}
-	if c.SpoolSize < minSpoolSize {
-		reject("SpoolSize is %d: must be 0 or at least %d bytes", c.SpoolSize, minSpoolSize)
+	if c.SpoolSize < MinSpoolSize {
+		reject("SpoolSize is %d: must be 0 or at least %d bytes", c.SpoolSize, MinSpoolSize)
 	}
 	for _, d := range []struct {
 		name  string

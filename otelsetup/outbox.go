@@ -18,12 +18,6 @@ import (
 	"github.com/clewtrace/clew/delivery"
 )
 
-// The least that delivery accepts, in bytes.
-const (
-	minQueueSize = 64 << 10
-	minSpoolSize = 8 << 20
-)
-
 // journalLinger is how long the requests of a journal wait to be sent together.
 const journalLinger = time.Second
 
@@ -74,11 +68,11 @@ func (e *Env) outbox(cfg *config) *outbox {
 		return cfg.outbox
 	}
 	o := &outbox{tallies: map[string]*tally{}, customize: cfg.delivery, ready: make(chan struct{})}
-	o.settings.QueueSize = e.bytes(64<<20, minQueueSize, delivery.EnvQueueSize)
+	o.settings.QueueSize = e.bytes(delivery.DefaultQueueSize, delivery.MinQueueSize, delivery.EnvQueueSize)
 	if dir := e.String(none, delivery.EnvSpoolDir); dir != none {
 		o.settings.SpoolDir = dir
 	}
-	o.settings.SpoolSize = e.bytes(max(4*o.settings.QueueSize, minSpoolSize), minSpoolSize, delivery.EnvSpoolSize)
+	o.settings.SpoolSize = e.bytes(max(4*o.settings.QueueSize, delivery.MinSpoolSize), delivery.MinSpoolSize, delivery.EnvSpoolSize)
 	o.settings.SpoolSync = e.Bool(delivery.EnvSpoolSync)
 	o.journal = e.Bool(delivery.EnvJournal)
 	if o.journal && o.settings.SpoolDir == "" {

@@ -48,7 +48,7 @@ func create[T any](ctx context.Context, e *Env, variable, name string, from *reg
 func (e *Env) batch(prefix string, delay time.Duration, o *outbox) delivery.Batch {
 	queue, size := 2048, 512
 	if o != nil {
-		queue, size, delay = 8192, 2048, time.Second
+		queue, size, delay = delivery.DefaultMaxQueueSize, delivery.DefaultMaxExportBatchSize, delivery.DefaultScheduleDelay
 	}
 	if o.spools() {
 		size = 512
@@ -65,7 +65,7 @@ func (e *Env) batch(prefix string, delay time.Duration, o *outbox) delivery.Batc
 	return delivery.Batch{
 		MaxQueueSize: queue, MaxExportBatchSize: size,
 		ScheduleDelay: e.Millis(delay, prefix+"_SCHEDULE_DELAY"),
-		ExportTimeout: e.Millis(30*time.Second, prefix+"_EXPORT_TIMEOUT"),
+		ExportTimeout: e.Millis(delivery.DefaultExportTimeout, prefix+"_EXPORT_TIMEOUT"),
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-
 )
 
 // Hosts is a list of hosts. The zero value contains none. It is immutable.
