@@ -133,18 +133,18 @@ func (o *outbox) open(e *Env, meters metric.MeterProvider, report func(error)) e
 	cfg.MeterProvider = meters
 	cfg.ErrorHandler = otel.ErrorHandlerFunc(o.handle)
 	custom := customized(cfg, o.customize)
-	var err error
-	if o.transport, err = delivery.New(custom); err != nil {
-		if custom.SpoolDir != "" && custom.SpoolDir == o.settings.SpoolDir {
-			reason := strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: ")
-			e.Problem(delivery.EnvSpoolDir, custom.SpoolDir, reason, "memory only")
-			err = nil
-		}
+	var invalid, err error
+	if o.transport, err = delivery.New(custom); err != nil && o.customize != nil {
+		invalid = fmt.Errorf("CustomizeDelivery: %w", err)
+		o.transport, err = delivery.New(cfg)
+	}
+	if err != nil && cfg.SpoolDir != "" {
+		e.Problem(delivery.EnvSpoolDir, cfg.SpoolDir, strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: "), "memory only")
 		cfg.SpoolDir = ""
-		var again error
-		if o.transport, again = delivery.New(cfg); again != nil {
-			return errors.Join(err, again)
-		}
+		o.transport, err = delivery.New(cfg)
+	}
+	if err = errors.Join(invalid, err); o.transport == nil {
+		return err
 	}
 	o.resumed = map[string]int64{}
 	for name, signal := range deliverySignals {

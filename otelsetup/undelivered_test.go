@@ -17,6 +17,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -160,5 +161,30 @@ func TestUndeliveredErrorNamesTheSignal(t *testing.T) {
 	err := &otelsetup.UndeliveredError{Signal: "logs", Undelivered: 3, Recorded: 10}
 	if got, want := err.Error(), "logs: 3 of 10 log records not delivered"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestBadCustomDelivery tells what a program got wrong, and delivers as the
+// environment says.
+func TestBadCustomDelivery(t *testing.T) {
+	store := &otlpreceiver.Store{}
+	server := httptest.NewServer(store.Handler())
+	defer server.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
+		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config {
+			c.QueueSize = 1
+			return c
+		}))
+	if err == nil || !strings.Contains(err.Error(), "CustomizeDelivery: delivery: Config.QueueSize is 1") {
+		t.Errorf("Start returned %v", err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	if err := telemetry.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(store.Spans()) != 1 {
+		t.Errorf("%d spans arrived, want 1", len(store.Spans()))
 	}
 }
