@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/clewtrace/clew/delivery"
 )
 
 // diagnostics gets what the SDK has to say about itself, as its
 // [otel.ErrorHandler] and as the sink of its logger: it is printed, and never
-// exported, since exporting is what goes wrong most often. Of each message one
+// exported, since exporting is what goes wrong most often. Of each kind one
 // line is printed at once, then one per minute with a count, so that an absent
 // collector does not fill the log. OTEL_LOG_LEVEL says what is printed.
 //
@@ -23,13 +25,13 @@ type diagnostics struct {
 	level   slog.Level // decides alone what is printed; the printer's own does not count
 
 	mu         sync.Mutex
-	lines      map[string]*line
+	lines      map[string]*line // by kind
 	collecting bool
 	collected  []error
 	silent     bool
 }
 
-// line is a message that comes again and again.
+// line is a kind of message that comes again and again.
 type line struct {
 	next time.Time // not before
 	held int       // since the last one that was printed
@@ -37,8 +39,7 @@ type line struct {
 
 const (
 	diagnosticsInterval = time.Minute
-	diagnosticsMessage  = "opentelemetry"
-	// maxLines bounds how many messages are told apart; the rest is one.
+	// maxLines bounds how many kinds are told apart; the rest is one.
 	maxLines = 100
 	// levelNone is above all levels.
 	levelNone = slog.Level(100)
@@ -63,39 +64,30 @@ func (d *diagnostics) Handle(err error) {
 		d.collected = append(d.collected, err)
 		return
 	}
-	d.print(slog.LevelError, diagnosticsMessage, slog.Any("error", err))
-}
-
-// handleLimited is Handle for what comes once a minute at most: a line that was
-// just printed does not hold it back.
-func (d *diagnostics) handleLimited(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.collecting:
-		d.collected = append(d.collected, err)
-	case !d.silent && slog.LevelError >= d.level:
-		d.write(slog.LevelWarn, diagnosticsMessage, slog.Any("error", err))
+	kind := "opentelemetry"
+	if lost, ok := errors.AsType[*delivery.DroppedError](err); ok {
+		kind = lost.Reason // not to be held back by what can still be mended
 	}
+	d.print(kind, slog.LevelError, "opentelemetry", slog.Any("error", err))
 }
 
-// print prints a message, or counts it. The lock is held.
-func (d *diagnostics) print(level slog.Level, message string, attrs ...any) {
+// print prints a message, or counts it if one of its kind was printed within
+// the interval. The lock is held.
+func (d *diagnostics) print(kind string, level slog.Level, message string, attrs ...any) {
 	if d.silent || level < d.level {
 		return
 	}
 	if d.lines == nil {
 		d.lines = map[string]*line{}
 	}
-	l := d.lines[message]
+	l := d.lines[kind]
 	if l == nil {
-		key := message
 		if len(d.lines) >= maxLines {
-			key = ""
+			kind = ""
 		}
-		if l = d.lines[key]; l == nil {
+		if l = d.lines[kind]; l == nil {
 			l = &line{}
-			d.lines[key] = l
+			d.lines[kind] = l
 		}
 	}
 	now := time.Now()
@@ -176,13 +168,13 @@ func (s sink) Enabled(v int) bool { return verbosityLevel(v) >= s.level }
 func (s sink) Info(v int, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.print(verbosityLevel(v), "opentelemetry: "+message, slices.Concat(s.values, values)...)
+	s.print(message, verbosityLevel(v), "opentelemetry: "+message, slices.Concat(s.values, values)...)
 }
 
 func (s sink) Error(err error, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.print(slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
+	s.print(message, slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
 }
 
 func (s sink) WithValues(values ...any) logr.LogSink {

@@ -34,7 +34,6 @@ type outbox struct {
 	ready     chan struct{} // closed when transport can be used
 	transport *delivery.Transport
 	resumed   map[string]int64 // by signal: what an earlier process left in the spool
-	report    func(error)
 	closing   atomic.Bool
 }
 
@@ -124,11 +123,10 @@ func (o *outbox) client(signal string, route delivery.Route, own *http.Transport
 
 // open makes the exporters' requests go. What stands in the way of the spool, or
 // of what the program customized, is reported, and does without.
-func (o *outbox) open(e *Env, meters metric.MeterProvider, report func(error)) error {
+func (o *outbox) open(e *Env, meters metric.MeterProvider) error {
 	if o == nil {
 		return nil
 	}
-	o.report = report
 	cfg := o.settings
 	cfg.MeterProvider = meters
 	cfg.ErrorHandler = otel.ErrorHandlerFunc(o.handle)
@@ -166,7 +164,7 @@ func (o *outbox) handle(err error) {
 			return
 		}
 	}
-	o.report(err)
+	otel.Handle(err)
 }
 
 // usable reports whether there is a transport.
