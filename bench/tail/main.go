@@ -16,7 +16,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -63,11 +62,15 @@ type sample struct {
 	allocs float64
 }
 
+// add adds one of so many turns of equal length.
+func (s *sample) add(turn sample, turns int) {
+	s.perOp += turn.perOp / time.Duration(turns)
+	s.wall += turn.wall / time.Duration(turns)
+	s.allocs += turn.allocs / float64(turns)
+}
+
 // measure runs f, which does n operations.
 func measure(n int, f func()) sample {
-	runtime.GC()
-	// The same garbage collection for all, however little they keep alive.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start, used := time.Now(), processorTime()

@@ -13,9 +13,9 @@ type decisions struct {
 	ways    int // entries of a set
 	mask    uint64
 
-	// The newest ones, oldest first, wait until their sets are fetched together.
-	waiting [16]waiting
+	// The newest n ones, oldest first, wait until their sets are fetched together.
 	n       int
+	waiting [16]waiting
 }
 
 type waiting struct {

@@ -148,11 +148,13 @@ func TestConsumerOfOwnMessages(t *testing.T) {
 func TestLinksDoNotJoin(t *testing.T) {
 	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
 	ctx, root := s.Start(context.Background(), "root")
-	_, linked := s.Start(ctx, "linked", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)))
-	linked.SetStatus(codes.Error, "")
+	linkedCtx, linked := s.Start(ctx, "linked", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)))
+	_, child := s.Start(linkedCtx, "child of linked")
+	child.SetStatus(codes.Error, "")
+	child.End()
 	linked.End()
 	root.End()
-	s.wantKept(t, "linked")
+	s.wantKept(t, "child of linked", "linked")
 }
 
 func TestRootThatNeverEnds(t *testing.T) {

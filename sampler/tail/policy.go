@@ -14,6 +14,7 @@ import (
 
 // A fragment of a trace, as policies see it.
 type view struct {
+	sc    *trace.SpanContext // that of a lone span, which is at hand; or nil
 	spans []endedSpan
 	open  []endedSpan // local roots that have not ended
 }
@@ -28,7 +29,7 @@ type endedSpan struct {
 	// Zero unless a policy needs it.
 	failed bool
 	took   time.Duration
-	usual  *histogram // policies.usual's, if the operation is known
+	usual  *histogram // the first learner's, if the operation is known
 }
 
 // A decision about a fragment; the zero decision is not one.
@@ -45,9 +46,15 @@ const none = -1
 
 type policies struct {
 	list             []policy
-	rootNeeds, needs needs     // of local roots, of other spans
-	limited          bool      // a policy has a rate
-	usual            *quantile // the first one, as most often there is one
+	rootNeeds, needs needs // of local roots, of other spans
+	limited          bool  // a policy has a rate
+	learners         []learner
+}
+
+// A learner learns from local roots only, or from every span.
+type learner struct {
+	*quantile
+	rootsOnly bool
 }
 
 // needs are the fields of endedSpan that conditions look at.
@@ -83,9 +90,10 @@ func compile(cfg *Config) policies {
 			p.limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
 			ps.limited = true
 		}
-		for _, q := range []*quantile{p.root.usual, p.span.usual} {
-			if q != nil && ps.usual == nil {
-				ps.usual, q.first = q, true
+		for _, l := range []learner{{p.root.usual, true}, {p.span.usual, false}} {
+			if l.quantile != nil {
+				l.first = len(ps.learners) == 0
+				ps.learners = append(ps.learners, l)
 			}
 		}
 		ps.needs |= p.span.needs()
@@ -107,7 +115,7 @@ func (ps *policies) look(s *endedSpan) {
 		s.took = duration(s.ReadOnlySpan)
 	}
 	if needs&needUsual != 0 {
-		s.usual = ps.usual.find(s)
+		s.usual = ps.learners[0].find(s)
 	}
 }
 
@@ -169,33 +177,18 @@ func (ps *policies) certain(s *endedSpan) bool {
 
 // learn adds the durations of a fragment to what is known about its operations.
 func (ps *policies) learn(v *view) {
-	if ps.usual == nil {
-		return
-	}
-	for i := range ps.list {
-		root, every := ps.list[i].root.usual, ps.list[i].span.usual
-		if root == nil && every == nil {
-			continue
-		}
+	for _, l := range ps.learners {
 		for i := range v.spans {
-			s := &v.spans[i]
-			if every != nil {
-				every.observe(s)
-			}
-			if root != nil && s.root {
-				root.observe(s)
+			if s := &v.spans[i]; s.root || !l.rootsOnly {
+				l.observe(s)
 			}
 		}
 	}
 }
 
 func (ps *policies) ignoredOperations() (n uint64) {
-	for i := range ps.list {
-		for _, q := range []*quantile{ps.list[i].root.usual, ps.list[i].span.usual} {
-			if q != nil {
-				n += q.ignored.Load()
-			}
-		}
+	for _, l := range ps.learners {
+		n += l.ignored.Load()
 	}
 	return n
 }
@@ -235,6 +228,9 @@ func (v *view) headKept() bool {
 
 // spanContext returns one of the fragment's; they agree on trace id and rv.
 func (v *view) spanContext() trace.SpanContext {
+	if v.sc != nil {
+		return *v.sc
+	}
 	if len(v.spans) > 0 {
 		return v.spans[0].SpanContext()
 	}

@@ -83,7 +83,7 @@ func newShards(cfg *Config) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
 		shards[i].bounds = b
-		shards[i].fragments = make(map[trace.TraceID]*fragment)
+		shards[i].fragments = newTable()
 		shards[i].made = newDecisions(b.decisions)
 		shards[i].counts.kept = make([]uint64, len(cfg.Policies)+1)
 	}
@@ -100,30 +100,32 @@ func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
 // OnStart notes local roots. It implements the SDK's SpanProcessor.
 func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	p.next.OnStart(parent, s)
-	psc := s.Parent()
-	first := !psc.IsValid()
+	sc := s.SpanContext()
+	// This is s.Parent without its lock: a new root is of another trace than
+	// the span of its context.
+	psc := trace.SpanContextFromContext(parent)
+	first := !psc.IsValid() || psc.TraceID() != sc.TraceID()
 	if !first && !psc.IsRemote() {
 		return
 	}
-	sc := s.SpanContext()
 	sh, hash := p.shard(sc.TraceID())
 	sh.mu.Lock()
 	if sh.closed {
 		sh.mu.Unlock()
 		return
 	}
-	sh.begin(sc.TraceID(), hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s}, p.clock.Load())
+	sh.begin(hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s}, p.clock.Load())
 	p.unlockAndDecide(sh)
 }
 
 // OnEnd takes an ended span. It implements the SDK's SpanProcessor.
 func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
-	v := view{spans: []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}}
-	s := &v.spans[0]
+	ended := []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}
+	s := &ended[0]
 	p.policies.look(s)
 	sh, hash := p.shard(sc.TraceID())
-	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, &sc, &v) {
+	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, hash, view{sc: &sc, spans: ended}) {
 		return
 	}
 	bytes := estimate(span)
@@ -134,7 +136,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 		sh.mu.Unlock()
 		return
 	}
-	f := sh.fragments[sc.TraceID()]
+	f := sh.fragments.get(hash)
 	if f == nil {
 		d, known := sh.made.get(hash)
 		if known {
@@ -147,7 +149,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 		if known {
 			p.pass(*s, d)
 		} else {
-			p.decideAlone(sh, &v)
+			p.decideAlone(sh, view{sc: &sc, spans: ended})
 		}
 		return
 	}
@@ -175,23 +177,23 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 // dropAlone drops a local root that is all there is of its fragment, if the
 // policies say so. A root without children is most likely that: the policies
 // are asked before it is known, so that the lock is taken only once.
-func (p *Processor) dropAlone(sh *shard, sc *trace.SpanContext, v *view) bool {
+func (p *Processor) dropAlone(sh *shard, hash uint64, v view) bool {
 	if p.policies.limited { // to ask counts
 		return false
 	}
-	d := p.policies.decide(v)
+	d := p.policies.decide(&v)
 	if d.keep {
 		return false
 	}
 	sh.mu.Lock()
-	f := sh.fragments[sc.TraceID()]
-	alone := f != nil && f.isAlone(sc.SpanID()) && !sh.closed
+	f := sh.fragments.get(hash)
+	alone := f != nil && f.isAlone(v.sc.SpanID()) && !sh.closed
 	if alone {
 		sh.drop(f, d)
 	}
 	sh.mu.Unlock()
 	if alone {
-		p.policies.learn(v)
+		p.policies.learn(&v)
 	}
 	return alone
 }
@@ -258,8 +260,8 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 }
 
 // decideAlone decides on a span whose trace is not known.
-func (p *Processor) decideAlone(sh *shard, v *view) {
-	d := p.policies.decide(v)
+func (p *Processor) decideAlone(sh *shard, v view) {
+	d := p.policies.decide(&v)
 	sh.mu.Lock()
 	sh.counts.trace(d, v.headKept())
 	sh.counts.spans(d, 1, v.headKept())

@@ -49,7 +49,7 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 	sh.mu.Lock()
 	d, _ := sh.made.get(hash)
 	wanted, open := d.keep, few[:0]
-	if f := sh.fragments[id]; f != nil {
+	if f := sh.fragments.get(hash); f != nil {
 		wanted, open = f.wanted, append(open, f.open...)
 	}
 	sh.mu.Unlock()

@@ -17,22 +17,21 @@ type quantile struct {
 	enough        int // durations to know before anything is slow
 	maxOperations int
 	first         bool // its histograms are in endedSpan.usual
-	// operations is replaced, never changed: there are few, and they are looked
-	// up for every span.
-	operations atomic.Pointer[map[operation]*histogram]
+	// operations are histograms by kind, of which there are fewer than eight,
+	// and name. A map is replaced, never changed: that happens seldom, and every
+	// span looks one up.
+	operations [8]atomic.Pointer[map[string]*histogram]
+	known      atomic.Int32  // operations
 	ignored    atomic.Uint64 // durations of operations beyond maxOperations
 
 	adding sync.Mutex
 }
 
-type operation struct {
-	name string
-	kind trace.SpanKind
-}
-
 func newQuantile(q float64, maxOperations int) *quantile {
 	l := &quantile{q: q, enough: int(math.Ceil(3/(1-q) - 1e-6)), maxOperations: maxOperations}
-	l.operations.Store(&map[operation]*histogram{})
+	for kind := range l.operations {
+		l.operations[kind].Store(&map[string]*histogram{})
+	}
 	return l
 }
 
@@ -41,7 +40,7 @@ func (l *quantile) find(s *endedSpan) *histogram {
 	if l.first && s.usual != nil {
 		return s.usual
 	}
-	return (*l.operations.Load())[operation{s.Name(), s.SpanKind()}]
+	return (*l.operations[s.SpanKind()&7].Load())[s.Name()]
 }
 
 func (l *quantile) exceededBy(s *endedSpan) bool {
@@ -52,7 +51,7 @@ func (l *quantile) exceededBy(s *endedSpan) bool {
 func (l *quantile) observe(s *endedSpan) {
 	h := l.find(s)
 	if h == nil {
-		if h = l.add(operation{s.Name(), s.SpanKind()}); h == nil {
+		if h = l.add(s.Name(), s.SpanKind()); h == nil {
 			l.ignored.Add(1)
 			return
 		}
@@ -60,21 +59,22 @@ func (l *quantile) observe(s *endedSpan) {
 	h.observe(s.took, l.q, l.enough)
 }
 
-func (l *quantile) add(op operation) *histogram {
-	if len(*l.operations.Load()) >= l.maxOperations {
+func (l *quantile) add(name string, kind trace.SpanKind) *histogram {
+	if int(l.known.Load()) >= l.maxOperations {
 		return nil
 	}
 	l.adding.Lock()
 	defer l.adding.Unlock()
-	known := *l.operations.Load()
-	if h := known[op]; h != nil || len(known) >= l.maxOperations {
+	known := *l.operations[kind&7].Load()
+	if h := known[name]; h != nil || int(l.known.Load()) >= l.maxOperations {
 		return h
 	}
 	more := maps.Clone(known)
 	h := new(histogram)
 	h.slowAbove.Store(numBuckets)
-	more[op] = h
-	l.operations.Store(&more)
+	more[name] = h
+	l.operations[kind&7].Store(&more)
+	l.known.Add(1)
 	return h
 }
 
@@ -117,7 +117,6 @@ type histogram struct {
 func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	b := bucketOf(d)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.counts[b]++
 	h.total++
 	if b <= h.at {
@@ -126,7 +125,10 @@ func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	if h.total == maxCount {
 		h.halve()
 	}
-	want := int(math.Ceil(q * float64(h.total)))
+	want := int(q * float64(h.total))
+	if float64(want) < q*float64(h.total) {
+		want++
+	}
 	for h.upTo < want {
 		h.at++
 		h.upTo += int(h.counts[h.at])
@@ -138,6 +140,7 @@ func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	if at := int32(h.at); h.total >= enough && at != h.slowAbove.Load() {
 		h.slowAbove.Store(at)
 	}
+	h.mu.Unlock()
 }
 
 // halve halves all counts. It carries odd halves over to the next bucket, for

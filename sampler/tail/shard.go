@@ -10,16 +10,16 @@ import (
 // A shard holds the fragments of some traces. Its methods want mu to be held.
 type shard struct {
 	mu        sync.Mutex
-	bounds    *bounds
-	fragments map[trace.TraceID]*fragment // undecided, or with policies looking at them
-	made      decisions
-	undecided list // the oldest first
-	deciding  list // or decided, with spans still to be handed on
-	spans     int  // of fragments
-	bytes     int
 	closed    bool
-	counts    counts
+	bounds    *bounds
+	fragments table // undecided, or with policies looking at them
+	undecided list  // the oldest first
+	deciding  list  // or decided, with spans still to be handed on
+	spans     int   // of fragments
+	bytes     int
 	spare     []*fragment // a steady stream of dropped traces allocates nothing
+	counts    counts
+	made      decisions
 }
 
 // bounds are those of one shard.
@@ -29,10 +29,10 @@ type bounds struct {
 
 // A fragment is what is known about a trace that is not decided.
 type fragment struct {
+	chained    *fragment // in table
 	in         *list
 	prev, next *fragment
-	id         trace.TraceID
-	hash       uint64
+	hash       uint64 // of the trace id
 	started    uint32 // by Processor.clock
 	spans      []endedSpan
 	bytes      int
@@ -58,8 +58,8 @@ type job struct {
 }
 
 // begin notes the start of a local root.
-func (sh *shard) begin(id trace.TraceID, hash uint64, root openRoot, now uint32) {
-	f := sh.fragments[id]
+func (sh *shard) begin(hash uint64, root openRoot, now uint32) {
+	f := sh.fragments.get(hash)
 	if f == nil {
 		// The id of a trace that begins here has never been seen.
 		if !root.first {
@@ -69,21 +69,21 @@ func (sh *shard) begin(id trace.TraceID, hash uint64, root openRoot, now uint32)
 				sh.made.forget(hash)
 			}
 		}
-		f = sh.add(id, hash, now)
+		f = sh.add(hash, now)
 	}
 	f.open = append(f.open, root)
 	f.renewed = f.deciding
 }
 
-func (sh *shard) add(id trace.TraceID, hash uint64, now uint32) *fragment {
+func (sh *shard) add(hash uint64, now uint32) *fragment {
 	var f *fragment
 	if n := len(sh.spare); n > 0 {
 		f, sh.spare = sh.spare[n-1], sh.spare[:n-1]
 	} else {
 		f = new(fragment)
 	}
-	f.id, f.hash, f.started = id, hash, now
-	sh.fragments[id] = f
+	f.hash, f.started = hash, now
+	sh.fragments.put(f)
 	sh.undecided.push(f)
 	return f
 }
@@ -159,7 +159,7 @@ func (f *fragment) isAlone(root trace.SpanID) bool {
 
 // drop drops an undecided fragment that is nothing but an open local root.
 func (sh *shard) drop(f *fragment, d decision) {
-	delete(sh.fragments, f.id)
+	sh.fragments.remove(f)
 	sh.made.remember(f.hash, d)
 	sh.counts.trace(d, false)
 	sh.counts.spans(d, 1, false)
@@ -172,13 +172,13 @@ func (sh *shard) drop(f *fragment, d decision) {
 // follow it: unless local roots have started that nobody wants to drop. These
 // make another fragment, which has to be decided at once if they have ended.
 func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, next job, again bool) {
-	delete(sh.fragments, f.id)
+	sh.fragments.remove(f)
 	if !f.renewed || d.keep {
 		sh.made.remember(f.hash, d)
 		f.close()
 		return sh.release(f), job{}, false
 	}
-	other := sh.add(f.id, f.hash, now)
+	other := sh.add(f.hash, now)
 	other.open, f.open = f.open, other.open
 	other.spans, f.spans = f.spans, other.spans
 	other.bytes, f.bytes = f.bytes, 0
@@ -243,4 +243,53 @@ func (f *fragment) remove() {
 	}
 	l.len--
 	f.in, f.prev, f.next = nil, nil, nil
+}
+
+// A table finds fragments by the hash of their trace id, at a third of the cost
+// of a map. Two that agree in 64 seeded bits are one: nobody will see it.
+type table struct {
+	chains []*fragment // a power of two of them
+	len    int
+}
+
+func newTable() table { return table{chains: make([]*fragment, 16)} }
+
+func (t *table) chain(hash uint64) **fragment {
+	// Of the low bits, the lowest have selected the shard.
+	return &t.chains[hash>>4&uint64(len(t.chains)-1)]
+}
+
+func (t *table) get(hash uint64) *fragment {
+	f := *t.chain(hash)
+	for f != nil && f.hash != hash {
+		f = f.chained
+	}
+	return f
+}
+
+func (t *table) put(f *fragment) {
+	if t.len >= len(t.chains) {
+		old := t.chains
+		t.chains = make([]*fragment, 2*len(old))
+		for _, f := range old {
+			for f != nil {
+				next := f.chained
+				c := t.chain(f.hash)
+				f.chained, *c = *c, f
+				f = next
+			}
+		}
+	}
+	c := t.chain(f.hash)
+	f.chained, *c = *c, f
+	t.len++
+}
+
+func (t *table) remove(f *fragment) {
+	c := t.chain(f.hash)
+	for *c != f {
+		c = &(*c).chained
+	}
+	*c, f.chained = f.chained, nil
+	t.len--
 }
