@@ -273,6 +273,8 @@ func TestBadValues(t *testing.T) {
 		{"CLEW_DELIVERY_QUEUE_SIZE", "64MB", `CLEW_DELIVERY_QUEUE_SIZE="64MB": must be a whole number of bytes, at least 65536; using 67108864`},
 		{"CLEW_DELIVERY_SPOOL_SIZE", "1", `CLEW_DELIVERY_SPOOL_SIZE="1": must be a whole number of bytes, at least 8388608; using 268435456`},
 		{"CLEW_DELIVERY_SPOOL_SYNC", "always", `CLEW_DELIVERY_SPOOL_SYNC="always": must be true or false; using false`},
+		{"CLEW_DELIVERY_SPOOL_SIZE", "8388608", `CLEW_DELIVERY_SPOOL_SIZE="8388608": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using 268435456`},
+		{"CLEW_DELIVERY_SPOOL_SYNC", "true", `CLEW_DELIVERY_SPOOL_SYNC="true": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using false`},
 		{"CLEW_DELIVERY_JOURNAL", "true", `CLEW_DELIVERY_JOURNAL="true": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using false`},
 		{"CLEW_DELIVERY_SPOOL_DIR", "/dev/null/spool", `CLEW_DELIVERY_SPOOL_DIR="/dev/null/spool": mkdir /dev/null: not a directory; using memory only`},
 		{"OTEL_TRACES_EXPORTER", "otlp,zipkin", `OTEL_TRACES_EXPORTER="otlp,zipkin": unknown "zipkin" (zipkin needs the import of github.com/clewtrace/clew/otelsetup/zipkin), must be a list of otlp, console, failing, ours or none; using otlp`},

@@ -71,12 +71,22 @@ func (e *Env) outbox(cfg *config) *outbox {
 	if dir := e.String(none, delivery.EnvSpoolDir); dir != none {
 		o.settings.SpoolDir = dir
 	}
-	o.settings.SpoolSize = e.bytes(max(4*o.settings.QueueSize, delivery.MinSpoolSize), delivery.MinSpoolSize, delivery.EnvSpoolSize)
+	spoolSize := max(4*o.settings.QueueSize, delivery.MinSpoolSize)
+	o.settings.SpoolSize = e.bytes(spoolSize, delivery.MinSpoolSize, delivery.EnvSpoolSize)
 	o.settings.SpoolSync = e.Bool(delivery.EnvSpoolSync)
 	o.journal = e.Bool(delivery.EnvJournal)
-	if o.journal && o.settings.SpoolDir == "" {
-		e.Problem(delivery.EnvJournal, "true", "must come with a directory: "+delivery.EnvSpoolDir+" is not set", false)
+	if o.settings.SpoolDir == "" {
+		needsSpool := func(name string, value, def any) {
+			if value != def {
+				e.Problem(name, fmt.Sprint(value), "must come with a directory: "+delivery.EnvSpoolDir+" is not set", def)
+			}
+		}
+		needsSpool(delivery.EnvJournal, o.journal, false)
 		o.journal = false
+		if o.customize == nil { // which may name the directory
+			needsSpool(delivery.EnvSpoolSize, o.settings.SpoolSize, spoolSize)
+			needsSpool(delivery.EnvSpoolSync, o.settings.SpoolSync, false)
+		}
 	}
 	if o.journal {
 		o.settings.Linger = journalLinger
