@@ -232,6 +232,10 @@ func TestMetrics(t *testing.T) {
 	if len(got) != 6 {
 		t.Errorf("got %v", got)
 	}
+	sampler.New(sampler.AlwaysOff(), sampler.WithMeterProvider(provider)).ShouldSample(sdktrace.SamplingParameters{})
+	if n := collect(t, reader)["clew.sampler.decisions dropped {span}"]; n != 3 {
+		t.Errorf("another sampler's decision makes it %v dropped, want 3", n)
+	}
 	if err := a.Shutdown(); err != nil {
 		t.Error(err)
 	}

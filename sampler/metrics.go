@@ -37,19 +37,23 @@ func (c *composite) count(shard uint8, kept bool) {
 func (c *composite) registerMetrics(provider metric.MeterProvider) {
 	kept := metric.WithAttributeSet(attribute.NewSet(attribute.String("clew.sampler.decision", "kept")))
 	dropped := metric.WithAttributeSet(attribute.NewSet(attribute.String("clew.sampler.decision", "dropped")))
-	_, err := meter(provider).Int64ObservableCounter("clew.sampler.decisions",
+	m := meter(provider)
+	count, err := m.Int64ObservableCounter("clew.sampler.decisions",
 		metric.WithUnit("{span}"),
-		metric.WithDescription("Spans that the sampler decided about."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+		metric.WithDescription("Spans that the sampler decided about."))
+	if err == nil {
+		// Not by WithInt64Callback, of which the SDK takes the first for each name.
+		_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 			var k, d int64
 			for i := range c.decisions {
 				k += c.decisions[i].value.kept.Load()
 				d += c.decisions[i].value.dropped.Load()
 			}
-			o.Observe(k, kept)
-			o.Observe(d, dropped)
+			o.ObserveInt64(count, k, kept)
+			o.ObserveInt64(count, d, dropped)
 			return nil
-		}))
+		}, count)
+	}
 	if err != nil {
 		otel.Handle(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
+	"go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -20,11 +21,14 @@ type consistent struct {
 
 func newConsistent(ratio float64) *consistent {
 	t := sampler.ThresholdFor(ratio)
-	return &consistent{t, sampler.New(fixed{t})}
+	return &consistent{t, sampler.New(fixed{t}, uncounted)}
 }
 
 // removing never keeps anything and therefore removes th.
-var removing = sampler.New(fixed{})
+var removing = sampler.New(fixed{}, uncounted)
+
+// uncounted: what is asked here is no span that a sampler decides about.
+var uncounted = sampler.WithMeterProvider(noop.NewMeterProvider())
 
 // fixed intends one threshold. sampler.Probability does, too, but warns of
 // parents without the random flag, and the SDK sets that for no span.
