@@ -28,6 +28,8 @@ import (
 //     size, for Probability. With its feature gate
 //     processor.tailsamplingprocessor.usetracestate it keeps the same traces if
 //     their ot member of tracestate has rv or th.
+//   - The Collector asks every policy, unless sample_on_first_match is set, so
+//     that traces which an earlier one keeps use up SpansPerSecond, too.
 //   - A trace with more spans than SpansPerSecond never passes the Collector's limit.
 //   - The Collector writes floating-point attributes without exponent before it
 //     compares them with a pattern.

@@ -82,14 +82,15 @@ type Condition struct {
 	// SlowerThan is a duration that the span must exceed. Zero is none.
 	SlowerThan time.Duration
 	// SlowerThanQuantile wants the span to be slower than this quantile, above
-	// 0 and below 1, of the durations of the spans of the same name and kind
+	// 0 to 0.9999, of the durations of the spans of the same name and kind
 	// that have been seen. Zero is none.
 	//
 	// Durations are counted in buckets of 1/32 relative width, in which the
 	// last 32,768 spans count, and those before them less and less. A span is
 	// slow when its bucket lies above that of the quantile, so that of a steady
 	// stream no more than 1 in 100 is slower than the 0.99 quantile. Nothing is
-	// slow before 3/(1-q) durations are known: 300 for 0.99.
+	// slow before 3/(1-q) durations are known: 300 for 0.99. Since of those that
+	// count that must be fewer, 0.9999 is the most.
 	SlowerThanQuantile float64
 }
 
@@ -138,6 +139,9 @@ func (c Config) validate() error {
 	if c.Timeout < 0 || c.Timeout > 0 && c.Timeout < time.Millisecond {
 		return fmt.Errorf("tail: Config.Timeout is %v: want 1ms or more, or 0 for the default", c.Timeout)
 	}
+	if c.MaxDecisions > maxDecisions {
+		return fmt.Errorf("tail: Config.MaxDecisions is %d: want %d at most", c.MaxDecisions, maxDecisions)
+	}
 	if n := len(c.Policies); n > maxPolicies {
 		return fmt.Errorf("tail: Config.Policies has %d policies: want %d at most", n, maxPolicies)
 	}
@@ -176,8 +180,8 @@ func (p *Policy) validate(path string) error {
 
 func (c *Condition) validate(path string) error {
 	switch {
-	case !(c.SlowerThanQuantile >= 0 && c.SlowerThanQuantile < 1):
-		return fmt.Errorf("%s.SlowerThanQuantile is %v: want above 0 and below 1, or 0 for none", path, c.SlowerThanQuantile)
+	case !(c.SlowerThanQuantile >= 0 && c.SlowerThanQuantile <= maxQuantile):
+		return fmt.Errorf("%s.SlowerThanQuantile is %v: want above 0 to %v, or 0 for none", path, c.SlowerThanQuantile, maxQuantile)
 	case c.SlowerThan < 0:
 		return fmt.Errorf("%s.SlowerThan is %v: want above 0, or 0 for none", path, c.SlowerThan)
 	}

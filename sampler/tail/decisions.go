@@ -18,6 +18,8 @@ type decisions struct {
 	waiting [16]waiting
 }
 
+const maxDecisions = 1 << 30 // 8 GiB
+
 type waiting struct {
 	hash uint64
 	made made

@@ -11,6 +11,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/sampler"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
@@ -157,6 +158,45 @@ func TestLinksDoNotJoin(t *testing.T) {
 	s.wantKept(t, "child of linked", "linked")
 }
 
+func TestManyOpenTraces(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	const n = 2000
+	var contexts []context.Context
+	for range n {
+		ctx, _ := s.Start(context.Background(), "root")
+		contexts = append(contexts, ctx)
+	}
+	for _, ctx := range contexts {
+		_, child := s.Start(ctx, "child")
+		child.SetStatus(codes.Error, "")
+		child.End()
+	}
+	for _, ctx := range contexts {
+		trace.SpanFromContext(ctx).End()
+	}
+	if st := s.Stats(); st.Kept["error"] != n || st.KeptSpans != 2*n || st.ForgottenSpans+st.LateSpans != 0 || st.UndecidedTraces != 0 {
+		t.Errorf("of %d failed traces of two spans: %+v", n, st)
+	}
+}
+
+// elsewhere starts spans in another context than theirs.
+type elsewhere struct{ *tail.Processor }
+
+func (e elsewhere) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
+	e.Processor.OnStart(context.Background(), s)
+}
+
+func TestStartedInAnotherContext(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{failedPolicy}})
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(dropAll), sdktrace.WithSpanProcessor(elsewhere{s.Processor}))
+	ctx, root := provider.Tracer("").Start(context.Background(), "root")
+	_, child := provider.Tracer("").Start(ctx, "child")
+	child.SetStatus(codes.Error, "")
+	child.End()
+	root.End()
+	s.wantKept(t, "child", "root")
+}
+
 func TestRootThatNeverEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		policy tail.Policy
@@ -291,6 +331,106 @@ func TestFlushWaitsForWhatIsBeingHandedOn(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestFlushAndShutdownLeaveASlowProcessorBehind(t *testing.T) {
+	for name, end := range map[string]func(*tail.Processor, context.Context) error{
+		"ForceFlush": (*tail.Processor).ForceFlush,
+		"Shutdown":   (*tail.Processor).Shutdown,
+	} {
+		for _, who := range []string{"itself", "the timeout"} {
+			t.Run(name+" while "+who+" hands on", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					next := &blocking{release: make(chan struct{})}
+					p, err := tail.NewProcessor(next, tail.Config{Timeout: 8 * time.Second, Policies: []tail.Policy{{Probability: 1}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p)).Tracer("")
+					parent, _ := tracer.Start(context.Background(), "root")
+					_, child := tracer.Start(parent, "child")
+					child.End()
+					if who == "the timeout" {
+						time.Sleep(10 * time.Second)
+						synctest.Wait()
+					}
+					began := time.Now()
+					ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+					defer cancel()
+					err = end(p, ctx)
+					if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
+						t.Errorf("returned %v after %v", err, took)
+					}
+					close(next.release)
+					synctest.Wait()
+					if err := p.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// asking tells when a policy looks at a span, and waits for leave.
+type asking struct {
+	sdktrace.ReadOnlySpan
+	asked, leave chan struct{}
+}
+
+func (a asking) SpanKind() trace.SpanKind {
+	close(a.asked)
+	<-a.leave
+	return a.ReadOnlySpan.SpanKind()
+}
+
+// slowToAnswer makes the policies wait for spans named "slow to answer".
+type slowToAnswer struct {
+	*tail.Processor
+	asked, leave chan struct{}
+}
+
+func (p slowToAnswer) OnEnd(s sdktrace.ReadOnlySpan) {
+	if s.Name() == "slow to answer" {
+		s = asking{s, p.asked, p.leave}
+	}
+	p.Processor.OnEnd(s)
+}
+
+func TestFlushDecidesWhatBeganDuringADecision(t *testing.T) {
+	for name, end := range map[string]func(*tail.Processor, context.Context) error{
+		"ForceFlush": (*tail.Processor).ForceFlush,
+		"Shutdown":   (*tail.Processor).Shutdown,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := start(t, dropAll, tail.Config{Policies: []tail.Policy{
+					failedPolicy,
+					{Name: "asks", Span: tail.Condition{Match: sampler.Match{Kind: trace.SpanKindServer}}},
+				}})
+				front := slowToAnswer{s.Processor, make(chan struct{}), make(chan struct{})}
+				tracer := sdktrace.NewTracerProvider(sdktrace.WithSampler(dropAll), sdktrace.WithSpanProcessor(front)).Tracer("")
+				ctx, root := tracer.Start(context.Background(), "root")
+				_, slow := tracer.Start(ctx, "slow to answer")
+				slow.End()
+				go root.End()
+				<-front.asked
+				ctx, nested := tracer.Start(throughHTTP(ctx), "nested")
+				_, failed := tracer.Start(ctx, "failed")
+				failed.SetStatus(codes.Error, "")
+				failed.End()
+				ended := make(chan error)
+				go func() { ended <- end(s.Processor, context.Background()) }()
+				synctest.Wait()
+				close(front.leave)
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+				s.wantKept(t, "failed")
+				nested.End()
+			})
+		})
+	}
 }
 
 // blocking blocks in OnEnd.

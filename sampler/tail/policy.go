@@ -165,7 +165,7 @@ func (ps *policies) decide(v *view) decision {
 func (ps *policies) certain(s *endedSpan) bool {
 	for i := range ps.list {
 		p := &ps.list[i]
-		if p.consistent != nil || p.limit != nil || p.root.stated && !s.root {
+		if !p.certain() || p.root.stated && !s.root {
 			continue
 		}
 		if p.root.holds(s) && p.span.holds(s) {
@@ -174,6 +174,9 @@ func (ps *policies) certain(s *endedSpan) bool {
 	}
 	return false
 }
+
+// certain reports whether the policy keeps all that it holds for.
+func (p *policy) certain() bool { return p.consistent == nil && p.limit == nil }
 
 // learn adds the durations of a fragment to what is known about its operations.
 func (ps *policies) learn(v *view) {

@@ -159,6 +159,8 @@ func TestConfigErrors(t *testing.T) {
 		"TracesPerSecond is -1":                                {Policies: []tail.Policy{{TracesPerSecond: -1}}},
 		"SpansPerSecond is NaN":                                {Policies: []tail.Policy{{SpansPerSecond: nan()}}},
 		"Policies[0].Root.SlowerThan is -1s":                   {Policies: []tail.Policy{{Root: tail.Condition{Error: true, SlowerThan: -time.Second}}}},
+		"Config.MaxDecisions is 1073741825":                    {MaxDecisions: 1<<30 + 1},
+		"Policies[0].Span.SlowerThanQuantile is 0.99991":       {Policies: []tail.Policy{{Span: tail.Condition{SlowerThanQuantile: 0.99991}}}},
 		"Policies[0].Span.SlowerThanQuantile is 1":             {Policies: []tail.Policy{{Span: tail.Condition{SlowerThanQuantile: 1}}}},
 	} {
 		p, err := tail.NewProcessor(sdktrace.NewSimpleSpanProcessor(nil), cfg)
@@ -208,6 +210,59 @@ func TestSlowerThanItsOwnP99(t *testing.T) {
 	for op := range typical {
 		if share := float64(counts[op]) / rounds; share < 0.008 || share > 0.0105 {
 			t.Errorf("kept %.4f of %s, want 0.01 less at most a bucket", share, op)
+		}
+	}
+}
+
+func TestDurationsAreThoseOfTheKindAndOfRoots(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{{Root: tail.Condition{SlowerThanQuantile: 0.9}}}})
+	now := time.Now()
+	one := func(kind trace.SpanKind, took time.Duration) {
+		ctx, root := s.Start(context.Background(), "op", trace.WithTimestamp(now), trace.WithSpanKind(kind))
+		_, child := s.Start(ctx, "op", trace.WithTimestamp(now), trace.WithSpanKind(kind))
+		child.End(trace.WithTimestamp(now.Add(time.Second)))
+		root.End(trace.WithTimestamp(now.Add(took)))
+	}
+	for i := range 100 {
+		one(trace.SpanKindConsumer, time.Second)
+		took := time.Millisecond
+		if i%5 == 0 {
+			took *= 10 // which is the quantile
+		}
+		one(trace.SpanKindServer, took)
+	}
+	s.wantKept(t)
+	one(trace.SpanKindServer, 20*time.Millisecond)
+	s.wantKept(t, "op", "op")
+}
+
+func TestQuantilesOfRootsAndOfSpans(t *testing.T) {
+	s := start(t, dropAll, tail.Config{Policies: []tail.Policy{
+		{Name: "root", Root: tail.Condition{SlowerThanQuantile: 0.9}},
+		{Name: "span", Span: tail.Condition{SlowerThanQuantile: 0.5}},
+	}})
+	now := time.Now()
+	one := func(root, child time.Duration) {
+		ctx, r := s.Start(context.Background(), "root", trace.WithTimestamp(now))
+		_, c := s.Start(ctx, "child", trace.WithTimestamp(now))
+		c.End(trace.WithTimestamp(now.Add(child)))
+		r.End(trace.WithTimestamp(now.Add(root)))
+	}
+	for i := range 1000 {
+		one(time.Duration(1+i%100)*time.Millisecond, time.Second)
+	}
+	for _, tt := range []struct {
+		root, child time.Duration
+		keeps       string
+	}{
+		{70 * time.Millisecond, time.Second, "span"},
+		{99 * time.Millisecond, time.Second, "root"},
+		{time.Millisecond, 2 * time.Second, "span"},
+	} {
+		before := s.Stats().Kept[tt.keeps]
+		one(tt.root, tt.child)
+		if kept := s.Stats().Kept; kept[tt.keeps] != before+1 {
+			t.Errorf("root of %v, child of %v: want one more kept by %q than %d: %v", tt.root, tt.child, tt.keeps, before, kept)
 		}
 	}
 }

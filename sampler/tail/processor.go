@@ -38,7 +38,7 @@ type Processor struct {
 	reported [numBounds]sync.Once
 	cfg      Config
 
-	stop     func()
+	stop     func(context.Context) error
 	metrics  metric.Registration
 	shutdown sync.Once
 }
@@ -64,7 +64,10 @@ func NewProcessor(next sdktrace.SpanProcessor, cfg Config) (*Processor, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	p.stop = func() { cancel(); <-done }
+	p.stop = func(ctx context.Context) error {
+		cancel()
+		return within(ctx, done)
+	}
 	go func() {
 		defer close(done)
 		p.expire(ctx)
@@ -155,7 +158,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 	sh.hold(f, *s, bytes)
 	f.wanted = f.wanted || wanted
-	last := s.root && f.end(sc.SpanID())
+	last := f.end(sc.SpanID()) // not s.root: OnStart may have been given another context
 	switch {
 	case f.deciding:
 	case last:
@@ -299,27 +302,63 @@ func (p *Processor) expire(ctx context.Context) {
 // kept and calls ForceFlush of the next processor. It returns ctx's error if
 // that ends first: what has not been decided then stays.
 func (p *Processor) ForceFlush(ctx context.Context) error {
-	return errors.Join(p.flush(ctx, false), p.next.ForceFlush(ctx))
+	return errors.Join(p.flush(ctx), p.next.ForceFlush(ctx))
 }
 
 // Shutdown is ForceFlush followed by Shutdown of the next processor. Spans that
 // end later are refused and counted. All calls but the first do nothing.
 func (p *Processor) Shutdown(ctx context.Context) (err error) {
 	p.shutdown.Do(func() {
-		p.stop()
-		err = errors.Join(p.flush(ctx, true), p.metrics.Unregister(), p.next.Shutdown(ctx))
+		for i := range p.shards {
+			sh := &p.shards[i]
+			sh.mu.Lock()
+			sh.closed = true
+			sh.mu.Unlock()
+		}
+		err = errors.Join(p.flush(ctx), p.stop(ctx), p.metrics.Unregister(), p.next.Shutdown(ctx))
 	})
 	return err
 }
 
-// flush decides on everything pending and waits for what others are handing on.
-func (p *Processor) flush(ctx context.Context, last bool) error {
+// flush decides on everything pending and waits for what others are handing
+// on, in a goroutine that ctx leaves behind if the next processor is slower.
+func (p *Processor) flush(ctx context.Context) error {
+	done := make(chan struct{})
+	var flushed error
+	go func() {
+		defer close(done)
+		// Twice: what others were deciding on may have left a fragment behind.
+		if flushed = p.flushOnce(ctx); flushed == nil {
+			flushed = p.flushOnce(ctx)
+		}
+	}()
+	if err := within(ctx, done); err != nil {
+		return fmt.Errorf("tail: fragments are still being decided and handed on: %w", err)
+	}
+	return flushed
+}
+
+// within waits for done, or returns the error of ctx if that ends first.
+func within(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return nil
+	default:
+		return ctx.Err()
+	}
+}
+
+func (p *Processor) flushOnce(ctx context.Context) error {
 	var busy []<-chan struct{}
 	var missed int
 	for i := range p.shards {
 		sh := &p.shards[i]
 		sh.mu.Lock()
-		sh.closed = sh.closed || last
 		for f := sh.deciding.first; f != nil; f = f.next {
 			if f.idle == nil {
 				f.idle = make(chan struct{})

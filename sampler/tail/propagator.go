@@ -48,7 +48,7 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 	sh, hash := p.shard(id)
 	sh.mu.Lock()
 	d, _ := sh.made.get(hash)
-	wanted, open := d.keep, few[:0]
+	wanted, open := d.keep && p.policies.list[d.policy].certain(), few[:0]
 	if f := sh.fragments.get(hash); f != nil {
 		wanted, open = f.wanted, append(open, f.open...)
 	}

@@ -67,6 +67,16 @@ func TestPropagatorHintsAfterAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Run("no hint after a decision by probability", func(t *testing.T) {
+		ctx, root := s.Start(from(t, traceID(1<<56-1), 0x02, "ot=th:8"), "root")
+		root.End()
+		if flags, state := sent(ctx); flags != 0 || state != "ot=th:8" {
+			t.Errorf("sent flags %v and tracestate %q", flags, state)
+		}
+		if last := s.names(); last[len(last)-1] != "root" {
+			t.Error("the root was not kept")
+		}
+	})
 	if flags, _ := sent(context.Background()); flags != 0 {
 		t.Errorf("sent %v without a span", flags)
 	}

@@ -88,6 +88,8 @@ const (
 	// maxCount is how many durations are counted before all counts are halved.
 	// It bounds a bucket, which is why 16 bits suffice.
 	maxCount = 1 << 15
+	// maxQuantile wants 30,000 durations, which is still below that.
+	maxQuantile = 0.9999
 )
 
 func bucketOf(d time.Duration) int {

@@ -208,6 +208,9 @@ func (sh *shard) recycle(f *fragment, spans []endedSpan) {
 	if cap(spans) > spareSpans {
 		spans = nil
 	}
+	if cap(f.open) > spareSpans {
+		f.open = nil
+	}
 	f.spans, f.deciding, f.renewed, f.wanted, f.idle = spans[:0], false, false, false, nil
 	sh.spare = append(sh.spare, f)
 }
