@@ -79,7 +79,7 @@ func (t *Transport) abandon() {
 	for _, d := range t.dests {
 		for r := d.waiting.front; r != nil; r = d.waiting.front {
 			d.waiting.remove(r)
-			if !r.ref.IsZero() {
+			if t.kept(r) {
 				t.accounts[d.signal].kept += r.items
 				r.ref = spool.Ref{} // so that it is not removed from there
 				t.forget(r)
@@ -161,10 +161,11 @@ func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredErr
 			left = append(left, u)
 		}
 		u.Items += r.items
-		if r.ref.IsZero() {
+		kept := t.kept(r)
+		if !kept {
 			u.Kept = ""
 		}
-		if r.ref.IsZero() || (d.failures == 0 && d.url != "") {
+		if !kept || (d.failures == 0 && d.url != "") {
 			hopeless = false
 		}
 	})

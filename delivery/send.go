@@ -51,6 +51,9 @@ const maxAnswer = 64 << 10
 // attempt makes one HTTP request of the group and judges the answer.
 func (t *Transport) attempt(via *route, to string, header http.Header, group []*request) outcome {
 	body, err := assemble(group)
+	if err != nil && len(group) > 1 {
+		return outcome{verdict: split, halves: t.halve(group)} // to tell the corrupt ones
+	}
 	if err != nil {
 		return outcome{verdict: discard, reason: reasonCorrupt, err: err}
 	}

@@ -75,6 +75,9 @@ func fromRecord(rec spool.Record) (Signal, *request, error) {
 				r.rawSize = int(min(v, maxInflated)) //nolint:gosec // bounded
 			case metaAccepted:
 				r.accepted = time.Unix(0, int64(v)) //nolint:gosec // a time
+				if now := time.Now(); r.accepted.After(now) {
+					r.accepted = now // the clock was set back
+				}
 			}
 		}
 		b = b[n:]
@@ -144,3 +147,6 @@ func (t *Transport) unkeep(r *request) {
 	}
 	r.ref = spool.Ref{}
 }
+
+// kept reports whether the next process will find a request.
+func (t *Transport) kept(r *request) bool { return t.spool != nil && t.spool.Holds(r.ref) }

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -207,6 +209,73 @@ func TestRemovedSpoolIsMadeAgain(t *testing.T) {
 	}
 	names := postSpans(t, tr, "http://"+addr, 3, 3)
 	crash(t, dir, names)
+}
+
+func TestRemovedSpoolKeepsNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := newStoppedSink(t)
+	addr := s.Listener.Addr().String()
+	_ = s.Listener.Close()
+	tr := newTransport(t, spooled(dir))
+	postSpans(t, tr, "http://"+addr, 0, 3)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := tr.Shutdown(ctx)
+	if st := tr.Stats(delivery.Traces); err == nil || st.Kept != 0 || st.DroppedTotal() != 3 {
+		t.Errorf("Shutdown returned %v, %+v; want 3 dropped", err, st)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestSpoolOfALaterClock: the bubble of the second process begins an hour before
+// the first one's requests.
+func TestSpoolOfALaterClock(t *testing.T) {
+	const url = "http://collector/v1/traces"
+	dir := t.TempDir()
+	process := func(t *testing.T, base roundTripper) *delivery.Transport {
+		t.Helper()
+		cfg := spooled(dir)
+		cfg.Linger = time.Second
+		tr := newTransport(t, cfg)
+		client := tr.ClientVia(delivery.Traces, delivery.Route{Base: base, URL: url})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(traceRequest("a")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-protobuf")
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return tr
+	}
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		tr := process(t, func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody is there") })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		tr.Shutdown(ctx) //nolint:errcheck // nothing is delivered
+	})
+	synctest.Test(t, func(t *testing.T) {
+		tr := process(t, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if st := tr.Stats(delivery.Traces); st.Delivered != 2 {
+			t.Errorf("%+v: want both delivered after 2 s", st)
+		}
+		if err := tr.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // crash reads a spool as the process after a kill would, from a copy, as its

@@ -116,7 +116,9 @@ type Route struct {
 	Gzip bool
 }
 
-// ClientVia is [Transport.Client] for an exporter with a route of its own.
+// ClientVia is [Transport.Client] for an exporter with a route of its own. So
+// must have two that send a signal to the same URL with different headers: what
+// waits for a route is sent with the headers of the last request.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	via := t.direct
 	if r.Base != nil || r.Timeout > 0 || r.Gzip {
@@ -149,7 +151,16 @@ type route struct {
 }
 
 func newRoute(base http.RoundTripper, timeout time.Duration) *route {
-	return &route{client: &http.Client{Transport: base}, timeout: timeout}
+	return &route{client: &http.Client{Transport: base, CheckRedirect: keepMethod}, timeout: timeout}
+}
+
+// keepMethod follows 307 and 308 only: the others would turn the request into a
+// GET without a body, whose 200 says nothing.
+func keepMethod(req *http.Request, via []*http.Request) error {
+	if req.Method != http.MethodPost || len(via) >= 10 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // exporterTransport is the end of a Transport that faces one exporter.

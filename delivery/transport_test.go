@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -333,6 +334,24 @@ func TestFinalAnswersAreNotRepeated(t *testing.T) {
 			h.all(t, tr)
 			if d := h.drops(); len(d) != 1 || d[0].Items != 3 || !strings.Contains(d[0].Error(), "no such tenant") {
 				t.Errorf("told %v: want 3 spans with the server's reason", d)
+			}
+		})
+	}
+}
+
+// TestRedirects: one that would turn the request into a GET is a final answer.
+func TestRedirects(t *testing.T) {
+	for code, follows := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			s := newSink(t)
+			front := httptest.NewServer(http.RedirectHandler(s.URL+"/v1/traces", code))
+			defer front.Close()
+			tr := newTransport(t, quick(new(handled)))
+			names := postSpans(t, tr, front.URL, 0, 1)
+			flush(t, tr)
+			st := tr.Stats(delivery.Traces)
+			if lost, _ := s.lost(names); (lost == 0) != follows || (st.Delivered == 1) != follows || (st.Dropped[strconv.Itoa(code)] == 0) != follows {
+				t.Errorf("%d lost, %+v; want it followed: %t", lost, st, follows)
 			}
 		})
 	}

@@ -99,6 +99,9 @@ func (d *diagnostics) print(kind string, level slog.Level, message string, attrs
 		attrs = append(attrs, slog.Int("errors_not_shown", l.held))
 	}
 	l.next, l.held = now.Add(diagnosticsInterval), 0
+	// A handler may have something to say to the SDK itself.
+	d.mu.Unlock()
+	defer d.mu.Lock()
 	// An error of the SDK is a warning to the program, which runs on.
 	d.write(min(level, slog.LevelWarn), message, attrs...)
 }

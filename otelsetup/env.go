@@ -265,7 +265,7 @@ func (e *Env) url(def, scheme string, names []string, complete func(source strin
 	standard = complete("", standard)
 	name, v := e.Lookup(names...)
 	if v == "" {
-		e.record(names, "", standard.Redacted())
+		e.record(names, "", redactURL(standard, SensitiveQuery))
 		return standard
 	}
 	full := v
@@ -274,12 +274,12 @@ func (e *Env) url(def, scheme string, names []string, complete func(source strin
 	}
 	u, err := url.Parse(full)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
-		e.Problem(name, redactText(v), "must be a URL such as "+def, standard.Redacted())
-		e.record(names, "", standard.Redacted())
+		e.Problem(name, redactText(v), "must be a URL such as "+def, redactURL(standard, SensitiveQuery))
+		e.record(names, "", redactURL(standard, SensitiveQuery))
 		return standard
 	}
 	u = complete(name, u)
-	e.record(names, name, u.Redacted())
+	e.record(names, name, redactURL(u, SensitiveQuery))
 	return u
 }
 

@@ -165,6 +165,7 @@ func (t *Telemetry) startSDK(ctx context.Context, e *Env, cfg *config, printer s
 	t.tracers, t.meters, t.loggers = tracers, mp, lp
 	t.signals = []signalLife{{"traces", tp}, {"metrics", mp}, {"logs", lp}}
 	t.outbox = cfg.outbox
+	t.diagnostics.silence(false) // what the spool has lost is to be said
 	openErr := t.outbox.open(e, mp)
 	runtimeErr := runtime.Start(runtime.WithMeterProvider(mp))
 	err := errors.Join(resErr, traceErr, metricErr, logErr, openErr, runtimeErr)

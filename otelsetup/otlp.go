@@ -127,8 +127,8 @@ func (c OTLP) client(asJSON bool) *http.Client {
 	for name, value := range c.Headers {
 		header.Set(name, value)
 	}
-	return c.outbox.client(c.Signal, delivery.Route{
-		Base: base, Timeout: c.Timeout, URL: c.Endpoint.String(), Header: header, Gzip: c.Gzip && !asJSON,
+	return c.outbox.client(c.Signal, c.Endpoint, delivery.Route{
+		Base: base, Timeout: c.Timeout, Header: header, Gzip: c.Gzip && !asJSON,
 	}, own)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,7 @@ type exit struct {
 	outbox *outbox
 	signal delivery.Signal
 	route  delivery.Route
+	url    *url.URL // of route
 	own    *http.Transport
 	next   http.RoundTripper // set when the outbox is ready
 }
@@ -50,7 +52,9 @@ type exit struct {
 func (x *exit) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-x.outbox.ready:
-		return x.next.RoundTrip(r)
+		out := *r
+		out.URL = x.url // the exporters leave out a query, and what is escaped in a path
+		return x.next.RoundTrip(&out)
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
@@ -125,8 +129,9 @@ func (c *config) tallyFor(signal string, o *outbox) *tally {
 }
 
 // client returns what an exporter sends its requests with.
-func (o *outbox) client(signal string, route delivery.Route, own *http.Transport) *http.Client {
-	x := &exit{outbox: o, signal: deliverySignals[signal], route: route, own: own}
+func (o *outbox) client(signal string, to *url.URL, route delivery.Route, own *http.Transport) *http.Client {
+	route.URL = to.String()
+	x := &exit{outbox: o, signal: deliverySignals[signal], route: route, url: to, own: own}
 	o.exits = append(o.exits, x)
 	return &http.Client{Transport: x}
 }

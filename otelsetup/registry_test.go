@@ -193,12 +193,12 @@ func TestDetectors(t *testing.T) {
 	found := resource.NewSchemaless(otelattribute.String("cloud.region", "moon"), otelattribute.String("team", "lost"))
 	otelsetup.RegisterResourceDetector("quick", detector(func(context.Context) (*resource.Resource, error) { return found, nil }))
 	otelsetup.RegisterResourceDetector("broken", detector(func(context.Context) (*resource.Resource, error) { return nil, errFactory }))
-	otelsetup.RegisterResourceDetector("stuck", detector(func(ctx context.Context) (*resource.Resource, error) {
+	otelsetup.RegisterResourceDetector("a stuck one", detector(func(ctx context.Context) (*resource.Resource, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}))
 	defer func() {
-		for _, name := range []string{"quick", "broken", "stuck"} {
+		for _, name := range []string{"quick", "broken", "a stuck one"} {
 			otelsetup.RegisterResourceDetector(name, detector(func(context.Context) (*resource.Resource, error) { return resource.Empty(), nil }))
 		}
 	}()
@@ -214,7 +214,7 @@ func TestDetectors(t *testing.T) {
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("Start took %v with a detector that is stuck, want 1s", took)
 		}
-		for _, want := range []string{"resource detector broken: the factory failed", "resource detector stuck: "} {
+		for _, want := range []string{"resource detector broken: the factory failed", "resource detector a stuck one: "} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("Start returned %v, want %q", err, want)
 			}

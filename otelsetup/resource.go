@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -58,6 +59,7 @@ func (e *Env) resource(ctx context.Context, cfg *config) (*resource.Resource, er
 	}
 	merge(resource.NewSchemaless(cfg.attributes...))
 	res = customized(res, cfg.resource)
+	res = resource.NewWithAttributes(res.SchemaURL(), validEach(res.Attributes(), validAttribute)...)
 	if name, ok := res.Set().Value(semconv.ServiceNameKey); ok {
 		e.serviceName = name.AsString()
 	}
@@ -92,8 +94,8 @@ func parseAttributes(v string) ([]attribute.KeyValue, error) {
 		key, value, found := strings.Cut(pair, "=")
 		key, keyErr := url.PathUnescape(strings.TrimSpace(key))
 		value, valueErr := url.PathUnescape(strings.TrimSpace(value))
-		if !found || key == "" || keyErr != nil || valueErr != nil {
-			return nil, valueError(fmt.Sprintf("must be key=value,... percent-encoded, which %q is not", strings.TrimSpace(pair)))
+		if !found || key == "" || keyErr != nil || valueErr != nil || !utf8.ValidString(key+value) {
+			return nil, valueError(fmt.Sprintf("must be key=value,... percent-encoded UTF-8, which %q is not", strings.TrimSpace(pair)))
 		}
 		attrs = append(attrs, attribute.String(key, value))
 	}
@@ -144,7 +146,11 @@ func detect(ctx context.Context) ([]*resource.Resource, error) {
 		select {
 		case r = <-results[i]:
 		case <-ctx.Done():
-			r.err = fmt.Errorf("not done in %v: %w", detectionTimeout, ctx.Err())
+			select {
+			case r = <-results[i]:
+			default:
+				r.err = fmt.Errorf("not done in %v: %w", detectionTimeout, ctx.Err())
+			}
 		}
 		if r.err != nil {
 			errs = append(errs, fmt.Errorf("resource detector %s: %w", name, r.err))

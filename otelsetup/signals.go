@@ -53,7 +53,7 @@ func (e *Env) batch(prefix string, delay time.Duration, o *outbox) delivery.Batc
 	if o.spools() {
 		size = 512
 	}
-	queue = e.Int(queue, 1, prefix+"_MAX_QUEUE_SIZE")
+	queue = e.queueSize(queue, prefix+"_MAX_QUEUE_SIZE")
 	size = e.Int(size, 1, prefix+"_MAX_EXPORT_BATCH_SIZE")
 	if size > queue {
 		name, v := e.Lookup(prefix + "_MAX_EXPORT_BATCH_SIZE")
@@ -67,6 +67,19 @@ func (e *Env) batch(prefix string, delay time.Duration, o *outbox) delivery.Batc
 		ScheduleDelay: e.Millis(delay, prefix+"_SCHEDULE_DELAY"),
 		ExportTimeout: e.Millis(delivery.DefaultExportTimeout, prefix+"_EXPORT_TIMEOUT"),
 	}
+}
+
+// maxQueueSize bounds a queue that the SDK allocates as a whole at the start.
+const maxQueueSize = 1 << 20
+
+func (e *Env) queueSize(def int, name string) int {
+	return read(e, def, []string{name}, itself, func(v string) (int, error) {
+		n, err := wholeNumber(v, 1, "")
+		if err != nil || n > maxQueueSize {
+			return 0, valueError(fmt.Sprintf("must be a whole number from 1 to %d", maxQueueSize))
+		}
+		return n, nil
+	})
 }
 
 // otlpIf reads how a signal is sent if it is.

@@ -76,11 +76,12 @@ func (t *tally) err(left []error) error {
 // outbox has been counted by Shutdown, which did not wait for it: nobody is to
 // be told once more, least of all the next Telemetry.
 func (t *tally) exported(n int64, err error) error {
+	late := errors.Is(err, delivery.ErrShutdown) // the outbox counts it as dropped
+	if late {
+		err = nil
+	}
 	if err == nil {
 		t.delivered.Add(n)
-	}
-	if errors.Is(err, delivery.ErrShutdown) {
-		return nil
 	}
 	return err
 }
@@ -111,7 +112,11 @@ type spanExporterTally struct {
 }
 
 func (t spanExporterTally) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	return t.exported(int64(len(spans)), t.SpanExporter.ExportSpans(ctx, spans))
+	err := t.SpanExporter.ExportSpans(ctx, spans)
+	if notUTF8(err) {
+		err = t.SpanExporter.ExportSpans(ctx, validEach(spans, newValidSpan))
+	}
+	return t.exported(int64(len(spans)), err)
 }
 
 // logTally counts the records that a processor gets.
@@ -131,7 +136,11 @@ type logExporterTally struct {
 }
 
 func (t logExporterTally) Export(ctx context.Context, records []sdklog.Record) error {
-	return t.exported(int64(len(records)), t.Exporter.Export(ctx, records))
+	err := t.Exporter.Export(ctx, records)
+	if notUTF8(err) {
+		err = t.Exporter.Export(ctx, validEach(records, validRecord))
+	}
+	return t.exported(int64(len(records)), err)
 }
 
 // metricExporterTally looks at the last export only, unless an outbox keeps
@@ -149,7 +158,11 @@ func (t metricExporterTally) Export(ctx context.Context, rm *metricdata.Resource
 		t.delivered.Store(0)
 	}
 	t.recorded.Add(n)
-	return t.exported(n, t.Exporter.Export(ctx, rm))
+	err := t.Exporter.Export(ctx, rm)
+	if notUTF8(err) {
+		err = t.Exporter.Export(ctx, validMetrics(rm))
+	}
+	return t.exported(n, err)
 }
 
 func dataPoints(rm *metricdata.ResourceMetrics) int64 {

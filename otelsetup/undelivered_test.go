@@ -6,16 +6,24 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel"
+	otelattribute "go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
@@ -154,6 +162,109 @@ func TestLossIsSaid(t *testing.T) {
 		if n := strings.Count(printed.String(), want); n != 1 {
 			t.Errorf("%q is said %d times, want once, in\n%s", want, n, printed.String())
 		}
+	}
+}
+
+// TestTextThatIsNotUTF8 has everything delivered, bad texts with U+FFFD.
+func TestTextThatIsNotUTF8(t *testing.T) {
+	for _, protocol := range []string{"http/protobuf", "http/json"} {
+		t.Run(protocol, func(t *testing.T) {
+			store := &otlpreceiver.Store{}
+			server := httptest.NewServer(store.Handler())
+			defer server.Close()
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+			t.Setenv("OTEL_SERVICE_NAME", "sh\xffp")
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			handler := otelsetup.Handler(http.NotFoundHandler())
+			for _, path := range []string{"/good", "/%ff", "/good"} {
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+				request.Header.Set("User-Agent", "b\xffd")
+				handler.ServeHTTP(httptest.NewRecorder(), request)
+			}
+			ctx, span := otel.Tracer("test").Start(t.Context(), "sp\xffn", trace.WithLinks(trace.Link{
+				SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
+				Attributes:  []otelattribute.KeyValue{otelattribute.String("k\xff", "v\xff")},
+			}))
+			span.AddEvent("ev\xffnt", trace.WithAttributes(otelattribute.StringSlice("k", []string{"v\xff"})))
+			span.SetStatus(codes.Error, "st\xfftus")
+			slog.InfoContext(ctx, "m\xffssage", "k\xff", "v\xff")
+			slog.InfoContext(ctx, "good")
+			span.End()
+			for _, name := range []string{"counter", "histogram"} {
+				attrs := metric.WithAttributes(otelattribute.String("k", "v\xff"))
+				if name == "counter" {
+					counter, _ := otel.Meter("test").Int64Counter(name)
+					counter.Add(ctx, 1, attrs)
+				} else {
+					histogram, _ := otel.Meter("test").Float64Histogram(name)
+					histogram.Record(ctx, 1, attrs)
+				}
+			}
+			if err := telemetry.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+			arrived := map[string]bool{}
+			for _, s := range store.Spans() {
+				arrived["span "+s.GetName()] = true
+				if s.Service() != "sh\uFFFDp" {
+					t.Errorf("a span comes from %q", s.Service())
+				}
+			}
+			for _, l := range store.Logs() {
+				arrived["log "+l.GetBody().GetStringValue()] = true
+			}
+			for _, m := range store.Metrics() {
+				arrived["metric "+m.GetName()] = true
+			}
+			if n := len(store.Spans()); n != 4 {
+				t.Errorf("%d spans arrived, want 4", n)
+			}
+			for _, want := range []string{"span GET", "span sp\uFFFDn", "log m\uFFFDssage", "log good", "metric counter", "metric histogram"} {
+				if !arrived[want] {
+					t.Errorf("%q is missing: %v", want, slices.Collect(maps.Keys(arrived)))
+				}
+			}
+		})
+	}
+}
+
+func TestDamagedSpoolIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "0000000000000001.seg"), []byte("clewsp1\n12345678 is not a record"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CLEW_DELIVERY_SPOOL_DIR", dir)
+	var printed bytes.Buffer
+	_, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+	flush()
+	if n := strings.Count(printed.String(), "damaged"); n != 1 {
+		t.Errorf("damage is said %d times, want once, in\n%s", n, printed.String())
+	}
+}
+
+// complaining is a log handler that meets errors of its own.
+type complaining struct {
+	slog.Handler
+	said atomic.Int32
+}
+
+func (c *complaining) Handle(context.Context, slog.Record) error {
+	if c.said.Add(1) == 1 {
+		otel.Handle(errors.New("no room to log in"))
+	}
+	return nil
+}
+
+func TestLogHandlerMayReportErrors(t *testing.T) {
+	handler := &complaining{Handler: slog.DiscardHandler}
+	start(t, otelsetup.WithLogHandler(handler))
+	otel.Handle(errors.New("something is wrong")) // must not wait for itself
+	if handler.said.Load() == 0 {
+		t.Error("nothing was said")
 	}
 }
 

@@ -26,6 +26,21 @@ func init() {
 		timeout := env.Millis(10*time.Second, "OTEL_EXPORTER_ZIPKIN_TIMEOUT")
 		// Not http.DefaultTransport, because exporting must not be traced.
 		client := &http.Client{Timeout: timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
-		return zipkin.New(endpoint.String(), zipkin.WithClient(client))
+		made, err := zipkin.New(endpoint.String(), zipkin.WithClient(client))
+		if err != nil {
+			return nil, err
+		}
+		return exporter{made, client}, nil
 	})
+}
+
+// exporter closes its connections at the end.
+type exporter struct {
+	*zipkin.Exporter
+	client *http.Client
+}
+
+func (e exporter) Shutdown(ctx context.Context) error {
+	defer e.client.CloseIdleConnections()
+	return e.Exporter.Shutdown(ctx)
 }

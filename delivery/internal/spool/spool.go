@@ -268,6 +268,16 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Holds reports whether the next Open will find the record.
+func (s *Spool) Holds(ref Ref) bool {
+	if ref.IsZero() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ref.seg.file == nil || sameFile(ref.seg.path, ref.seg.file)
+}
+
 // Remove marks records as done. It cannot fail: what cannot be marked is
 // returned once more by the next Open.
 func (s *Spool) Remove(ref Ref) {
@@ -296,11 +306,15 @@ func (s *Spool) tidy(seg *segment) {
 	if seg.live > 0 {
 		return
 	}
-	if seg.file != nil {
-		_ = seg.file.Truncate(int64(segmentHead)) // in case it cannot be deleted
+	if seg.file == nil {
+		_ = os.Remove(seg.path)
+	} else {
+		if sameFile(seg.path, seg.file) { // or the directory is another process's now
+			_ = seg.file.Truncate(int64(segmentHead)) // in case it cannot be deleted
+			_ = os.Remove(seg.path)
+		}
 		_ = seg.file.Close()
 	}
-	_ = os.Remove(seg.path)
 	s.segments = slices.DeleteFunc(s.segments, func(have *segment) bool { return have == seg })
 }
 

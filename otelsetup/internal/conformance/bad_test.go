@@ -24,7 +24,7 @@ func badVariables() []badVariable {
 	all := []badVariable{
 		{"OTEL_SDK_DISABLED", "must be true or false", "false"},
 		{"OTEL_LOG_LEVEL", "must be none, error, warn, info or debug", "info"},
-		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded, which", ""},
+		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded UTF-8, which", ""},
 		{"OTEL_PROPAGATORS", "must be a list of b3, b3multi, baggage, clew, jaeger, ottrace, tracecontext, xray or none", "tracecontext,baggage"},
 		{"OTEL_TRACES_SAMPLER", "must be adaptive, always_off, always_on, ", "parentbased_always_on"},
 		{"OTEL_TRACES_EXPORTER", "must be a list of otlp, console", "otlp"},
@@ -40,7 +40,7 @@ func badVariables() []badVariable {
 		all = append(all,
 			badVariable{batch.prefix + "_SCHEDULE_DELAY", duration, "1000"},
 			badVariable{batch.prefix + "_EXPORT_TIMEOUT", duration, "30000"},
-			badVariable{batch.prefix + "_MAX_QUEUE_SIZE", fmt.Sprintf(number, "1"), batch.queue},
+			badVariable{batch.prefix + "_MAX_QUEUE_SIZE", "must be a whole number from 1 to 1048576", batch.queue},
 			badVariable{batch.prefix + "_MAX_EXPORT_BATCH_SIZE", fmt.Sprintf(number, "1"), batch.size})
 	}
 	all = append(all,
