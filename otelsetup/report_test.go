@@ -79,11 +79,11 @@ func ExampleReport() {
 			{Name: "OTEL_SERVICE_NAME", Value: "checkout", Source: "OTEL_SERVICE_NAME"},
 			{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "10000", Source: otelsetup.SourceDefault},
 		},
-		Problems: []string{`OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048`},
+		Problems: []string{`OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 1048576; using 8192`},
 	}
 	fmt.Print(report)
 	// Output:
 	// OTEL_SERVICE_NAME                  checkout  OTEL_SERVICE_NAME
 	// OTEL_EXPORTER_OTLP_TRACES_TIMEOUT  10000     default
-	// problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 2147483647; using 2048
+	// problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 1048576; using 8192
 }

@@ -370,7 +370,7 @@ func TestDoctorPrintsText(t *testing.T) {
 		t.Errorf("code %d\n%s", code, well)
 	}
 	ill, code := process(t, []string{endpoint, "OTEL_BSP_MAX_QUEUE_SIZE=many"}, "doctor")
-	if code != 1 || !regexp.MustCompile(`Problems\n  OTEL_BSP_MAX_QUEUE_SIZE="many": must be a whole number from 1 to 2147483647; using \d+\n    cure: change OTEL_BSP_MAX_QUEUE_SIZE`).MatchString(ill) {
+	if code != 1 || !regexp.MustCompile(`Problems\n  OTEL_BSP_MAX_QUEUE_SIZE="many": must be a whole number from 1 to 1048576; using \d+\n    cure: change OTEL_BSP_MAX_QUEUE_SIZE`).MatchString(ill) {
 		t.Errorf("code %d\n%s", code, ill)
 	}
 	if strings.Contains(well+ill, "\x1b") {
