@@ -210,6 +210,9 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	now := time.Now()
 	var dropped []*DroppedError
 	var outage error
+	if out.verdict == delivered || out.verdict == discard { // before a flush can end
+		t.self.done(d.signal, now.Sub(group[0].accepted), out.reason)
+	}
 
 	t.mu.Lock()
 	d.sending--
@@ -247,9 +250,6 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	t.changed = make(chan struct{})
 	t.mu.Unlock()
 
-	if out.verdict == delivered || out.verdict == discard {
-		t.self.done(d.signal, now.Sub(group[0].accepted), out.reason)
-	}
 	t.report.dropped(dropped...)
 	if outage != nil {
 		t.report.warn(d.url, outage)
