@@ -148,5 +148,11 @@ func (t *Transport) unkeep(r *request) {
 	r.ref = spool.Ref{}
 }
 
-// kept reports whether the next process will find a request.
-func (t *Transport) kept(r *request) bool { return t.spool != nil && t.spool.Holds(r.ref) }
+// holder returns a function that reports whether the next process will find a
+// request; see [spool.Spool.Holder].
+func (t *Transport) holder() func(spool.Ref) bool {
+	if t.spool == nil {
+		return func(spool.Ref) bool { return false }
+	}
+	return t.spool.Holder()
+}

@@ -268,14 +268,23 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Holds reports whether the next Open will find the record.
-func (s *Spool) Holds(ref Ref) bool {
-	if ref.IsZero() {
-		return false
+// Holder returns a function that reports whether the next Open will find a
+// record. It looks at each file once, for the records it is asked about now.
+func (s *Spool) Holder() func(Ref) bool {
+	found := make(map[*segment]bool)
+	return func(ref Ref) bool {
+		if ref.IsZero() {
+			return false
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		holds, known := found[ref.seg]
+		if !known {
+			holds = ref.seg.file == nil || sameFile(ref.seg.path, ref.seg.file)
+			found[ref.seg] = holds
+		}
+		return holds
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return ref.seg.file == nil || sameFile(ref.seg.path, ref.seg.file)
 }
 
 // Remove marks records as done. It cannot fail: what cannot be marked is
