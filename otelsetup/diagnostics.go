@@ -41,17 +41,7 @@ const (
 	diagnosticsInterval = time.Minute
 	// maxLines bounds how many kinds are told apart; the rest is one.
 	maxLines = 100
-	// levelNone is above all levels.
-	levelNone = slog.Level(100)
 )
-
-// logLevel reads OTEL_LOG_LEVEL.
-func (e *Env) logLevel() slog.Level {
-	levels := map[string]slog.Level{
-		none: levelNone, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
-	}
-	return levels[e.Enum("info", []string{none, "error", "warn", "info", "debug"}, "OTEL_LOG_LEVEL")]
-}
 
 // Handle implements [otel.ErrorHandler].
 func (d *diagnostics) Handle(err error) {
@@ -122,10 +112,10 @@ func (d *diagnostics) silence(silent bool) {
 }
 
 // problems prints what Start has to say, a line for each.
-func (d *diagnostics) problems(errs []error) {
-	for _, err := range errs {
+func (d *diagnostics) problems(all []Problem) {
+	for _, p := range all {
 		if slog.LevelWarn >= d.level {
-			d.write(slog.LevelWarn, "telemetry", slog.Any("error", err))
+			d.write(slog.LevelWarn, "telemetry", slog.String("error", p.String()))
 		}
 	}
 }

@@ -57,32 +57,24 @@ func WithTrust(trusted func(*http.Request) bool) HTTPOption {
 // leaks, and the client span is recorded all the same. By default every host
 // gets them. It is an option for [Transport], and for [Start], where it is about
 // [http.DefaultTransport].
-func WithHosts(hosts propagator.Hosts) interface {
-	Option
-	HTTPOption
-} {
+func WithHosts(hosts propagator.Hosts) HTTPOption {
 	return withHosts{hosts}
 }
 
 type withHosts struct{ propagator.Hosts }
 
-func (o withHosts) apply(c *config)         { c.http = append(c.http, o) }
 func (o withHosts) applyHTTP(c *httpConfig) { c.hosts = &o.Hosts }
 
 // WithSensitiveQuery says which query parameters are recorded without their
 // values: hide gets a name, unescaped. The default is [SensitiveQuery]. The
 // credentials in a URL are never recorded. It is an option for [Handler] and
 // [Transport], and for [Start], where it is about [http.DefaultTransport].
-func WithSensitiveQuery(hide func(name string) bool) interface {
-	Option
-	HTTPOption
-} {
+func WithSensitiveQuery(hide func(name string) bool) HTTPOption {
 	return withSensitiveQuery(hide)
 }
 
 type withSensitiveQuery func(name string) bool
 
-func (o withSensitiveQuery) apply(c *config)         { c.http = append(c.http, o) }
 func (o withSensitiveQuery) applyHTTP(c *httpConfig) { c.hide = o }
 
 func newHTTPConfig(opts []HTTPOption) httpConfig {

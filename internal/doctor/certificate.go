@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // certificate describes one: whose it is, for which names, how long.
@@ -65,7 +65,7 @@ func verification(s send, leaf *x509.Certificate, err error) (reason, cure strin
 		if leaf.Issuer.String() == leaf.Subject.String() {
 			reason = "the certificate is signed by itself, and not trusted here"
 		}
-		if file := s.env.setting("OTEL_EXPORTER_OTLP_" + strings.ToUpper(s.Signal) + "_CERTIFICATE"); file.Source != "" && file.Source != otelsetup.SourceDefault {
+		if file := s.env.setting("OTEL_EXPORTER_OTLP_" + strings.ToUpper(s.Signal) + "_CERTIFICATE"); file.Source != "" && file.Source != settings.Default {
 			return reason, fmt.Sprintf("%s=%s holds other certificates: give it the file of the authority that signed this one", ca, file.Value)
 		}
 		return reason, "if you trust it, set " + ca + " to a PEM file with the authority's certificate"

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // Config says where a test span is read back. The zero value reads none.
@@ -24,13 +24,13 @@ type Config struct {
 
 // Result is what was found. It marshals as JSON; secrets in it are masked.
 type Result struct {
-	OK        bool                `json:"ok"` // no problems
-	Settings  []otelsetup.Setting `json:"settings"`
-	Notes     []string            `json:"notes"` // worth knowing, and not wrong
-	Endpoints []*Endpoint         `json:"endpoints"`
-	TraceID   string              `json:"traceId,omitempty"` // of the test span, if one was sent
-	ReadBack  []Step              `json:"readBack"`
-	Problems  []Problem           `json:"problems"`
+	OK        bool               `json:"ok"` // no problems
+	Settings  []settings.Setting `json:"settings"`
+	Notes     []string           `json:"notes"` // worth knowing, and not wrong
+	Endpoints []*Endpoint        `json:"endpoints"`
+	TraceID   string             `json:"traceId,omitempty"` // of the test span, if one was sent
+	ReadBack  []Step             `json:"readBack"`
+	Problems  []Problem          `json:"problems"`
 }
 
 // Endpoint is an address that one or more signals are sent to.
@@ -58,11 +58,10 @@ type Problem struct {
 }
 
 // Run looks and tests. It takes at most a few times the timeout of the exporters,
-// and the wait for reading back; it ends early with ctx. It calls
-// [otelsetup.Start], so only one may run at a time.
+// and the wait for reading back; it ends early with ctx.
 func Run(ctx context.Context, c Config) *Result {
 	r := &Result{Notes: []string{}, Endpoints: []*Endpoint{}, ReadBack: []Step{}, Problems: []Problem{}}
-	env := resolve(ctx, r)
+	env := resolve(r)
 	sample := newSample(env.resource, time.Now())
 	targets := group(env)
 	tested := make([][]Problem, len(targets))

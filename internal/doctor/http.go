@@ -194,3 +194,22 @@ func (s send) switchToGRPC() string {
 func (s send) switchToHTTP() string {
 	return "set " + s.variable("PROTOCOL") + " to http/protobuf, or use the receiver's OTLP/gRPC port, 4317 by default, in " + s.variable("ENDPOINT")
 }
+
+// masked hides what a receiver repeats of the headers it was sent, and what
+// would change a terminal.
+func (s send) masked(text string) string {
+	for name, value := range s.Headers {
+		if len(value) >= len("1234") {
+			text = strings.ReplaceAll(text, value, "***")
+		}
+		if _, credential, ok := strings.Cut(value, " "); ok && strings.EqualFold(name, "Authorization") && len(credential) >= len("1234") {
+			text = strings.ReplaceAll(text, credential, "***")
+		}
+	}
+	const most = 200
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return strings.Trim(fmt.Sprintf("%q", text), `"`)
+}

@@ -1,4 +1,4 @@
-package otelsetup
+package export
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -51,6 +52,11 @@ func validEach[T any](list []T, valid func(T) T) []T {
 		list[i] = valid(list[i])
 	}
 	return list
+}
+
+// ValidResource returns a resource whose texts are UTF-8.
+func ValidResource(r *resource.Resource) *resource.Resource {
+	return resource.NewWithAttributes(r.SchemaURL(), validEach(r.Attributes(), validAttribute)...)
 }
 
 type validSpan struct{ sdktrace.ReadOnlySpan }

@@ -1,4 +1,4 @@
-package otelsetup
+package export
 
 import (
 	"bytes"
@@ -17,6 +17,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // jsonEncoder turns the requests of the OTLP exporters from protobuf into
@@ -66,9 +68,9 @@ func badRequest(r *http.Request, text string) *http.Response {
 // message returns an empty request of a signal.
 func message(signal string) proto.Message {
 	switch signal {
-	case signalTraces:
+	case settings.Traces:
 		return &coltrace.ExportTraceServiceRequest{}
-	case signalMetrics:
+	case settings.Metric:
 		return &colmetrics.ExportMetricsServiceRequest{}
 	default:
 		return &collogs.ExportLogsServiceRequest{}

@@ -1,4 +1,4 @@
-package configfile
+package settings
 
 import (
 	"fmt"
@@ -8,13 +8,13 @@ import (
 
 // attributes are those of the resource. They have the type that the file
 // names, or the one that the value has in YAML.
-func (t *translation) attributes() []attribute.KeyValue {
+func (f *file) attributes() []attribute.KeyValue {
 	var all []attribute.KeyValue
-	for _, entry := range t.entries("resource.attributes") {
-		name, kind, value := t.text(entry+".name"), t.text(entry+".type"), t.value(entry+".value")
+	for _, entry := range f.entries("resource.attributes") {
+		name, kind, value := f.text(entry+".name"), f.text(entry+".type"), f.value(entry+".value")
 		a, err := typed(name, kind, value)
 		if err != nil {
-			t.errs = append(t.errs, fmt.Errorf("OTEL_CONFIG_FILE: %s: %w, and ignored", entry, err))
+			f.reject(entry, err.Error()+", and ignored")
 			continue
 		}
 		all = append(all, a)

@@ -1,4 +1,4 @@
-package otelsetup
+package export
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/internal/redact"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // journalLinger is how long the requests of a journal wait to be sent together.
@@ -29,7 +30,6 @@ type outbox struct {
 	settings  delivery.Config
 	journal   bool
 	customize []func(delivery.Config) delivery.Config
-	tallies   map[string]*tally // by signal
 	exits     []*exit
 
 	ready     chan struct{} // closed when transport can be used
@@ -61,72 +61,21 @@ func (x *exit) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var deliverySignals = map[string]delivery.Signal{
-	signalTraces: delivery.Traces, signalMetrics: delivery.Metrics, signalLogs: delivery.Logs,
+	settings.Traces: delivery.Traces, settings.Metric: delivery.Metrics, settings.LogsOut: delivery.Logs,
 }
 
-// outbox returns the one of cfg, and reads its settings when it is first asked
-// for.
-func (e *Env) outbox(cfg *config) *outbox {
-	if cfg.outbox != nil {
-		return cfg.outbox
-	}
-	o := &outbox{tallies: map[string]*tally{}, customize: cfg.delivery, ready: make(chan struct{})}
-	o.settings.QueueSize = e.bytes(delivery.DefaultQueueSize, delivery.MinQueueSize, delivery.EnvQueueSize)
-	if dir := e.String(none, delivery.EnvSpoolDir); dir != none {
-		o.settings.SpoolDir = dir
-	}
-	spoolSize := max(4*o.settings.QueueSize, delivery.MinSpoolSize)
-	o.settings.SpoolSize = e.bytes(spoolSize, delivery.MinSpoolSize, delivery.EnvSpoolSize)
-	o.settings.SpoolSync = e.Bool(delivery.EnvSpoolSync)
-	o.journal = e.Bool(delivery.EnvJournal)
-	if o.settings.SpoolDir == "" {
-		needsSpool := func(name string, value, def any) {
-			if value != def {
-				e.Problem(name, fmt.Sprint(value), "must come with a directory: "+delivery.EnvSpoolDir+" is not set", def)
-			}
-		}
-		needsSpool(delivery.EnvJournal, o.journal, false)
-		o.journal = false
-		if o.customize == nil { // which may name the directory
-			needsSpool(delivery.EnvSpoolSize, o.settings.SpoolSize, spoolSize)
-			needsSpool(delivery.EnvSpoolSync, o.settings.SpoolSync, false)
-		}
-	}
-	if o.journal {
+// newOutbox makes one that is to be opened.
+func newOutbox(d settings.Delivery, customize []func(delivery.Config) delivery.Config) *outbox {
+	o := &outbox{customize: customize, journal: d.Journal, ready: make(chan struct{})}
+	o.settings = delivery.Config{QueueSize: d.QueueSize, SpoolDir: d.SpoolDir, SpoolSize: d.SpoolSize, SpoolSync: d.SpoolSync}
+	if d.Journal {
 		o.settings.Linger = journalLinger
 	}
-	cfg.outbox = o
 	return o
 }
 
-// bytes reads a size.
-func (e *Env) bytes(def, low int64, names ...string) int64 {
-	return read(e, def, names, itself, func(v string) (int64, error) {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < low {
-			return 0, valueError(fmt.Sprintf("must be a whole number of bytes, at least %d", low))
-		}
-		return n, nil
-	})
-}
-
-// spools reports whether what is exported is also on disk.
-func (o *outbox) spools() bool { return o != nil && o.settings.SpoolDir != "" }
-
 // journals reports whether spans and log records are exported as they come.
 func (o *outbox) journals() bool { return o != nil && o.journal }
-
-// tally counts for all exporters of a signal that use the outbox.
-func (c *config) tallyFor(signal string, o *outbox) *tally {
-	if o == nil {
-		return c.tally(signal)
-	}
-	if o.tallies[signal] == nil {
-		o.tallies[signal] = c.tally(signal)
-		o.tallies[signal].outbox = o
-	}
-	return o.tallies[signal]
-}
 
 // client returns what an exporter sends its requests with.
 func (o *outbox) client(signal string, to *url.URL, route delivery.Route, own *http.Transport) *http.Client {
@@ -137,27 +86,30 @@ func (o *outbox) client(signal string, to *url.URL, route delivery.Route, own *h
 }
 
 // open makes the exporters' requests go. What stands in the way of the spool, or
-// of what the program customized, is reported, and does without.
-func (o *outbox) open(e *Env, meters metric.MeterProvider) error {
-	if o == nil {
-		return nil
-	}
+// of what the program customized, is a problem, and does without.
+func (o *outbox) open(meters metric.MeterProvider) (problems []settings.Problem) {
 	cfg := o.settings
 	cfg.MeterProvider = meters
 	cfg.ErrorHandler = otel.ErrorHandlerFunc(o.handle)
-	custom := customized(cfg, o.customize)
-	var invalid, err error
+	custom := cfg
+	for _, f := range o.customize {
+		custom = f(custom)
+	}
+	var err error
 	if o.transport, err = delivery.New(custom); err != nil && o.customize != nil {
-		invalid = fmt.Errorf("CustomizeDelivery: %w", err)
+		problems = append(problems, settings.Problem{Name: "Customizers.Delivery", Reason: err.Error()})
 		o.transport, err = delivery.New(cfg)
 	}
 	if err != nil && cfg.SpoolDir != "" {
-		e.Problem(delivery.EnvSpoolDir, cfg.SpoolDir, strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: "), "memory only")
+		problems = append(problems, settings.Problem{
+			Name: delivery.EnvSpoolDir, Value: redact.Text(cfg.SpoolDir),
+			Reason: strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: "), Using: "memory only",
+		})
 		cfg.SpoolDir = ""
 		o.transport, err = delivery.New(cfg)
 	}
-	if err = errors.Join(invalid, err); o.transport == nil {
-		return err
+	if o.transport == nil {
+		return append(problems, settings.Problem{Name: "delivery", Reason: err.Error()})
 	}
 	o.resumed = map[string]int64{}
 	for name, signal := range deliverySignals {
@@ -167,11 +119,11 @@ func (o *outbox) open(e *Env, meters metric.MeterProvider) error {
 		x.next = o.transport.ClientVia(x.signal, x.route).Transport
 	}
 	close(o.ready)
-	return err
+	return problems
 }
 
 // handle passes on what delivery has to say. While it is shut down, the result
-// of [Telemetry.Shutdown] says what is left; only what was lost for good has a
+// of Telemetry.Shutdown says what is left; only what was lost for good has a
 // reason of its own.
 func (o *outbox) handle(err error) {
 	if o.closing.Load() {
@@ -206,7 +158,7 @@ func (o *outbox) flush(ctx context.Context, before map[string]int64) error {
 	after := o.dropped()
 	for _, signal := range slices.Sorted(maps.Keys(after)) {
 		if n := after[signal] - before[signal]; n > 0 {
-			errs = append(errs, fmt.Errorf("%s: %d %s dropped: %s", signal, n, units[signal], o.reasons(signal)))
+			errs = append(errs, fmt.Errorf("%s: %d %s dropped: %s", signal, n, Units[signal], o.reasons(signal)))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,26 +1,22 @@
-package otelsetup
+package export
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync/atomic"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
-// UndeliveredError says how much was recorded between [Start] and
-// [Telemetry.Shutdown], or taken over from the spool, and not delivered: dropped
-// by a full queue, refused by the collector, not sent in time, or kept in the
-// spool. There is one for each signal that is sent by OTLP over HTTP, and for
-// each other exporter, that has something to tell.
-type UndeliveredError struct {
+// Undelivered is what a signal has lost, or kept for the next start.
+type Undelivered struct {
 	Signal      string // "traces", "metrics" or "logs"
 	Undelivered int64  // spans, data points or log records
 	Recorded    int64
@@ -28,18 +24,8 @@ type UndeliveredError struct {
 	Err         error // why, as far as it is known; may be nil
 }
 
-func (e *UndeliveredError) Error() string {
-	text := fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Undelivered, e.Recorded, units[e.Signal])
-	if e.Err != nil {
-		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
-	}
-	return text
-}
-
-// Unwrap returns Err.
-func (e *UndeliveredError) Unwrap() error { return e.Err }
-
-var units = map[string]string{signalTraces: "spans", signalMetrics: "data points", signalLogs: "log records"}
+// Units are what is counted of each signal.
+var Units = map[string]string{settings.Traces: "spans", settings.Metric: "data points", settings.LogsOut: "log records"}
 
 // tally counts what an exporter was to deliver, and what it has delivered. Of an
 // exporter with an outbox that is what it has handed over, and the outbox knows
@@ -50,11 +36,11 @@ type tally struct {
 	recorded, delivered atomic.Int64
 }
 
-// err is an [*UndeliveredError], or nil. left is why something stayed in the
-// outbox.
-func (t *tally) err(left []error) error {
+// undelivered returns what was not delivered, and false if that is nothing. left
+// is why something stayed in the outbox.
+func (t *tally) undelivered(left []error) (u Undelivered, some bool) {
 	delivered := t.delivered.Load() // first: what is recorded meanwhile counts as not delivered
-	u := &UndeliveredError{Signal: t.signal, Recorded: t.recorded.Load()}
+	u = Undelivered{Signal: t.signal, Recorded: t.recorded.Load()}
 	u.Undelivered = max(u.Recorded-delivered, 0)
 	if t.outbox.usable() {
 		stats := t.outbox.transport.Stats(deliverySignals[t.signal])
@@ -66,10 +52,7 @@ func (t *tally) err(left []error) error {
 		}
 		u.Err = errors.Join(left...)
 	}
-	if u.Undelivered == 0 {
-		return nil
-	}
-	return u
+	return u, u.Undelivered > 0
 }
 
 // exported counts n items if their export succeeded. What comes too late for the
@@ -84,13 +67,6 @@ func (t *tally) exported(n int64, err error) error {
 		t.delivered.Add(n)
 	}
 	return err
-}
-
-// tally returns a new one, which Shutdown will read.
-func (c *config) tally(signal string) *tally {
-	t := &tally{signal: signal}
-	c.tallies = append(c.tallies, t)
-	return t
 }
 
 // spanTally counts the spans that a processor gets.
@@ -109,15 +85,27 @@ func (t spanTally) OnEnd(s sdktrace.ReadOnlySpan) {
 type spanExporterTally struct {
 	sdktrace.SpanExporter
 	*tally
+	resource *resource.Resource // in place of the spans' own; nil: that
 }
 
 func (t spanExporterTally) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if t.resource != nil {
+		spans = validEach(spans, func(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan { return spanOf{s, t.resource} })
+	}
 	err := t.SpanExporter.ExportSpans(ctx, spans)
 	if notUTF8(err) {
 		err = t.SpanExporter.ExportSpans(ctx, validEach(spans, newValidSpan))
 	}
 	return t.exported(int64(len(spans)), err)
 }
+
+// spanOf is a span of another resource.
+type spanOf struct {
+	sdktrace.ReadOnlySpan
+	resource *resource.Resource
+}
+
+func (s spanOf) Resource() *resource.Resource { return s.resource }
 
 // logTally counts the records that a processor gets.
 type logTally struct {
@@ -149,10 +137,16 @@ func (t logExporterTally) Export(ctx context.Context, records []sdklog.Record) e
 type metricExporterTally struct {
 	sdkmetric.Exporter
 	*tally
+	resource *resource.Resource // in place of the metrics' own; nil: that
 }
 
 func (t metricExporterTally) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
 	n := dataPoints(rm)
+	if t.resource != nil {
+		other := *rm
+		other.Resource = t.resource
+		rm = &other
+	}
 	if t.outbox == nil {
 		t.recorded.Store(0)
 		t.delivered.Store(0)
