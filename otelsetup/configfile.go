@@ -64,7 +64,7 @@ func (e *Env) readConfigFile() error {
 	const instead = "the other variables"
 	read := configFileReader.Load()
 	if read == nil {
-		e.Problem(name, file, "a configuration file needs the import of "+optIn+"configfile", instead)
+		e.Problem(name, file, "a configuration file needs the import of "+optIn+"otelsetup/configfile", instead)
 		return nil
 	}
 	config, err := (*read)(file)

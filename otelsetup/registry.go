@@ -97,14 +97,14 @@ func RegisterResourceDetector(name string, d resource.Detector) { detectors.set(
 func RegisterProtocol(name string, p Protocol) { protocols.set(name, p) }
 
 // The packages that register what would burden programs that do not need it.
-const optIn = "github.com/clewtrace/clew/otelsetup/"
+const optIn = "github.com/clewtrace/clew/"
 
 var (
-	optInExporters = map[string]string{"zipkin": "zipkin", "prometheus": "prometheus"}
-	optInProtocols = map[string]string{"grpc": "otlpgrpc"}
+	optInExporters = map[string]string{"zipkin": "contrib/zipkin", "prometheus": "otelsetup/prometheus"}
+	optInProtocols = map[string]string{"grpc": "otelsetup/otlpgrpc"}
 	optInSamplers  = map[string]string{
-		"jaeger_remote": "jaegerremote", "parentbased_jaeger_remote": "jaegerremote",
-		"rules": "rulesfile", "parentbased_rules": "rulesfile",
+		"jaeger_remote": "contrib/jaegerremote", "parentbased_jaeger_remote": "contrib/jaegerremote",
+		"rules": "otelsetup/rulesfile", "parentbased_rules": "otelsetup/rulesfile",
 	}
 )
 

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/clewtrace/clew v0.0.0
+	github.com/clewtrace/clew/contrib v0.0.0-00010101000000-000000000000
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0
 	go.opentelemetry.io/contrib/exporters/autoexport v0.72.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
@@ -71,3 +72,5 @@ require (
 )
 
 replace github.com/clewtrace/clew => ../..
+
+replace github.com/clewtrace/clew/contrib => ../../contrib

@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 		`(?m)^   └─ server  GET +SERVER`,
 		`(?m)^      └─ server  GET / +INTERNAL`,
 		`(?m)^            http.route=/$`,
-		`(?m)^            • processing_request request_id=[0-9a-f-]{36} timestamp=\d+$`,
+		`(?m)^            • processing_request request_id=[A-Z2-7]{26} timestamp=\d+$`,
 		`(?m)^            INFO Server: Processing request in trace context$`,
 	} {
 		if !regexp.MustCompile(line).Match(stdout.Bytes()) {

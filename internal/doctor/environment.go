@@ -17,13 +17,10 @@ import (
 
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/otelsetup"
-	// All that a program could import, so that no name is unknown here.
+	// What a program could import, so that no name is unknown here.
 	_ "github.com/clewtrace/clew/otelsetup/configfile"
-	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
-	_ "github.com/clewtrace/clew/otelsetup/prometheus"
 	_ "github.com/clewtrace/clew/otelsetup/rulesfile"
-	_ "github.com/clewtrace/clew/otelsetup/zipkin"
 )
 
 const (
@@ -83,6 +80,7 @@ func resolve(ctx context.Context, r *Result) *environment {
 		p, _ := otelsetup.LookupProtocol(name)
 		otelsetup.RegisterProtocol(name, env.remember(name, p))
 	}
+	registerUntested()
 	telemetry, err := otelsetup.Start(ctx, otelsetup.WithoutDefaultTransport(), otelsetup.WithLogHandler(slog.DiscardHandler),
 		otelsetup.CustomizeResource(func(res *resource.Resource) *resource.Resource { env.resource = res; return res }),
 		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return discard{} }),
@@ -103,6 +101,16 @@ func resolve(ctx context.Context, r *Result) *environment {
 	misspelt(r, os.Environ())
 	env.remarks(r)
 	return env
+}
+
+// registerUntested makes values known that come with packages which the doctor
+// has no use for: it does not test what they name.
+func registerUntested() {
+	otelsetup.RegisterSampler("jaeger_remote", func(context.Context, *otelsetup.Env) (sdktrace.Sampler, error) { return sdktrace.AlwaysSample(), nil })
+	otelsetup.RegisterSpanExporter("zipkin", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return discard{}, nil })
+	otelsetup.RegisterMetricReader("prometheus", func(context.Context, *otelsetup.Env) (sdkmetric.Reader, error) {
+		return sdkmetric.NewManualReader(), nil
+	})
 }
 
 // remember makes the exporters of a protocol.
@@ -195,26 +203,26 @@ func (e *environment) serviceName() string {
 
 // imports says what a program must import to do what the variables ask for.
 func (e *environment) imports() []string {
-	const path = "github.com/clewtrace/clew/otelsetup/"
+	const path = "github.com/clewtrace/clew/"
 	var needed []string
 	add := func(variable, value, pkg string) {
 		needed = append(needed, variable+"="+value+" needs the program to import "+path+pkg)
 	}
 	if file := os.Getenv("OTEL_CONFIG_FILE"); file != "" {
-		add("OTEL_CONFIG_FILE", file, "configfile")
+		add("OTEL_CONFIG_FILE", file, "otelsetup/configfile")
 		return needed // which brings what its file can name
 	}
 	if slices.ContainsFunc(e.sends, func(s send) bool { return s.protocol == protocolGRPC }) {
-		add("OTEL_EXPORTER_OTLP_PROTOCOL", protocolGRPC, "otlpgrpc")
+		add("OTEL_EXPORTER_OTLP_PROTOCOL", protocolGRPC, "otelsetup/otlpgrpc")
 	}
 	if strings.Contains(e.setting("OTEL_TRACES_EXPORTER").Value, "zipkin") {
-		add("OTEL_TRACES_EXPORTER", "zipkin", "zipkin")
+		add("OTEL_TRACES_EXPORTER", "zipkin", "contrib/zipkin")
 	}
 	if strings.Contains(e.setting("OTEL_METRICS_EXPORTER").Value, "prometheus") {
-		add("OTEL_METRICS_EXPORTER", "prometheus", "prometheus")
+		add("OTEL_METRICS_EXPORTER", "prometheus", "otelsetup/prometheus")
 	}
 	sampler := e.setting("OTEL_TRACES_SAMPLER").Value
-	for name, pkg := range map[string]string{"jaeger_remote": "jaegerremote", "rules": "rulesfile"} {
+	for name, pkg := range map[string]string{"jaeger_remote": "contrib/jaegerremote", "rules": "otelsetup/rulesfile"} {
 		if strings.TrimPrefix(sampler, "parentbased_") == name {
 			add("OTEL_TRACES_SAMPLER", sampler, pkg)
 		}

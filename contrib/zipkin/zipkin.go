@@ -1,6 +1,6 @@
 // Package zipkin makes "zipkin" an entry of OTEL_TRACES_EXPORTER:
 //
-//	import _ "github.com/clewtrace/clew/otelsetup/zipkin"
+//	import _ "github.com/clewtrace/clew/contrib/zipkin"
 //
 // Spans are posted to OTEL_EXPORTER_ZIPKIN_ENDPOINT,
 // http://localhost:9411/api/v2/spans by default, and a request takes at most

@@ -1,7 +1,7 @@
 // Package jaegerremote makes "jaeger_remote" and "parentbased_jaeger_remote"
 // values of OTEL_TRACES_SAMPLER:
 //
-//	import _ "github.com/clewtrace/clew/otelsetup/jaegerremote"
+//	import _ "github.com/clewtrace/clew/contrib/jaegerremote"
 //
 // OTEL_TRACES_SAMPLER_ARG is a list of endpoint (a URL),
 // pollingIntervalMs and initialSamplingRate, for example

@@ -1,7 +1,7 @@
 // Package aws describes the process by where it runs at Amazon: an EC2 instance,
 // an ECS task.
 //
-//	import _ "github.com/clewtrace/clew/otelsetup/detect/aws"
+//	import _ "github.com/clewtrace/clew/contrib/detect/aws"
 //
 // The metadata services are asked when [otelsetup.Start] is called, for a second
 // at most together with every other detector.
