@@ -1,7 +1,7 @@
 # Every check of the project is a target here; .ci/run calls all but the last two.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
-RELEASED := ./ contrib/
+RELEASED := tracecontext/ ./ contrib/
 BACKENDS := e2e/ e2e/stack/ e2e/stack/collector/ interop/
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
