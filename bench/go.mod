@@ -7,6 +7,7 @@ replace github.com/clewtrace/clew => ../
 require (
 	github.com/DataDog/dd-trace-go/v2 v2.12.0
 	github.com/clewtrace/clew v0.0.0
+	github.com/clewtrace/clew/tracecontext v0.0.0-00010101000000-000000000000
 	github.com/newrelic/go-agent/v3 v3.45.0
 	go.elastic.co/apm/module/apmhttp/v2 v2.7.1
 	go.opencensus.io v0.24.0
@@ -99,3 +100,5 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	howett.net/plist v0.0.0-20181124034731-591f970eefbb // indirect
 )
+
+replace github.com/clewtrace/clew/tracecontext => ../tracecontext

@@ -19,9 +19,9 @@ import (
 
 	"go.opentelemetry.io/otel"
 
+	_ "github.com/clewtrace/clew/contrib/jaegerremote"
 	"github.com/clewtrace/clew/e2e/internal/jaeger"
 	"github.com/clewtrace/clew/otelsetup"
-	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 )
 
 func TestJaegerServesSamplingStrategies(t *testing.T) {

@@ -11,6 +11,7 @@ require (
 	github.com/DataDog/dd-trace-go/contrib/net/http/v2 v2.12.0
 	github.com/DataDog/dd-trace-go/v2 v2.12.0
 	github.com/clewtrace/clew v0.0.0-00010101000000-000000000000
+	github.com/clewtrace/clew/tracecontext v0.0.0-00010101000000-000000000000
 	github.com/getsentry/sentry-go v0.50.0
 	github.com/newrelic/go-agent/v3 v3.45.0
 	github.com/openzipkin/zipkin-go v0.4.3
@@ -124,3 +125,5 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	howett.net/plist v0.0.0-20181124034731-591f970eefbb // indirect
 )
+
+replace github.com/clewtrace/clew/tracecontext => ../tracecontext

@@ -278,7 +278,7 @@ func TestBadValues(t *testing.T) {
 		{"CLEW_DELIVERY_SPOOL_SYNC", "true", `CLEW_DELIVERY_SPOOL_SYNC="true": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using false`},
 		{"CLEW_DELIVERY_JOURNAL", "true", `CLEW_DELIVERY_JOURNAL="true": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using false`},
 		{"CLEW_DELIVERY_SPOOL_DIR", "/dev/null/spool", `CLEW_DELIVERY_SPOOL_DIR="/dev/null/spool": mkdir /dev/null: not a directory; using memory only`},
-		{"OTEL_TRACES_EXPORTER", "otlp,zipkin", `OTEL_TRACES_EXPORTER="otlp,zipkin": unknown "zipkin" (zipkin needs the import of github.com/clewtrace/clew/otelsetup/zipkin), must be a list of otlp, console, failing, ours or none; using otlp`},
+		{"OTEL_TRACES_EXPORTER", "otlp,zipkin", `OTEL_TRACES_EXPORTER="otlp,zipkin": unknown "zipkin" (zipkin needs the import of github.com/clewtrace/clew/contrib/zipkin), must be a list of otlp, console, failing, ours or none; using otlp`},
 		{"OTEL_METRICS_EXPORTER", "none,console", `OTEL_METRICS_EXPORTER="none,console": none excludes every other entry; using console`},
 		{"OTEL_PROPAGATORS", "b4,b3", `OTEL_PROPAGATORS="b4,b3": unknown "b4", must be a list of b3, b3multi, baggage, clew, jaeger, ottrace, ours, tracecontext, xray or none; using b3`},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="localhost:4318": must be a URL such as http://localhost:4318; using http://localhost:4318/v1/traces`},

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/clewtrace/clew v0.0.0
+	github.com/clewtrace/clew/contrib v0.0.0-00010101000000-000000000000
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0
 	go.opentelemetry.io/contrib/exporters/autoexport v0.72.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
@@ -23,6 +24,7 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/clewtrace/clew/tracecontext v0.0.0-00010101000000-000000000000 // indirect
 	github.com/felixge/httpsnoop v1.1.0 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
@@ -71,3 +73,7 @@ require (
 )
 
 replace github.com/clewtrace/clew => ../..
+
+replace github.com/clewtrace/clew/contrib => ../../contrib
+
+replace github.com/clewtrace/clew/tracecontext => ../../tracecontext

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 
+	"github.com/clewtrace/clew/cmd/clew/internal/demo"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/internal/view"
 )
@@ -31,15 +31,15 @@ const (
 	stopTimeout  = 10 * time.Second // for a process to flush and end
 )
 
-// demo runs the example server and client as processes that export to a
+// showTrace runs the example server and client as processes that export to a
 // receiver in this one, and prints the trace they make together.
-func demo(ctx context.Context, out io.Writer) error {
+func showTrace(ctx context.Context, out io.Writer) error {
 	var store otlpreceiver.Store
 	return demoInto(ctx, out, &store, &store)
 }
 
-// demoOnPage is demo with the trace on a page too, until ctx ends.
-func demoOnPage(ctx context.Context, out io.Writer) error {
+// showOnPage is showTrace with the trace on a page too, until ctx ends.
+func showOnPage(ctx context.Context, out io.Writer) error {
 	v, err := startView(ctx, viewConfig{page: "127.0.0.1:0", memory: view.MinBytes}, io.Discard)
 	if err != nil {
 		return err
@@ -77,33 +77,16 @@ func (b both) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
 // demoInto runs the pair with sink as its receiver, and reports what is in
 // store afterwards.
 func demoInto(ctx context.Context, out io.Writer, store *otlpreceiver.Store, sink otlpreceiver.Sink) error {
-	dir, err := os.MkdirTemp("", "clew-demo-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	fmt.Fprintln(out, "Building examples/server and examples/client ...")
-	if err := build(ctx, dir); err != nil {
-		return err
-	}
+	fmt.Fprintln(out, "Running examples/server and examples/client ...")
 	endpoint, stop, err := receive(ctx, sink)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	if err := runPair(ctx, dir, endpoint); err != nil {
+	if err := runPair(ctx, endpoint); err != nil {
 		return err
 	}
 	return report(out, store)
-}
-
-func build(ctx context.Context, dir string) error {
-	const module = "github.com/clewtrace/clew"
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, module+"/examples/server", module+"/examples/client")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the examples do not build here (run it inside a clone of %s, with Go installed): %w\n%s", module, err, output)
-	}
-	return nil
 }
 
 // receive starts an OTLP/HTTP receiver on a free loopback port.
@@ -119,10 +102,14 @@ func receive(ctx context.Context, sink otlpreceiver.Sink) (endpoint string, stop
 
 // runPair runs the server, the client once against it, and ends the server.
 // Both have sent all they recorded when it returns.
-func runPair(ctx context.Context, dir, endpoint string) error {
+func runPair(ctx context.Context, endpoint string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := service(ctx, dir, "server", endpoint, "-addr", "127.0.0.1:0")
+	server := service(ctx, self, demo.Server, endpoint, "-addr", "127.0.0.1:0")
 	ready := newAddressWatcher()
 	server.Stderr = ready
 	if err := server.Start(); err != nil {
@@ -149,7 +136,7 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 		return context.Cause(ctx)
 	}
 
-	output, clientErr := service(ctx, dir, "client", endpoint, "-url", url).CombinedOutput()
+	output, clientErr := service(ctx, self, demo.Client, endpoint, "-url", url).CombinedOutput()
 	cancel()
 	<-ended
 	if clientErr != nil {
@@ -161,11 +148,12 @@ func runPair(ctx context.Context, dir, endpoint string) error {
 	return nil
 }
 
-// service is one of the example programs, with an environment of its own: the
-// OTEL_* variables of this process would lead its telemetry elsewhere. When ctx
-// ends it is asked to stop, and killed if it does not.
-func service(ctx context.Context, dir, name, endpoint string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
+// service is one of the example programs, which this command is when it is
+// started so. Its environment is its own: the OTEL_* variables of this process
+// would lead its telemetry elsewhere. When ctx ends it is asked to stop, and
+// killed if it does not.
+func service(ctx context.Context, self, name, endpoint string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, self, demo.Args(name, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OTEL_") })
 	cmd.Env = append(cmd.Env, "OTEL_SERVICE_NAME="+name, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

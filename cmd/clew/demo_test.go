@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,6 +42,7 @@ func (c *cancelOn) Write(p []byte) (int, error) {
 
 func TestDemo(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none") // the demo's processes do not take it over
+	t.Setenv(runsMain, "true")
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"demo"}, stdio{out: &stdout, err: &stderr}); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, &stdout, &stderr)
@@ -56,7 +58,7 @@ func TestDemo(t *testing.T) {
 		`(?m)^   └─ server  GET +SERVER`,
 		`(?m)^      └─ server  GET / +INTERNAL`,
 		`(?m)^            http.route=/$`,
-		`(?m)^            • processing_request request_id=[0-9a-f-]{36} timestamp=\d+$`,
+		`(?m)^            • processing_request request_id=[A-Z2-7]{26} timestamp=\d+$`,
 		`(?m)^            INFO Server: Processing request in trace context$`,
 	} {
 		if !regexp.MustCompile(line).Match(stdout.Bytes()) {
@@ -68,7 +70,7 @@ func TestDemo(t *testing.T) {
 func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr bytes.Buffer
-	if code := run(ctx, []string{"demo"}, stdio{out: &cancelOn{text: "Building", cancel: cancel}, err: &stderr}); code != 130 {
+	if code := run(ctx, []string{"demo"}, stdio{out: &cancelOn{text: "Running", cancel: cancel}, err: &stderr}); code != 130 {
 		t.Errorf("exit code %d, want 130\n%s", code, &stderr)
 	}
 }
@@ -76,18 +78,15 @@ func TestDemoInterrupted(t *testing.T) {
 // TestPairInterrupted ends the context while both programs run, and looks for
 // processes that are left behind.
 func TestPairInterrupted(t *testing.T) {
-	dir := t.TempDir()
-	if err := build(t.Context(), dir); err != nil {
-		t.Fatal(err)
-	}
+	t.Setenv(runsMain, "true")
 	ctx, cancel := context.WithCancel(t.Context())
 	// The client sends what it recorded before it ends; the server runs then.
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel() }))
 	defer collector.Close()
-	if err := runPair(ctx, dir, collector.URL); ctx.Err() == nil {
+	if err := runPair(ctx, collector.URL); ctx.Err() == nil {
 		t.Fatalf("nothing was sent: %v", err)
 	}
-	if left, err := exec.CommandContext(t.Context(), "pgrep", "-f", dir).Output(); err == nil {
+	if left, err := exec.CommandContext(t.Context(), "pgrep", "-P", strconv.Itoa(os.Getpid())).Output(); err == nil {
 		t.Errorf("left behind: processes %s", strings.Fields(string(left)))
 	}
 }

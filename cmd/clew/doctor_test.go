@@ -401,7 +401,7 @@ func TestDoctorNotes(t *testing.T) {
 		{"OTEL_SDK_DISABLED=true", "nothing is recorded or sent"},
 		{"OTEL_TRACES_SAMPLER=always_off", "traces that begin here are not recorded"},
 		{"OTEL_LOGS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none: logs are not exported"},
-		{"OTEL_TRACES_EXPORTER=zipkin", "OTEL_TRACES_EXPORTER=zipkin needs the program to import github.com/clewtrace/clew/otelsetup/zipkin"},
+		{"OTEL_TRACES_EXPORTER=zipkin", "OTEL_TRACES_EXPORTER=zipkin needs the program to import github.com/clewtrace/clew/contrib/zipkin"},
 		{"OTEL_PYTHON_LOG_CORRELATION=true", "OTEL_PYTHON_LOG_CORRELATION is not a variable that otelsetup reads"},
 	} {
 		r := examine(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + good.URL, test.env})

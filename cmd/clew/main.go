@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/clewtrace/clew/cmd/clew/internal/demo"
 )
 
 const usage = `Usage: clew <command> [flags]
@@ -33,6 +35,7 @@ Runs the example server and client, and prints the trace they make together.
 `
 
 func main() {
+	demo.Run()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
@@ -127,9 +130,9 @@ func runDemo(ctx context.Context, args []string, std stdio) error {
 	if f.NArg() > 0 {
 		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
 	}
-	show := demo
+	show := showTrace
 	if *open {
-		show = demoOnPage
+		show = showOnPage
 	}
 	err := show(ctx, std.out)
 	if err != nil && ctx.Err() != nil {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"log/slog"
@@ -13,13 +14,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/clewtrace/clew/examples/internal/health"
+	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -68,7 +68,7 @@ func greet(w http.ResponseWriter, r *http.Request) {
 	span.SetName(r.Method + " " + r.URL.Path)
 	span.SetAttributes(semconv.HTTPRoute(r.URL.Path))
 	span.AddEvent("processing_request", trace.WithAttributes(
-		attribute.String("request_id", uuid.NewString()),
+		attribute.String("request_id", rand.Text()),
 		attribute.Int64("timestamp", time.Now().UnixMilli()),
 	))
 	slog.InfoContext(ctx, "Server: Processing request in trace context")

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/clewtrace/clew/examples/internal/health"
+	"github.com/clewtrace/clew/internal/health"
 )
 
 // whileParentRuns is the flag of a service that [all] has started: it ends when

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"log/slog"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
@@ -103,7 +103,7 @@ func (t *till) order(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the cart is empty", http.StatusNotFound)
 		return
 	}
-	order := uuid.NewString()
+	order := rand.Text()
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(attribute.String("shop.order", order))
 

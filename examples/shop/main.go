@@ -22,7 +22,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
-	"github.com/clewtrace/clew/examples/internal/health"
+	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
 

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/clewtrace/clew/examples/internal/health"
+	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
 

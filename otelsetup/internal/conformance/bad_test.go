@@ -134,9 +134,7 @@ func TestBadSamplerArguments(t *testing.T) {
 func TestBadOptInValues(t *testing.T) {
 	checkBad(t, []badVariable{
 		{"OTEL_EXPORTER_PROMETHEUS_PORT", "must be a whole number from 0 to 65535", "9464"},
-		{"OTEL_EXPORTER_ZIPKIN_ENDPOINT", "must be a URL such as ", "http://localhost:9411/api/v2/spans"},
-		{"OTEL_EXPORTER_ZIPKIN_TIMEOUT", duration, "10000"},
-	}, "70000000000", "traces, metrics, logs", "OTEL_TRACES_EXPORTER=otlp,zipkin", "OTEL_METRICS_EXPORTER=otlp,prometheus")
+	}, "70000000000", "traces, metrics, logs", "OTEL_METRICS_EXPORTER=otlp,prometheus")
 }
 
 var errorAttribute = regexp.MustCompile(`error=("(?:[^"\\]|\\.)*")`)

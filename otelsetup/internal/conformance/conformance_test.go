@@ -18,16 +18,38 @@ func TestEveryVariable(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| variable | value | what arrived |\n|---|---|---|\n")
 	for _, r := range rows() {
-		t.Run(r.variable+"="+r.value, func(t *testing.T) {
-			t.Parallel()
-			out := r.run(t)
-			if got := r.look(out); got != r.want {
-				t.Errorf("got  %s\nwant %s\nexit code %d, printed\n%s", got, r.want, out.code, out.stderr)
-			}
-		})
+		if !r.contrib {
+			t.Run(r.variable+"="+r.value, r.check)
+		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", r.variable, shown(r), r.want)
 	}
 	writeTable(t, "conformance", table.String())
+}
+
+// TestContribVariables is the part of [TestEveryVariable] that needs a program
+// with packages of the module contrib. A test of that module builds one and runs
+// this test with it.
+func TestContribVariables(t *testing.T) {
+	if *programFile == "" {
+		t.Skip("run by the tests of the module contrib")
+	}
+	for _, r := range rows() {
+		if r.contrib {
+			t.Run(r.variable+"="+r.value, r.check)
+		}
+	}
+	checkBad(t, []badVariable{
+		{"OTEL_EXPORTER_ZIPKIN_ENDPOINT", "must be a URL such as ", "http://localhost:9411/api/v2/spans"},
+		{"OTEL_EXPORTER_ZIPKIN_TIMEOUT", duration, "10000"},
+	}, "70000000000", "traces, metrics, logs", "OTEL_TRACES_EXPORTER=otlp,zipkin")
+}
+
+func (r row) check(t *testing.T) {
+	t.Parallel()
+	out := r.run(t)
+	if got := r.look(out); got != r.want {
+		t.Errorf("got  %s\nwant %s\nexit code %d, printed\n%s", got, r.want, out.code, out.stderr)
+	}
 }
 
 func shown(r row) string {

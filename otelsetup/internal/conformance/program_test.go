@@ -11,11 +11,9 @@ import (
 	"github.com/clewtrace/clew/internal/workload"
 	"github.com/clewtrace/clew/otelsetup"
 	_ "github.com/clewtrace/clew/otelsetup/configfile"
-	_ "github.com/clewtrace/clew/otelsetup/jaegerremote"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 	_ "github.com/clewtrace/clew/otelsetup/prometheus"
 	_ "github.com/clewtrace/clew/otelsetup/rulesfile"
-	_ "github.com/clewtrace/clew/otelsetup/zipkin"
 )
 
 func TestMain(m *testing.M) {

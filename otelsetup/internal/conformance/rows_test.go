@@ -57,14 +57,19 @@ func samplerRows() []row {
 		sampler("parentbased_adaptive", "traces_per_second=1000,max_operations=10", "root, child of sampled"),
 		sampler("rules", "{rules}", "root"),
 		sampler("parentbased_rules", "{rules}", "root, child of sampled"),
-		sampler("jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=1", "root, child of sampled, child of unsampled"),
-		sampler("parentbased_jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=0", "child of sampled"),
+		ofContrib(sampler("jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=1", "root, child of sampled, child of unsampled")),
+		ofContrib(sampler("parentbased_jaeger_remote", "endpoint={url}/nowhere,initialSamplingRate=0", "child of sampled")),
 		{
-			variable: "OTEL_TRACES_SAMPLER", value: "jaeger_remote", with: []string{"OTEL_TRACES_SAMPLER_ARG=endpoint={url}/sampling,pollingIntervalMs=10"},
+			contrib: true, variable: "OTEL_TRACES_SAMPLER", value: "jaeger_remote", with: []string{"OTEL_TRACES_SAMPLER_ARG=endpoint={url}/sampling,pollingIntervalMs=10"},
 			note: "`OTEL_TRACES_SAMPLER_ARG=endpoint=http://collector:4318/sampling,pollingIntervalMs=10`", hold: "/sampling",
 			look: asked("/sampling"), want: "requests to /sampling",
 		},
 	}
+}
+
+func ofContrib(r row) row {
+	r.contrib = true
+	return r
 }
 
 func propagatorRows() []row {
@@ -90,7 +95,7 @@ func exporterRows() []row {
 		{variable: "OTEL_TRACES_EXPORTER", value: "console", look: andPrinted(`"work"`), want: "metrics, logs; printed"},
 		{variable: "OTEL_TRACES_EXPORTER", value: "otlp , CONSOLE", look: andPrinted(`"work"`), want: "traces, metrics, logs; printed"},
 		{
-			variable: "OTEL_TRACES_EXPORTER", value: "zipkin,otlp", with: []string{"OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
+			contrib: true, variable: "OTEL_TRACES_EXPORTER", value: "zipkin,otlp", with: []string{"OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
 			note: "`OTEL_EXPORTER_ZIPKIN_ENDPOINT=http://collector:4318/api/v2/spans`", look: paths, want: "requests to /api/v2/spans, /v1/logs, /v1/metrics, /v1/traces",
 		},
 		{
@@ -191,7 +196,7 @@ func batchRows() []row {
 		{variable: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", value: "1", look: requestsTo(traces), want: "3 requests to /v1/traces"},
 		{variable: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", value: "1", look: requestsTo(logs), want: "1 request to /v1/logs"},
 		{
-			variable: "OTEL_BSP_MAX_QUEUE_SIZE", value: "2", with: []string{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE=1", "OTEL_TRACES_EXPORTER=zipkin", "OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
+			contrib: true, variable: "OTEL_BSP_MAX_QUEUE_SIZE", value: "2", with: []string{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE=1", "OTEL_TRACES_EXPORTER=zipkin", "OTEL_EXPORTER_ZIPKIN_ENDPOINT={url}/api/v2/spans"},
 			stall: "/api/v2/spans", hold: "done", spans: "1000",
 			note: "1000 spans to Zipkin, which does not answer", look: fewRequests("/api/v2/spans"), want: "less than 10 requests",
 		},

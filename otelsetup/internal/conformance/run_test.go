@@ -33,6 +33,7 @@ type row struct {
 	spans           string   // a number of further spans
 	file            string   // what {config} holds
 	note            string   // what the other variables do here
+	contrib         bool     // the program must import a package of the module contrib
 	look            func(*outcome) string
 	want            string
 	stock           string // what is as good, of programs that log in another way

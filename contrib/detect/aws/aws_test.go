@@ -1,4 +1,4 @@
-package gcp_test
+package aws_test
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -15,16 +13,15 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	_ "github.com/clewtrace/clew/contrib/detect/aws"
 	"github.com/clewtrace/clew/otelsetup"
-	_ "github.com/clewtrace/clew/otelsetup/detect/gcp"
 )
 
-// metadata is what the metadata service of a node in Kubernetes answers.
+// metadata is what an instance metadata service answers.
 var metadata = map[string]string{
-	"/computeMetadata/v1/project/project-id":                   "shop",
-	"/computeMetadata/v1/instance/attributes/cluster-name":     "main",
-	"/computeMetadata/v1/instance/attributes/cluster-location": "europe-west1",
-	"/computeMetadata/v1/instance/id":                          "123",
+	"/latest/api/token":                          "token",
+	"/latest/dynamic/instance-identity/document": `{"region": "eu-west-1", "instanceId": "i-123", "accountId": "42"}`,
+	"/latest/meta-data/hostname":                 "ip-10-0-0-1",
 }
 
 // start starts telemetry that keeps its spans here, beside a metadata service.
@@ -32,8 +29,7 @@ func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExp
 	t.Helper()
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
-	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(server.URL, "http://"))
-	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
 	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
 		t.Setenv("OTEL_"+signal+"_EXPORTER", "none")
 	}
@@ -53,43 +49,34 @@ func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExp
 	return spans, err
 }
 
-func TestKubernetes(t *testing.T) {
+func TestInstance(t *testing.T) {
 	spans, err := start(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Metadata-Flavor", "Google")
-		if _, known := metadata[r.URL.Path]; !known {
-			http.NotFound(w, r)
-			return
-		}
+		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
 		io.WriteString(w, metadata[r.URL.Path])
 	})
 	if err != nil {
 		t.Error(err)
 	}
 	resource := spans.GetSpans()[0].Resource.String()
-	for _, want := range []string{"cloud.account.id=shop", "cloud.region=europe-west1", "k8s.cluster.name=main", "host.id=123"} {
+	for _, want := range []string{"cloud.provider=aws", "cloud.region=eu-west-1", "host.id=i-123", "service.name="} {
 		if !strings.Contains(resource, want) {
 			t.Errorf("the resource is %s, want %s", resource, want)
 		}
 	}
 }
 
-// TestSlow runs the program in a process of its own, because the library keeps
-// what it was told. The metadata service does not answer: that Start returns at
-// all shows that there is a limit.
+// TestSlow starts while the metadata service does not answer: that Start
+// returns at all shows that there is a limit.
 func TestSlow(t *testing.T) {
-	const child = "GCP_TEST_CHILD"
-	if os.Getenv(child) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSlow$", "-test.v")
-		cmd.Env = append(os.Environ(), child+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
-	}
 	returned := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-returned }))
+	t.Cleanup(server.Close)
+	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", server.URL)
 	defer close(returned)
 	_, err := start(t, func(http.ResponseWriter, *http.Request) { <-returned })
-	if want := "resource detector gcp: "; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("Start returned %v, want %q", err, want)
+	for _, want := range []string{"resource detector ec2: ", "resource detector ecs: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Start returned %v, want %q", err, want)
+		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package aws describes the process by where it runs at Amazon: an EC2 instance,
 // an ECS task.
 //
-//	import _ "github.com/clewtrace/clew/otelsetup/detect/aws"
+//	import _ "github.com/clewtrace/clew/contrib/detect/aws"
 //
 // The metadata services are asked when [otelsetup.Start] is called, for a second
 // at most together with every other detector.
@@ -11,10 +11,10 @@ import (
 	"go.opentelemetry.io/contrib/detectors/aws/ec2/v2"
 	"go.opentelemetry.io/contrib/detectors/aws/ecs"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 func init() {
-	otelsetup.RegisterResourceDetector("ec2", ec2.NewResourceDetector())
-	otelsetup.RegisterResourceDetector("ecs", ecs.NewResourceDetector())
+	extend.Detectors.Register("ec2", ec2.NewResourceDetector())
+	extend.Detectors.Register("ecs", ecs.NewResourceDetector())
 }

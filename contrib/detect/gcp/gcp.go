@@ -1,7 +1,7 @@
 // Package gcp describes the process by where it runs at Google: Kubernetes
 // Engine, Compute Engine, Cloud Run, Cloud Functions, App Engine.
 //
-//	import _ "github.com/clewtrace/clew/otelsetup/detect/gcp"
+//	import _ "github.com/clewtrace/clew/contrib/detect/gcp"
 //
 // The metadata service is asked when [otelsetup.Start] is called, for a second
 // at most together with every other detector. A request that is not answered by
@@ -11,7 +11,7 @@ package gcp
 import (
 	"go.opentelemetry.io/contrib/detectors/gcp"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
-func init() { otelsetup.RegisterResourceDetector("gcp", gcp.NewDetector()) }
+func init() { extend.Detectors.Register("gcp", gcp.NewDetector()) }

@@ -1,0 +1,3 @@
+module github.com/clewtrace/clew/tracecontext
+
+go 1.24
