@@ -218,6 +218,21 @@ func (p *parts) flush(ctx context.Context) error {
 	return errors.Join(err, p.exports.Flush(ctx, before))
 }
 
+// sendRecorded delivers the spans and log records that have been recorded so
+// far; metrics are sent as a whole at the end. The delivery ends with ctx, and
+// until it begins ctx does not count, because a provider may lose what it is
+// exporting when it is cut short.
+func (p *parts) sendRecorded(ctx context.Context) {
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
+	defer cancel()
+	for _, l := range p.lives {
+		if l.name == settings.Traces || l.name == settings.LogsOut {
+			l.flush(whole) //nolint:errcheck // shutdown says what is left
+		}
+	}
+	p.exports.Flush(ctx, nil) //nolint:errcheck // shutdown says what is left
+}
+
 // shutdown ends the providers, then the delivery. lost is what was not
 // delivered.
 func (p *parts) shutdown(ctx context.Context) (lost []error, err error) {

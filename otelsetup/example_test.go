@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/propagator"
 	"github.com/clewtrace/clew/sampler/tail"
 )
@@ -42,7 +43,13 @@ func ExampleStart() {
 	os.Setenv("OTEL_TRACES_SAMPLER_ARG", "1.5")
 
 	telemetry, err := otelsetup.Start(context.Background())
-	fmt.Println(err)
+	if err != nil {
+		fmt.Println(err) // another one is running
+		return
+	}
+	for _, problem := range telemetry.Report().Problems {
+		fmt.Println(problem)
+	}
 	fmt.Println(telemetry.Shutdown(context.Background()))
 	// Output:
 	// OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1
@@ -50,7 +57,7 @@ func ExampleStart() {
 }
 
 // The failed and the slow are kept, and what OTEL_TRACES_SAMPLER keeps.
-func ExampleCustomizeSpanProcessor() {
+func ExampleCustomize() {
 	withoutExport()
 	defer withExport()
 	defer os.Unsetenv("OTEL_TRACES_SAMPLER")
@@ -59,12 +66,13 @@ func ExampleCustomizeSpanProcessor() {
 	exported := tracetest.NewInMemoryExporter()
 
 	telemetry, err := otelsetup.Start(context.Background(),
-		otelsetup.CustomizeSampler(tail.Record),
-		otelsetup.CustomizeSpanProcessor(func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
-			return tail.NewProcessor(next, tail.Config{})
-		}),
-		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported }),
-	)
+		otelsetup.Customize(extend.Customizers{
+			Sampler: tail.Record,
+			SpanProcessor: func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+				return tail.NewProcessor(next, tail.Config{})
+			},
+			SpanExporter: func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported },
+		}))
 	if err != nil {
 		fmt.Println(err)
 	}

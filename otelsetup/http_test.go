@@ -412,7 +412,7 @@ func TestHosts(t *testing.T) {
 			t.Run(name+" "+test.host, func(t *testing.T) {
 				var startOptions []otelsetup.Option
 				if name == "Start" {
-					startOptions = append(startOptions, otelsetup.WithHosts(hosts))
+					startOptions = append(startOptions, otelsetup.WithTransportOptions(otelsetup.WithHosts(hosts)))
 				}
 				store, _, flush := start(t, startOptions...)
 				get(t.Context(), t, client, server.URL)

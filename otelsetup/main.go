@@ -72,6 +72,7 @@ type program struct {
 	received  atomic.Int32  // the signal
 	returned  chan struct{} // closed when run has
 	exits     atomic.Bool   // somebody has begun to end the program
+	flushed   chan struct{} // closed when what had been recorded at the signal is sent
 }
 
 func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) {
@@ -86,7 +87,7 @@ func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) 
 	recorded := &recordings{}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), recordingsKey{}, recorded))
 	defer cancel()
-	p := &program{telemetry: telemetry, grace: c.grace, cancel: cancel, returned: make(chan struct{})}
+	p := &program{telemetry: telemetry, grace: c.grace, cancel: cancel, returned: make(chan struct{}), flushed: make(chan struct{})}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go p.await(signals)
@@ -117,11 +118,35 @@ func (p *program) code(err error) int {
 	return 1
 }
 
+// flush sends what has been recorded until run returns.
+func (p *program) flush() {
+	defer close(p.flushed)
+	if p.telemetry == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-p.returned
+		cancel()
+	}()
+	p.telemetry.parts.sendRecorded(ctx)
+}
+
+// shutdown sends the rest within [ShutdownTimeout], flush included.
 func (p *program) shutdown() {
 	if p.telemetry == nil {
 		return
 	}
-	if err := p.telemetry.Shutdown(context.Background()); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), ShutdownTimeout)
+	defer cancel()
+	if p.received.Load() != 0 {
+		select {
+		case <-p.flushed:
+		case <-time.After(ShutdownTimeout / 2):
+		}
+	}
+	if err := p.telemetry.Shutdown(ctx); err != nil {
 		slog.Error("telemetry not delivered", slog.Any("error", err))
 	}
 }
@@ -139,9 +164,7 @@ func (p *program) await(signals chan os.Signal) {
 	number := s.(syscall.Signal)
 	p.received.Store(int32(number)) //nolint:gosec // a signal's number
 	p.cancel()
-	if p.telemetry != nil {
-		go p.telemetry.ForceFlush(context.Background()) //nolint:errcheck // Shutdown says what is left
-	}
+	go p.flush()
 	if p.grace > noticeAfter && !p.waits(noticeAfter) {
 		slog.Warn("the program goes on after a signal: run has not returned", slog.String("signal", s.String()),
 			slog.Duration("leaving_it_in", p.grace-noticeAfter))

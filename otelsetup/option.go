@@ -89,3 +89,8 @@ func WithoutDefaultTransport() Option {
 func Customize(by extend.Customizers) Option {
 	return option{"Customize", func(c *config) { c.custom = append(c.custom, by) }}
 }
+
+// WithTransportOptions are about the requests over [http.DefaultTransport].
+func WithTransportOptions(opts ...HTTPOption) Option {
+	return option{"WithTransportOptions", func(c *config) { c.transport = append(c.transport, opts...) }}
+}

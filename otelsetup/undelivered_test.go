@@ -28,6 +28,7 @@ import (
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 // TestShutdownCountsWhatIsLost sends to collectors that behave badly, and
@@ -95,7 +96,9 @@ func checkLost(t *testing.T, url string, want int64, endless bool) {
 	t.Setenv("OTEL_METRICS_EXPORTER", "none")
 	knocked := make(chan struct{}, 1)
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.NewTextHandler(os.Stderr, nil)),
-		otelsetup.WithOTLPTransport(func(_ string, next http.RoundTripper) http.RoundTripper { return knock{next, knocked} }))
+		otelsetup.Customize(extend.Customizers{
+			OTLPTransport: func(_ string, next http.RoundTripper) http.RoundTripper { return knock{next, knocked} },
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,12 +286,15 @@ func TestBadCustomDelivery(t *testing.T) {
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
-		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config {
+		otelsetup.Customize(extend.Customizers{Delivery: func(c delivery.Config) delivery.Config {
 			c.QueueSize = 1
 			return c
-		}))
-	if err == nil || !strings.Contains(err.Error(), "CustomizeDelivery: delivery: Config.QueueSize is 1") {
-		t.Errorf("Start returned %v", err)
+		}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := problems(telemetry); !strings.Contains(got, "Customizers.Delivery: delivery: Config.QueueSize is 1") {
+		t.Errorf("problems %s", got)
 	}
 	_, span := otel.Tracer("test").Start(t.Context(), "work")
 	span.End()
