@@ -27,6 +27,7 @@ import (
 	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/otelsetup/internal/export"
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // instrumentationName is the scope of what this package records itself.
@@ -122,7 +123,7 @@ func (b *builder) buildPropagator() {
 	for _, c := range b.config.custom {
 		all = custom(c.Propagator, all)
 	}
-	b.propagator = propagator.Guard(all)
+	b.propagator = trust.Propagator(all)
 }
 
 // custom applies what a program wants changed.

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // tracers is the provider that Start makes global, the same one each time: the
@@ -125,7 +125,7 @@ type linkCaller struct{}
 
 func (linkCaller) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 	if !s.Parent().IsValid() {
-		propagator.LinkCaller(ctx, s)
+		trust.Link(ctx, s)
 	}
 }
 
