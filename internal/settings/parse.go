@@ -202,6 +202,9 @@ var attributes = kind[[]attribute.KeyValue]{
 		return attrs, nil
 	},
 	show: func(attrs []attribute.KeyValue) string {
+		if len(attrs) == 0 {
+			return None
+		}
 		pairs := make([]string, len(attrs))
 		for i, a := range attrs {
 			pairs[i] = redact.Text(string(a.Key) + "=" + a.Value.String())

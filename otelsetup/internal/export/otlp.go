@@ -37,8 +37,12 @@ func (x *Exports) Metrics(ctx context.Context, c *settings.OTLP, temporality sdk
 
 // Logs makes an exporter of log records over HTTP.
 func (x *Exports) Logs(ctx context.Context, c *settings.OTLP) (sdklog.Exporter, error) {
+	client := x.client(c)
+	if x.resource != nil {
+		client.Transport = logsOf{client.Transport, x.resource}
+	}
 	return otlploghttp.New(ctx,
-		otlploghttp.WithTLSClientConfig(nil), otlploghttp.WithHTTPClient(x.client(c)),
+		otlploghttp.WithTLSClientConfig(nil), otlploghttp.WithHTTPClient(client),
 		otlploghttp.WithEndpointURL(c.Endpoint.String()), otlploghttp.WithHeaders(c.Headers),
 		otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(otlploghttp.NoCompression))
 }
