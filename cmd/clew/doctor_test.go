@@ -37,7 +37,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // process runs the command as a process with nothing but env in its environment.
@@ -344,7 +344,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"no such service over gRPC", []string{endpoint("http://" + noService), overGRPC}, `the receiver does not take traces`, `OTEL_TRACES_EXPORTER=none`, 3},
 		{"bad values", []string{endpoint(good.URL), "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=1.5", "OTEL_BSP_SCHEDULE_DELAY=5s"}, `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`, `change OTEL_TRACES_SAMPLER_ARG to what the message accepts`, 2},
 		{"bad endpoint", []string{endpoint(good.URL), "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=localhost:4318", "OTEL_LOGS_EXPORTER=otlp"}, `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="localhost:4318": must be a URL`, `set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT to a whole URL`, -1},
-		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS is not a variable that is read`, `use OTEL_EXPORTER_OTLP_HEADERS`, 1},
+		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS: not a variable that is read; did you mean OTEL_EXPORTER_OTLP_HEADERS?`, `correct the name`, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := examine(t, test.env)
@@ -388,7 +388,7 @@ func TestDoctorLeavesTheSpoolAlone(t *testing.T) {
 	if _, err := os.Stat(spool); !r.OK || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, problems %v", err, r.Problems)
 	}
-	if !slices.ContainsFunc(r.Settings, func(s otelsetup.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
+	if !slices.ContainsFunc(r.Settings, func(s settings.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
 		t.Errorf("settings %v", r.Settings)
 	}
 }

@@ -20,7 +20,7 @@ func Misspelt(environ []string) (problems []Problem, unknown []string) {
 			continue
 		}
 		if like := nearest(upper); like != "" {
-			problems = append(problems, Problem{Name: name, Reason: "is not a variable that is read; did you mean " + like + "?"})
+			problems = append(problems, Problem{Name: name, Reason: "not a variable that is read; did you mean " + like + "?"})
 		} else {
 			unknown = append(unknown, name)
 		}

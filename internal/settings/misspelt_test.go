@@ -23,7 +23,7 @@ func TestMisspeltNamesAreRecognised(t *testing.T) {
 		switch {
 		case want == "" && (len(problems) > 0 || len(unknown) != 1 || unknown[0] != name):
 			t.Errorf("%s: problems %v, unknown %q", name, problems, unknown)
-		case want != "" && (len(problems) != 1 || problems[0].Name != name || problems[0].Reason != "is not a variable that is read; did you mean "+want+"?"):
+		case want != "" && (len(problems) != 1 || problems[0].Name != name || problems[0].Reason != "not a variable that is read; did you mean "+want+"?"):
 			t.Errorf("%s: %v, want %s", name, problems, want)
 		}
 	}

@@ -200,7 +200,7 @@ func (s *Settings) setValue(name string, v any) {
 // NeedSpool says which settings have no effect because there is no directory,
 // and takes them back.
 func (d *Delivery) NeedSpool() []Problem {
-	if d.SpoolDir != "" {
+	if d.SpoolDir != "" || d.QueueSize == 0 { // nothing is delivered
 		return nil
 	}
 	var r report
