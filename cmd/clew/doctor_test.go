@@ -32,7 +32,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/clewtrace/clew/internal/doctor"
@@ -105,12 +104,19 @@ func silent(l net.Listener) {
 	}
 }
 
-func grpcServer(t *testing.T, opts ...grpc.ServerOption) (address string, store *otlpreceiver.Store) {
+func grpcServer(t *testing.T, certificates ...tls.Certificate) (address string, store *otlpreceiver.Store) {
 	t.Helper()
 	store = &otlpreceiver.Store{}
-	server := otlpreceiver.GRPCServer(store, opts...)
-	address = listen(t, func(l net.Listener) { server.Serve(l) }) //nolint:errcheck // ends when stopped
-	t.Cleanup(server.Stop)
+	server := otlpreceiver.New(store, nil).GRPCServer()
+	address = listen(t, func(l net.Listener) {
+		if len(certificates) == 0 {
+			server.Serve(l) //nolint:errcheck // ends when closed
+			return
+		}
+		server.TLSConfig = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
+		server.ServeTLS(l, "", "") //nolint:errcheck // ends when closed
+	})
+	t.Cleanup(func() { server.Close() })
 	return address, store
 }
 
@@ -213,7 +219,7 @@ func TestDoctorFindsAReceiverWell(t *testing.T) {
 	defer http1.Close()
 	secure, secureStore := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{loopback}}) //nolint:gosec // a test
 	grpcPlain, grpcStore := grpcServer(t)
-	grpcTLS, grpcTLSStore := grpcServer(t, grpc.Creds(credentials.NewServerTLSFromCert(&loopback)))
+	grpcTLS, grpcTLSStore := grpcServer(t, loopback)
 	for _, test := range []struct {
 		name  string
 		env   []string
