@@ -131,8 +131,8 @@ func checkBuildInfo(t *testing.T, image string) {
 	}
 }
 
-// container runs a service of the compose file, as that says but for where its
-// telemetry goes: in the host's network, to a receiver on loopback.
+// container runs a service of the compose file, as that says but for its telemetry:
+// all of it goes to a receiver on loopback, in the host's network.
 func container(t *testing.T, project *types.Project, name, image, receiver string) (id string) {
 	t.Helper()
 	service := project.Services[name]
@@ -155,7 +155,7 @@ func container(t *testing.T, project *types.Project, name, image, receiver strin
 			args = append(args, "--env="+key+"="+*value)
 		}
 	}
-	args = append(args, "--env=OTEL_EXPORTER_OTLP_ENDPOINT="+receiver, "--env=SHOP_FAULT=", image)
+	args = append(args, "--env=OTEL_EXPORTER_OTLP_ENDPOINT="+receiver, "--env=OTEL_TRACES_SAMPLER=parentbased_always_on", "--env=SHOP_FAULT=", image)
 	id = docker(t, "", append(args, service.Command...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
