@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/otelsetup"
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
@@ -102,7 +102,7 @@ func ExampleHandler() {
 		fmt.Fprint(w, trace.SpanContextFromContext(r.Context()).TraceID())
 	})
 	// Callers outside of these networks do not choose trace ids.
-	trusted := propagator.FromNetworks(netip.MustParsePrefix("127.0.0.0/8"))
+	trusted := trust.Networks(netip.MustParsePrefix("127.0.0.0/8"))
 	server := httptest.NewServer(otelsetup.Handler(mux, otelsetup.WithTrust(trusted)))
 	defer server.Close()
 
@@ -133,7 +133,7 @@ func ExampleTransport() {
 		fmt.Fprint(w, r.Header.Get("traceparent") != "")
 	}))
 	defer server.Close()
-	hosts, err := propagator.ParseHosts("*.internal.example")
+	hosts, err := trust.ParseHosts("*.internal.example")
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // HTTPOption changes what [Handler] or [Transport] records.
@@ -28,7 +29,7 @@ type HTTPOption interface{ applyHTTP(*httpConfig) }
 type httpConfig struct {
 	otelhttp []otelhttp.Option
 	trusted  func(*http.Request) bool // nil: every caller
-	hosts    *propagator.Hosts        // nil: every host
+	hosts    *trust.Hosts             // nil: every host
 	hide     func(name string) bool   // the query parameters whose values are not recorded
 }
 
@@ -45,8 +46,8 @@ func WithFilter(trace func(*http.Request) bool) HTTPOption {
 }
 
 // WithTrust makes [Handler] a trust boundary: it continues the traces of the
-// callers that trusted accepts, for example [propagator.FromNetworks] or
-// [propagator.WithSecret]. The request of another caller starts a new trace,
+// callers that trusted accepts, for example [trust.Networks] or
+// [trust.Secret]. The request of another caller starts a new trace,
 // linked to what the caller sent, and its baggage is dropped. By default every
 // caller is trusted. A service that the internet reaches wants this.
 func WithTrust(trusted func(*http.Request) bool) HTTPOption {
@@ -57,14 +58,14 @@ func WithTrust(trusted func(*http.Request) bool) HTTPOption {
 // leaks, and the client span is recorded all the same. By default every host
 // gets them. It is an option for [Transport], and for [Start], where it is about
 // [http.DefaultTransport].
-func WithHosts(hosts propagator.Hosts) interface {
+func WithHosts(hosts trust.Hosts) interface {
 	Option
 	HTTPOption
 } {
 	return withHosts{hosts}
 }
 
-type withHosts struct{ propagator.Hosts }
+type withHosts struct{ trust.Hosts }
 
 func (o withHosts) apply(c *config)         { c.http = append(c.http, o) }
 func (o withHosts) applyHTTP(c *httpConfig) { c.hosts = &o.Hosts }
@@ -113,7 +114,7 @@ func Handler(h http.Handler, opts ...HTTPOption) http.Handler {
 	c := newHTTPConfig(opts)
 	var outer http.Handler = outermost{otelhttp.NewHandler(serverSpan{h, c.hide}, "", c.otelhttp...)}
 	if c.trusted != nil {
-		outer = propagator.Boundary(outer, c.trusted)
+		outer = trust.Handler(outer, c.trusted)
 	}
 	return handler{outer, h}
 }
@@ -271,7 +272,7 @@ func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
 	}
 	c := newHTTPConfig(opts)
 	if c.hosts != nil {
-		base = propagator.Outbound(base, *c.hosts)
+		base = trust.Transport(base, *c.hosts)
 	}
 	return otelhttp.NewTransport(clientSpan{base, c.hide}, append([]otelhttp.Option{
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),

@@ -24,7 +24,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 type headerCarrier = propagation.HeaderCarrier
@@ -400,13 +400,13 @@ func TestHosts(t *testing.T) {
 		host string
 		sent bool
 	}{{"127.0.0.1", true}, {"*.internal.example", false}} {
-		hosts, err := propagator.ParseHosts(test.host)
+		hosts, err := trust.ParseHosts(test.host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, client := range map[string]*http.Client{
 			"Start": http.DefaultClient,
-			"another library over http.DefaultTransport": {Transport: otelhttp.NewTransport(propagator.Outbound(http.DefaultTransport, hosts))},
+			"another library over http.DefaultTransport": {Transport: otelhttp.NewTransport(trust.Transport(http.DefaultTransport, hosts))},
 			"Transport": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}, otelsetup.WithHosts(hosts))},
 		} {
 			t.Run(name+" "+test.host, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 const (
@@ -38,5 +39,5 @@ func (e *Env) propagator(customize []func(propagation.TextMapPropagator) propaga
 		}
 	}
 	all := propagation.NewCompositeTextMapPropagator(chosen...)
-	return propagator.Guard(customized(all, customize))
+	return trust.Propagator(customized(all, customize))
 }

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // flagRandom is the random-trace-id flag of Trace Context Level 2, section
@@ -56,7 +56,7 @@ type linkCaller struct{}
 
 func (linkCaller) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 	if !s.Parent().IsValid() {
-		propagator.LinkCaller(ctx, s)
+		trust.Link(ctx, s)
 	}
 }
 

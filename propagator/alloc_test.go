@@ -100,7 +100,7 @@ func TestInlining(t *testing.T) {
 	}
 	for _, want := range []string{
 		"inlining call to tracecontext.ParseTraceparent", "can inline traceparentOf",
-		"can inline (*received).partial", "can inline (*remoteSpan).SpanContext", "can inline boundaryOf",
+		"can inline (*received).partial", "can inline (*remoteSpan).SpanContext", "inlining call to boundary.From",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the compiler does not say %q", want)

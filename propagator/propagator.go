@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/internal/boundary"
 	"github.com/clewtrace/clew/tracecontext"
 )
 
@@ -58,7 +59,7 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	if err != nil {
 		return ctx
 	}
-	b, untrusted := boundaryOf(ctx)
+	mark, untrusted := boundary.From(ctx)
 	c := &remoteContext{Context: ctx, span: remoteSpan{Span: &noopSpan}}
 	config := trace.SpanContextConfig{
 		TraceID:    parent.TraceID(),
@@ -75,7 +76,7 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	c.span.sc = trace.NewSpanContext(config)
 	switch {
 	case untrusted:
-		return b.restart(ctx, c.span.sc)
+		return mark.Restart(ctx, c.span.sc)
 	case spanKey == nil:
 		return trace.ContextWithSpan(c, &c.span)
 	}

@@ -22,7 +22,8 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/internal/boundary"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // Option changes what [Server] or [Client] does.
@@ -93,10 +94,10 @@ func newConfig(opts []Option) config {
 // and propagator, which may be set later.
 func Server(opts ...Option) grpc.ServerOption {
 	c := newConfig(opts)
-	global := received{propagator.Guard(otel.GetTextMapPropagator())}
+	global := received{trust.Propagator(otel.GetTextMapPropagator())}
 	h := otelgrpc.NewServerHandler(append([]otelgrpc.Option{otelgrpc.WithPropagators(global)}, c.otelgrpc...)...)
 	if c.trusted != nil {
-		h = boundary{h, c.trusted}
+		h = trustBoundary{h, c.trusted}
 	}
 	return grpc.StatsHandler(h)
 }
@@ -141,20 +142,20 @@ func (c carrier) Keys() []string {
 	return names
 }
 
-// boundary lets the handler below continue the traces of trusted callers only.
-type boundary struct {
+// trustBoundary lets the handler below continue the traces of trusted callers only.
+type trustBoundary struct {
 	stats.Handler
 	trusted func(context.Context) bool
 }
 
-func (b boundary) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+func (b trustBoundary) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	if b.trusted(ctx) {
 		return b.Handler.TagRPC(ctx, info)
 	}
-	ctx = b.Handler.TagRPC(propagator.ContextWithUntrusted(ctx), info)
+	ctx = b.Handler.TagRPC(trust.Untrusted(ctx), info)
 	md, ok := metadata.FromIncomingContext(ctx)
 	if !ok {
 		return ctx
 	}
-	return metadata.NewIncomingContext(ctx, propagator.WithoutContext(md))
+	return metadata.NewIncomingContext(ctx, boundary.WithoutContext(md))
 }

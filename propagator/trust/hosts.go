@@ -1,9 +1,7 @@
-package propagator
+package trust
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"strings"
 )
@@ -64,45 +62,4 @@ func (h Hosts) Contains(host string) bool {
 		}
 	}
 	return false
-}
-
-// Outbound returns a transport that sends trace context and baggage to hosts
-// only, so that ids and baggage do not leak to third parties. Put it under the
-// instrumentation, for that injects:
-//
-//	otelhttp.NewTransport(propagator.Outbound(http.DefaultTransport, hosts))
-//
-// From requests to other hosts it removes the header fields that [Boundary]
-// removes, whoever set them, and a propagator of [Guard] below it adds none. Each request of a series of redirects is looked at.
-// The span of the call is not affected. A nil base is [http.DefaultTransport].
-func Outbound(base http.RoundTripper, hosts Hosts) http.RoundTripper {
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	return outbound{base, hosts}
-}
-
-// withheldKey marks the context of a request to a third party. Instrumentation
-// below Outbound finds no trace in the header, and must not add one again.
-type withheldKey struct{}
-
-type outbound struct {
-	base  http.RoundTripper
-	hosts Hosts
-}
-
-func (o outbound) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL != nil && !o.hosts.Contains(r.URL.Hostname()) {
-		// A RoundTripper must not change the request it is given.
-		r = r.WithContext(context.WithValue(r.Context(), withheldKey{}, true))
-		r.Header = WithoutContext(r.Header)
-	}
-	return o.base.RoundTrip(r)
-}
-
-// CloseIdleConnections makes [http.Client.CloseIdleConnections] work.
-func (o outbound) CloseIdleConnections() {
-	if c, ok := o.base.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
 }
