@@ -110,6 +110,12 @@ func (x *exchange) isRequest(r *http.Request) bool {
 	return own.RequestURI != "" || own.Method == r.Method && own.Host == r.Host && sameURL(own, r)
 }
 
+// isPeer reports whether r says that it came over the connection of x. A copy
+// with another request line still does.
+func (x *exchange) isPeer(r *http.Request) bool {
+	return r.RemoteAddr != "" && r.RemoteAddr == x.request.RemoteAddr
+}
+
 func sameURL(a, b *http.Request) bool {
 	return a.URL == b.URL || a.URL != nil && b.URL != nil && *a.URL == *b.URL
 }

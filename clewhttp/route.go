@@ -38,7 +38,7 @@ func SetPattern(r *http.Request, pattern string) {
 		return
 	}
 	r.Pattern = pattern
-	if x, _ := r.Context().Value(exchangeKey{}).(*exchange); x != nil && x.isRequest(r) {
+	if x, _ := r.Context().Value(exchangeKey{}).(*exchange); x != nil && (x.isRequest(r) || x.isPeer(r)) {
 		x.pattern.Store(&pattern)
 	}
 }

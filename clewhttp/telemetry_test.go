@@ -2,6 +2,7 @@ package clewhttp_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"testing"
 
@@ -19,7 +20,10 @@ import (
 	"github.com/clewtrace/clew/propagator/trust"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // panics are logged
+	goleak.VerifyTestMain(m)
+}
 
 // telemetry is an SDK of a test's own.
 type telemetry struct {
