@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -74,6 +75,30 @@ func declared(t *testing.T, path string) (names []string) {
 		}
 	}
 	return names
+}
+
+// shown is a block of code and the file that has it: [`file`](path), an empty
+// line, then the block.
+var shown = regexp.MustCompile("\\[`[^`]+`\\]\\(([^)]+\\.go)\\):?\n\n```go\n((?s:.*?))```\n")
+
+// TestProgramsAreShown compares the code in migrating.md with the programs that
+// the compiler sees.
+func TestProgramsAreShown(t *testing.T) {
+	const page = "migrating.md"
+	text := read(t, page)
+	found := shown.FindAllStringSubmatch(text, -1)
+	if blocks := strings.Count(text, "```go\n"); len(found) != blocks || blocks == 0 {
+		t.Errorf("%d of %d blocks name a file", len(found), blocks)
+	}
+	for _, m := range found {
+		_, code, ok := strings.Cut(read(t, m[1]), "// begin\n")
+		code, _, closed := strings.Cut(code, "\n// end\n")
+		if !ok || !closed {
+			t.Errorf("%s has no lines // begin and // end", m[1])
+		} else if code != m[2] {
+			t.Errorf("%s shows of %s\n%s\nwant\n%s", page, m[1], m[2], code)
+		}
+	}
 }
 
 func read(t *testing.T, path string) string {
