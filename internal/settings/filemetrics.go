@@ -34,6 +34,7 @@ func (f *file) readers(s *Settings) {
 	for _, path := range f.entries(provider + ".views") {
 		if v, err := f.view(path); err != nil {
 			f.reject(path, err.Error()+", and ignored")
+			f.use(path)
 		} else {
 			s.Metrics.Views = append(s.Metrics.Views, v)
 		}
