@@ -119,7 +119,7 @@ func (b *builder) buildPropagator() {
 			chosen = append(chosen, p)
 		}
 	}
-	all := propagation.TextMapPropagator(propagation.NewCompositeTextMapPropagator(chosen...))
+	all := propagation.NewCompositeTextMapPropagator(chosen...)
 	for _, c := range b.config.custom {
 		all = custom(c.Propagator, all)
 	}

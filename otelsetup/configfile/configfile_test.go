@@ -1,6 +1,7 @@
 package configfile_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,16 +111,17 @@ meter_provider:
 
 // TestFilesThatCannotBeUsed leave the variables in effect.
 func TestFilesThatCannotBeUsed(t *testing.T) {
-	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"
+	var bomb strings.Builder
+	bomb.WriteString("a: &a [x, x, x, x, x, x, x, x, x]\n")
 	for i := 'b'; i < 'k'; i++ {
-		bomb += string(i) + ": &" + string(i) + " [" + strings.TrimSuffix(strings.Repeat("*"+string(i-1)+", ", 9), ", ") + "]\n"
+		fmt.Fprintf(&bomb, "%c: &%[1]c [%s]\n", i, strings.TrimSuffix(strings.Repeat("*"+string(i-1)+", ", 9), ", "))
 	}
 	for rule, test := range map[string]struct{ text, want string }{
 		"no YAML":                     {"a: [", "must be a file of the declarative configuration: "},
 		"a list":                      {"- a\n", "must be a file of the declarative configuration: "},
 		"a reference that is none":    {"a: ${1}\n", "${1} must be ${NAME} or ${NAME:-default}"},
 		"larger than it may be":       {strings.Repeat("# a comment\n", 100_000), "is larger than 1048576 bytes"},
-		"aliases that grow on and on": {bomb, "excessive aliasing"},
+		"aliases that grow on and on": {bomb.String(), "excessive aliasing"},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			s, problems := read(t, test.text, map[string]string{"OTEL_SERVICE_NAME": "shop"})
