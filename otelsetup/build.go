@@ -30,6 +30,11 @@ import (
 	"github.com/clewtrace/clew/propagator/trust"
 )
 
+// ShutdownTimeout bounds [Telemetry.ForceFlush] and [Telemetry.Shutdown] when
+// their context has no deadline, the flush at the end of [Main], and the
+// graceful end of [Serve].
+const ShutdownTimeout = 5 * time.Second
+
 // instrumentationName is the scope of what this package records itself.
 const instrumentationName = "github.com/clewtrace/clew/otelsetup"
 
@@ -76,17 +81,17 @@ func build(ctx context.Context, s *settings.Settings, c *config) *parts {
 }
 
 func (b *builder) buildSDK(ctx context.Context) {
-	b.config.quiet(true)
 	b.buildResource(ctx)
 	b.buildExports()
 	// The metrics come first, because the sampler has some.
 	b.buildMeters(ctx)
 	b.buildTracers(ctx)
 	b.buildLoggers(ctx)
-	b.config.quiet(false) // what the spool has lost is to be said
-	b.problems = append(b.problems, b.exports.Open(b.meters)...)
 	b.problem("", runtime.Start(runtime.WithMeterProvider(b.meters)))
 }
+
+// open lets go what the exporters send.
+func (p *parts) open() { p.problems = append(p.problems, p.exports.Open(p.meters)...) }
 
 // problem notes why a part could not be made. Each of joined errors is one.
 func (b *builder) problem(name string, err error) {
@@ -119,7 +124,7 @@ func (b *builder) buildPropagator() {
 			chosen = append(chosen, p)
 		}
 	}
-	all := propagation.TextMapPropagator(propagation.NewCompositeTextMapPropagator(chosen...))
+	all := propagation.NewCompositeTextMapPropagator(chosen...)
 	for _, c := range b.config.custom {
 		all = custom(c.Propagator, all)
 	}

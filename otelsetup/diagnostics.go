@@ -102,9 +102,7 @@ func (d *diagnostics) write(level slog.Level, message string, attrs ...any) {
 	d.printer.Handle(context.Background(), r) //nolint:errcheck // there is nobody left to tell
 }
 
-// silence ends what the SDK says while its parts are made: it reads the same
-// variables, and knows less to say about a bad value. What the constructors
-// return still counts.
+// silence says whether what the SDK reports is dropped.
 func (d *diagnostics) silence(silent bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,14 +10,14 @@ import (
 	"github.com/clewtrace/clew/internal/settings"
 )
 
-// diagnose makes the SDK report to t. It comes before the SDK is built, which
-// reads the same variables and has less to say about a bad value.
+// diagnose makes the SDK report to t, which is silent until [Telemetry.install]:
+// while the SDK is built it reads the same variables, and has less to say about
+// a bad value.
 func (t *Telemetry) diagnose(c *config, level slog.Level) {
-	t.diagnostics = &diagnostics{printer: newIDHandler(c.printer), level: level}
+	t.diagnostics = &diagnostics{printer: newIDHandler(c.printer), level: level, silent: true}
 	previous := otel.GetErrorHandler()
 	otel.SetErrorHandler(t.diagnostics)
 	otel.SetLogger(logr.New(sink{diagnostics: t.diagnostics}))
-	c.quiet = t.diagnostics.silence
 	t.onShutdown(func() {
 		otel.SetErrorHandler(previous)
 		// The logger before cannot be asked for. The default one prints errors.
@@ -28,6 +28,9 @@ func (t *Telemetry) diagnose(c *config, level slog.Level) {
 // install makes what was built global. Each step leaves behind what undoes it.
 func (t *Telemetry) install(c *config) {
 	p := t.parts
+	t.diagnostics.silence(false)
+	p.open() // what the spool has lost is to be said
+
 	propagator := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(p.propagator)
 	t.onShutdown(func() { otel.SetTextMapPropagator(propagator) })

@@ -269,6 +269,6 @@ func Serve(ctx context.Context, srv *http.Server) error {
 	if err != nil {
 		err = fmt.Errorf("requests were cut off: %w", errors.Join(err, srv.Close()))
 	}
-	<-served
+	<-served //nolint:errcheck // that it is closed
 	return err
 }

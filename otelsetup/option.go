@@ -25,12 +25,10 @@ type config struct {
 	transport        []HTTPOption // for the default transport
 	custom           []extend.Customizers
 	given            []string // the names of the options, for the report
-
-	quiet func(bool) // keeps the SDK from talking while it is built
 }
 
 func newConfig(opts []Option) *config {
-	c := &config{printer: newPrinter(), defaultTransport: true, quiet: func(bool) {}}
+	c := &config{printer: newPrinter(), defaultTransport: true}
 	for _, o := range opts {
 		o.apply(c)
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
@@ -14,11 +13,6 @@ import (
 
 	"github.com/clewtrace/clew/internal/settings"
 )
-
-// ShutdownTimeout bounds [Telemetry.ForceFlush] and [Telemetry.Shutdown] when
-// their context has no deadline, the flush at the end of [Main], and the
-// graceful end of [Serve].
-const ShutdownTimeout = 5 * time.Second
 
 // Telemetry is a running SDK. Its methods are safe for concurrent use.
 type Telemetry struct {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ func (f *file) exports(s *Settings) {
 		send[e.path] = e.OTLP
 	}
 	for i, m := range s.Metrics.Readers {
-		send[fmt.Sprint(i)] = m.OTLP
+		send[strconv.Itoa(i)] = m.OTLP
 	}
 	if overHTTP(send) {
 		f.delivery(s)
@@ -73,7 +74,7 @@ func (f *file) processor(p processor, prefix string, def Batch) Export {
 	e.Batch.QueueSize = at(f, whole(1, maxQueueSize, ""), prefix+"_MAX_QUEUE_SIZE", key("max_queue_size"), def.QueueSize)
 	e.Batch.Size = at(f, whole(1, math.MaxInt32, ""), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), min(def.Size, e.Batch.QueueSize))
 	if e.Batch.Size > e.Batch.QueueSize {
-		f.problem(key("max_export_batch_size"), fmt.Sprint(e.Batch.Size), fmt.Sprintf("must not be above max_queue_size, %d", e.Batch.QueueSize), fmt.Sprint(e.Batch.QueueSize))
+		f.problem(key("max_export_batch_size"), strconv.Itoa(e.Batch.Size), fmt.Sprintf("must not be above max_queue_size, %d", e.Batch.QueueSize), strconv.Itoa(e.Batch.QueueSize))
 		e.Batch.Size = e.Batch.QueueSize
 	}
 	e.Batch.Delay = at(f, millisOr(atOnce), prefix+"_SCHEDULE_DELAY", key("schedule_delay"), def.Delay)

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ func (f *file) readers(s *Settings) {
 	for _, path := range f.entries(provider + ".views") {
 		if v, err := f.view(path); err != nil {
 			f.reject(path, err.Error()+", and ignored")
+			f.use(path)
 		} else {
 			s.Metrics.Views = append(s.Metrics.Views, v)
 		}
@@ -114,7 +116,7 @@ func (f *file) view(path string) (View, error) {
 		Stream: sdkmetric.Stream{Name: text(stream + "name"), Description: text(stream + "description")},
 	}
 	if !f.has(path + ".selector") {
-		return View{}, fmt.Errorf("a view needs a selector")
+		return View{}, errors.New("a view needs a selector")
 	}
 	included, excluded := f.texts(stream+"attribute_keys.included"), f.texts(stream+"attribute_keys.excluded")
 	if included != nil || excluded != nil {
@@ -151,7 +153,7 @@ func (f *file) aggregation(path string) (sdkmetric.Aggregation, error) {
 		if list, ok := f.value(path + ".boundaries").([]any); ok {
 			bounds, ok := all(list, number)
 			if !ok {
-				return nil, fmt.Errorf("boundaries must be numbers")
+				return nil, errors.New("boundaries must be numbers")
 			}
 			a.Boundaries = bounds
 		}

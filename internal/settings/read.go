@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func (r *reader) batch(prefix string, def Batch) Batch {
 	b := Batch{QueueSize: read(r, whole(1, maxQueueSize, ""), def.QueueSize, prefix+"_MAX_QUEUE_SIZE")}
 	b.Size = read(r, whole(1, math.MaxInt32, ""), def.Size, prefix+"_MAX_EXPORT_BATCH_SIZE")
 	if source, text := r.find(prefix + "_MAX_EXPORT_BATCH_SIZE"); b.Size > b.QueueSize && text != "" {
-		r.problem(source, text, fmt.Sprintf("must not be above %s_MAX_QUEUE_SIZE, %d", prefix, b.QueueSize), fmt.Sprint(b.QueueSize))
+		r.problem(source, text, fmt.Sprintf("must not be above %s_MAX_QUEUE_SIZE, %d", prefix, b.QueueSize), strconv.Itoa(b.QueueSize))
 	}
 	b.Size = min(b.Size, b.QueueSize)
 	b.Delay = read(r, millis, def.Delay, prefix+"_SCHEDULE_DELAY")

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -211,7 +212,7 @@ func (d *Delivery) NeedSpool() []Problem {
 	}
 	standard := spoolSize(d.QueueSize)
 	unused("CLEW_DELIVERY_JOURNAL", d.Journal, "true", "false")
-	unused("CLEW_DELIVERY_SPOOL_SIZE", d.SpoolSize != standard, fmt.Sprint(d.SpoolSize), fmt.Sprint(standard))
+	unused("CLEW_DELIVERY_SPOOL_SIZE", d.SpoolSize != standard, strconv.FormatInt(d.SpoolSize, 10), strconv.FormatInt(standard, 10))
 	unused("CLEW_DELIVERY_SPOOL_SYNC", d.SpoolSync, "true", "false")
 	d.Journal, d.SpoolSize, d.SpoolSync = false, standard, false
 	return r.problems
