@@ -12,6 +12,7 @@ package propagator
 
 import (
 	"context"
+	"math"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -37,7 +38,7 @@ type traceContext struct {
 // kept beside the SpanContext, and Inject sends them too as long as the context
 // continues the trace that was received.
 func New(opts ...Option) propagation.TextMapPropagator {
-	p := &traceContext{maxTracestate: maxTracestateLen, seen: newCache()}
+	p := &traceContext{maxTracestate: math.MaxInt, seen: newCache()}
 	for _, o := range opts {
 		o.apply(p)
 	}
