@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
 //go:embed page
@@ -152,8 +152,8 @@ func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 		Logs   json.RawMessage `json:"logs"`
 	}
 	var err error
-	if answer.Traces, err = otlpreceiver.MarshalJSON(traces); err == nil {
-		answer.Logs, err = otlpreceiver.MarshalJSON(logs)
+	if answer.Traces, err = otlpjson.Marshal(traces); err == nil {
+		answer.Logs, err = otlpjson.Marshal(logs)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
