@@ -70,18 +70,19 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // failed is called once, by any goroutine, if the file can no longer be
 // written; the ring goes on in memory.
 func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damaged int64, err error) {
-	j = &Journal{Ring: ring, path: path, failed: failed}
-	if j.lock, err = ownfile.Lock(path + ".lock"); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	lock, err := ownfile.Lock(path + ".lock")
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		if held, ok := errors.AsType[*ownfile.HeldError](err); ok {
 			return nil, 0, fmt.Errorf("%s is in use by process %s; choose another file", path, held.Process)
 		}
 		return nil, 0, err
 	}
 	defer func() {
-		if err != nil && j.lock != nil {
-			err = errors.Join(err, j.lock.Close())
+		if err != nil && lock != nil {
+			err = errors.Join(err, lock.Close())
 		}
 	}()
+	j = &Journal{Ring: ring, path: path, failed: failed, lock: lock}
 	if _, _, err = j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
