@@ -1,4 +1,4 @@
-# Every check of the project is a target here; .ci/run calls all but the last two.
+# Every check of the project is a target here; .ci/run calls all but the last three.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
 RELEASED := tracecontext/ ./ contrib/
@@ -7,7 +7,7 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race demo e2e docker-check screenshots
+.PHONY: test check lint race demo e2e release-check docker-check screenshots
 
 test: ## every test that needs nothing but Go, in the modules that are released
 	$(call in_each,$(RELEASED),go test ./...)
@@ -17,18 +17,23 @@ check: ## formatting, tidy modules and vet, in every module
 	$(call in_each,$(MODULES),go mod tidy -diff)
 	$(call in_each,$(MODULES),go vet ./...)
 
-lint: ## golangci-lint at its pinned version, in every module
-	$(call in_each,$(MODULES),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
+lint: ## golangci-lint at its pinned version, in every module but the Collector's, which is one list
+	$(call in_each,$(filter-out e2e/stack/collector/,$(MODULES)),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
-race: ## the tests that need nothing but Go under the race detector, in every module
-	$(call in_each,$(filter-out $(BACKENDS),$(MODULES)),go test -race ./...)
+race: ## the tests of the root module under the race detector, and those of the others that need nothing but Go
+	go test -race ./...
+	$(call in_each,$(filter-out ./ $(BACKENDS),$(MODULES)),go test ./...)
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo
 
-e2e: ## real backends and browsers, built or installed as needed
+e2e: ## real backends and browsers, built or installed as needed; the modules at the same time, because they mostly wait
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
-	$(call in_each,$(filter $(BACKENDS),$(MODULES)),go test -race -count=1 -timeout 40m ./...)
+	@all=; failed=0; for m in $(filter $(BACKENDS),$(MODULES)); do (cd $$m && go test -count=1 -timeout 40m ./...) & all="$$all $$!"; done; \
+	for m in $$all; do wait $$m || failed=1; done; exit $$failed
+
+release-check: ## a release into a module proxy on disk, and its use; part of e2e
+	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release
 
 docker-check: ## our images, built and run (.ci/with-docker make docker-check starts an engine for it)
 	cd e2e && go test -v -count=1 -run Docker .

@@ -16,10 +16,11 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/internal/lowercase"
 	"github.com/clewtrace/clew/propagator/trust"
 )
 
@@ -268,8 +269,18 @@ func Transport(base http.RoundTripper, opts ...HTTPOption) http.RoundTripper {
 	}
 	return otelhttp.NewTransport(clientSpan{base, c.hide}, append([]otelhttp.Option{
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
-		otelhttp.WithPropagators(propagator.LowerCase(otel.GetTextMapPropagator())),
+		otelhttp.WithPropagators(lowerCase{otel.GetTextMapPropagator()}),
 	}, c.otelhttp...)...)
+}
+
+// lowerCase injects under lower-case names.
+type lowerCase struct{ propagation.TextMapPropagator }
+
+func (p lowerCase) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	if h, ok := carrier.(propagation.HeaderCarrier); ok {
+		carrier = lowercase.Carrier(h)
+	}
+	p.TextMapPropagator.Inject(ctx, carrier)
 }
 
 // clientSpan completes the span that otelhttp makes.

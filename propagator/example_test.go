@@ -28,16 +28,6 @@ func ExampleNew() {
 	// Output: map[Traceparent:[00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03] Tracestate:[1a@shop=x,rojo=1]]
 }
 
-func ExampleLowerCase() {
-	ctx := propagator.New().Extract(context.Background(), propagation.MapCarrier{
-		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-	})
-	sent := http.Header{}
-	propagator.LowerCase(propagator.New()).Inject(ctx, propagation.HeaderCarrier(sent))
-	fmt.Println(sent)
-	// Output: map[traceparent:[00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01]]
-}
-
 func ExampleWithMaxTracestate() {
 	p := propagator.New(propagator.WithMaxTracestate(1024))
 	fmt.Println(p.Fields())

@@ -37,7 +37,7 @@ Receives traces and logs over OTLP and shows them on a web page.
   -memory size      most memory, 64MiB or more; the oldest traces make room for
                     new ones (default 256MiB)
   -file path        keep the traces there too, across restarts and crashes;
-                    path.old is used as well
+                    path.old and path.lock are used as well
   -open             open the page in the browser
 
 Send to it:  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 your-program

@@ -183,9 +183,14 @@ func TestViewKeepsTracesWhenKilled(t *testing.T) {
 	} else if _, err := f.WriteString("t\x10\x00"); err != nil || f.Close() != nil {
 		t.Fatal(err)
 	}
-	_, page, _ := viewProcess(t, file)
+	holder, page, _ := viewProcess(t, file)
 	if status := request(t, http.MethodGet, page+path, ""); status != http.StatusOK {
 		t.Errorf("after the restart: status %d", status)
+	}
+	// A second one would write over what the first acknowledged.
+	_, stderr, code := runWith(t, "", "view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "", "-file", file)
+	if want := fmt.Sprintf("%s is in use by process %d", file, holder.Pid); code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("a second clew view with the file: code %d, %q; want %q", code, stderr, want)
 	}
 }
 

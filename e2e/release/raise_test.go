@@ -56,18 +56,15 @@ func TestModulesRaise(t *testing.T) {
 	modules := released(t, "../..")
 	before := newProgram(t, modules, olderImports...).versions(t)
 	var table strings.Builder
-	table.WriteString("| import | module | raises modules of OpenTelemetry | raises others | others that OpenTelemetry's own raise |\n|---|---|---|---|---|\n")
+	table.WriteString("| import | module | raises modules of OpenTelemetry | raises others | others that OpenTelemetry's in the module's `go.mod` raise | others that those raise of which the package imports something |\n|---|---|---|---|---|---|\n")
 	for _, name := range []string{"tracecontext", "propagator", "sampler", "otelsetup", "contrib/jaegerremote"} {
 		path := root + "/" + name
 		home := providerOf(modules, path)
 		p := newProgram(t, modules, append(slices.Clone(olderImports), path)...)
 		ours, others := raised(before, p.versions(t))
 
-		alone := newProgram(t, modules, olderImports...)
-		if requirements := openTelemetry(modules, home); len(requirements) > 0 {
-			runGo(t, alone.dir, nil, append([]string{"get"}, requirements...)...)
-		}
-		_, byOpenTelemetry := raised(before, alone.versions(t))
+		_, byOpenTelemetry := raised(before, withRequirements(t, modules, openTelemetry(modules, home)).versions(t))
+		_, byNeeded := raised(before, withRequirements(t, modules, p.needed(t, path)).versions(t))
 		for m, version := range others {
 			if semver.Compare(version, byOpenTelemetry[m]) > 0 {
 				t.Errorf("%s raises %s from %s to %s; OpenTelemetry's own modules: %q", name, m, before[m], version, byOpenTelemetry[m])
@@ -77,7 +74,7 @@ func TestModulesRaise(t *testing.T) {
 		if name == "tracecontext" && len(ours)+len(others) > 0 {
 			t.Errorf("tracecontext raises %v and %v, want nothing", ours, others)
 		}
-		fmt.Fprintf(&table, "| `%s` | `%s` | %d | %d | %d |\n", name, home.name(), len(ours), len(others), len(byOpenTelemetry))
+		fmt.Fprintf(&table, "| `%s` | `%s` | %d | %d | %d | %d |\n", name, home.name(), len(ours), len(others), len(byOpenTelemetry), len(byNeeded))
 		t.Logf("%s raises %s", name, strings.Join(slices.Sorted(maps.Keys(others)), " "))
 	}
 	compareTable(t, table.String())
@@ -108,6 +105,31 @@ func newProgram(t *testing.T, modules []ourModule, imports ...string) program {
 	}
 	runGo(t, p.dir, nil, "mod", "tidy")
 	return p
+}
+
+// withRequirements makes a program with the versions of [older] that requires
+// other modules as well, and nothing of this repository.
+func withRequirements(t *testing.T, modules []ourModule, requirements []string) program {
+	t.Helper()
+	p := newProgram(t, modules, olderImports...)
+	if len(requirements) > 0 {
+		runGo(t, p.dir, nil, append([]string{"get"}, requirements...)...)
+	}
+	return p
+}
+
+// needed returns the modules of OpenTelemetry from which a package, or what it
+// imports, takes packages.
+func (p program) needed(t *testing.T, path string) []string {
+	t.Helper()
+	var all []string
+	for line := range strings.Lines(runGo(t, p.dir, nil, "list", "-deps", "-f", "{{with .Module}}{{.Path}}@{{.Version}}{{end}}", path)) {
+		if m := strings.TrimSpace(line); isOpenTelemetry(m) {
+			all = append(all, m)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // versions returns the version of each module of the build list.

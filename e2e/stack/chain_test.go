@@ -40,6 +40,7 @@ const visits = 200
 // TestForward is the compose file's default: services send to a Collector that
 // hands on what it gets.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	collector := startCollector(t, "forward.yaml", nil, s.behind()...)
 	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
@@ -61,6 +62,7 @@ func TestForward(t *testing.T) {
 // TestForwardHoldsNothing has the trace store away, and kills the Collector
 // meanwhile: the services keep what is not stored.
 func TestForwardHoldsNothing(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	store, err := url.Parse(s.jaeger.OTLP)
 	if err != nil {
@@ -98,6 +100,7 @@ func TestForwardHoldsNothing(t *testing.T) {
 // TestTail is the profile tail: one Collector, which counts every trace and
 // keeps the failed, the slow and some of the rest.
 func TestTail(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)

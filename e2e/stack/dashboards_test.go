@@ -141,6 +141,7 @@ func replaceVariables(query string, step time.Duration) string {
 // TestDashboards asks every question of every dashboard and document while a shop
 // runs, whose services sample adaptively, and a sender that is in trouble.
 func TestDashboards(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	refuseTraces(t, s)

@@ -42,7 +42,7 @@ func testTrace(t *testing.T, program string) {
 	if err != nil || status != http.StatusNotFound {
 		t.Errorf("answered %d, %v, want what the server answers: 404", status, err)
 	}
-	proxy.Terminate(t, 0)
+	proxy.Stop(t)
 	if err := telemetry.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func testWire(t *testing.T, program string) {
 			}
 		})
 	}
-	proxy.Terminate(t, 0)
+	proxy.Stop(t)
 }
 
 // roundTrip sends a request with that header through the proxy and returns the

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
 const (
@@ -76,7 +76,7 @@ func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Req
 	body, err := proto.Marshal(request)
 	contentType := typeProtobuf
 	if s.protocol == protocolJSON {
-		body, err = otlpreceiver.MarshalJSON(request)
+		body, err = otlpjson.Marshal(request)
 		contentType = typeJSON
 	}
 	if err != nil {

@@ -58,4 +58,4 @@ func (s *Sampling) threshold(v string) {
 	s.AdjustedCount = whole / float64(whole-t)
 }
 
-func isHex(s string) bool { return strings.Trim(s, hexDigits) == "" }
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
 // MaxBody bounds a request in bytes, compressed or not.
@@ -111,7 +113,7 @@ var (
 	protobuf = &payload{"application/x-protobuf", costOfBinary, unmarshalBinary, proto.Marshal}
 	payloads = map[string]*payload{
 		protobuf.mediaType: protobuf,
-		"application/json": {"application/json", costOfJSON, unmarshalJSON, protojson.Marshal},
+		"application/json": {"application/json", costOfJSON, otlpjson.Unmarshal, protojson.Marshal},
 	}
 )
 

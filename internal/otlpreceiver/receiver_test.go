@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
@@ -70,7 +71,7 @@ func marshal(tb testing.TB, msg proto.Message) []byte {
 
 func marshalJSON(tb testing.TB, msg proto.Message) []byte {
 	tb.Helper()
-	b, err := otlpreceiver.MarshalJSON(msg)
+	b, err := otlpjson.Marshal(msg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestJSONEncoding(t *testing.T) {
 	}
 	// And back.
 	again := &coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{s.Span}}}}}}
-	b, err := otlpreceiver.MarshalJSON(again)
+	b, err := otlpjson.Marshal(again)
 	if err != nil {
 		t.Fatal(err)
 	}

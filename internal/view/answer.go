@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
@@ -211,7 +212,7 @@ func writeRequest(out *bufio.Writer, n names, all []*group) {
 		}
 	}
 	member := func(name string, msg proto.Message) {
-		if b, err := otlpreceiver.MarshalJSON(msg); err == nil && msg.ProtoReflect().IsValid() {
+		if b, err := otlpjson.Marshal(msg); err == nil && msg.ProtoReflect().IsValid() {
 			write(`"`, name, `":`, string(b), ",")
 		}
 	}
@@ -227,7 +228,7 @@ func writeRequest(out *bufio.Writer, n names, all []*group) {
 		write(`"`, n.items, `":`)
 		comma := "["
 		for _, item := range g.items {
-			b, err := otlpreceiver.MarshalJSON(item)
+			b, err := otlpjson.Marshal(item)
 			if err != nil {
 				continue
 			}

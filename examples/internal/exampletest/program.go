@@ -159,20 +159,14 @@ func (p *Program) Wait(t *testing.T, code int) {
 	}
 }
 
-// Stop ends the program by SIGTERM, as a container runtime does.
+// Stop ends the program by SIGTERM, as a container runtime does: a graceful end,
+// so that it exits with 0.
 func (p *Program) Stop(t *testing.T) {
-	t.Helper()
-	p.Terminate(t, 128+int(syscall.SIGTERM))
-}
-
-// Terminate is Stop for a program that does not run under otelsetup.Main and
-// exits with another code.
-func (p *Program) Terminate(t *testing.T, code int) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatalf("signal %s: %v", p.service, err)
 	}
-	p.Wait(t, code)
+	p.Wait(t, 0)
 }
 
 // Kill ends the program at once: what it has not exported by now is lost.

@@ -3,8 +3,6 @@ package export
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +12,9 @@ import (
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/settings"
 )
 
@@ -82,8 +79,7 @@ func (t jsonEncoder) encode(binary []byte) ([]byte, error) {
 	if err := proto.Unmarshal(binary, m); err != nil {
 		return nil, err
 	}
-	hexIDs(m.ProtoReflect())
-	body, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
+	body, err := otlpjson.Marshal(m)
 	if err != nil || !t.gzip {
 		return body, err
 	}
@@ -93,28 +89,3 @@ func (t jsonEncoder) encode(binary []byte) ([]byte, error) {
 	err = errors.Join(err, w.Close())
 	return compressed.Bytes(), err
 }
-
-// hexIDs makes the ids in m come out as hexadecimal text, as OpenTelemetry
-// Protocol Specification, section "JSON Protobuf Encoding", asks. Protobuf's
-// JSON encodes bytes as base64, so each id is replaced by the bytes whose
-// base64 is the id's hexadecimal text: 16 and 32 digits are both valid base64.
-func hexIDs(m protoreflect.Message) {
-	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case field.Kind() == protoreflect.BytesKind && isID[field.Name()]:
-			if decoded, err := base64.StdEncoding.DecodeString(hex.EncodeToString(v.Bytes())); err == nil {
-				m.Set(field, protoreflect.ValueOfBytes(decoded))
-			}
-		case field.Kind() != protoreflect.MessageKind:
-		case field.IsList():
-			for i := range v.List().Len() {
-				hexIDs(v.List().Get(i).Message())
-			}
-		default:
-			hexIDs(v.Message())
-		}
-		return true
-	})
-}
-
-var isID = map[protoreflect.Name]bool{"trace_id": true, "span_id": true, "parent_span_id": true}
