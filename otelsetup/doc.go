@@ -5,7 +5,7 @@
 //
 //	func run(ctx context.Context) error {
 //		...
-//		srv := &http.Server{Addr: "localhost:8000", Handler: otelsetup.Handler(mux)}
+//		srv := &http.Server{Addr: "localhost:8000", Handler: clewhttp.Handler(mux)}
 //		...
 //	}
 //

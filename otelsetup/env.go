@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // EnvError says that an environment variable, or a key of a configuration file,
@@ -265,7 +267,7 @@ func (e *Env) url(def, scheme string, names []string, complete func(source strin
 	standard = complete("", standard)
 	name, v := e.Lookup(names...)
 	if v == "" {
-		e.record(names, "", redactURL(standard, SensitiveQuery))
+		e.record(names, "", redact.URL(standard, nil))
 		return standard
 	}
 	full := v
@@ -274,12 +276,12 @@ func (e *Env) url(def, scheme string, names []string, complete func(source strin
 	}
 	u, err := url.Parse(full)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
-		e.Problem(name, redactText(v), "must be a URL such as "+def, redactURL(standard, SensitiveQuery))
-		e.record(names, "", redactURL(standard, SensitiveQuery))
+		e.Problem(name, redactText(v), "must be a URL such as "+def, redact.URL(standard, nil))
+		e.record(names, "", redact.URL(standard, nil))
 		return standard
 	}
 	u = complete(name, u)
-	e.record(names, name, redactURL(u, SensitiveQuery))
+	e.record(names, name, redact.URL(u, nil))
 	return u
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/delivery"
 )
 
@@ -22,7 +23,7 @@ type config struct {
 	attributes       []attribute.KeyValue
 	processors       []sdktrace.SpanProcessor
 	defaultTransport bool
-	http             []HTTPOption // for the default transport
+	transport        []clewhttp.TransportOption // of http.DefaultTransport
 	otlpTransport    func(signal string, next http.RoundTripper) http.RoundTripper
 	tallies          []*tally
 	outbox           *outbox // nil until an exporter needs it
@@ -68,8 +69,14 @@ func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
 	return option(func(c *config) { c.processors = append(c.processors, p) })
 }
 
+// WithTransportOptions says how requests over [http.DefaultTransport] are
+// traced, for example with [clewhttp.WithHosts].
+func WithTransportOptions(opts ...clewhttp.TransportOption) Option {
+	return option(func(c *config) { c.transport = append(c.transport, opts...) })
+}
+
 // WithoutDefaultTransport leaves [http.DefaultTransport] as it is: only
-// clients that use [Transport] are traced then.
+// clients that use [clewhttp.Transport] are traced then.
 func WithoutDefaultTransport() Option {
 	return option(func(c *config) { c.defaultTransport = false })
 }

@@ -105,7 +105,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t.setGlobals()
 	t.onShutdown(setDefaultLogger(handler))
 	if cfg.defaultTransport {
-		stop, transportErr := traceDefaultTransport(cfg.http)
+		stop, transportErr := traceDefaultTransport(cfg.transport)
 		err = errors.Join(err, transportErr)
 		t.onShutdown(stop)
 	}
