@@ -20,9 +20,9 @@ check: ## formatting, tidy modules and vet, in every module
 lint: ## golangci-lint at its pinned version, in every module but the Collector's, which is one list
 	$(call in_each,$(filter-out e2e/stack/collector/,$(MODULES)),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
-race: ## the tests of the root module under the race detector, and those of the others that need nothing but Go
-	go test -race ./...
-	$(call in_each,$(filter-out ./ $(BACKENDS),$(MODULES)),go test ./...)
+race: ## the tests of the released modules under the race detector, and those of the others that need nothing but Go
+	$(call in_each,$(RELEASED),go test -race ./...)
+	$(call in_each,$(filter-out $(RELEASED) $(BACKENDS),$(MODULES)),go test ./...)
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo

@@ -64,7 +64,9 @@ func extractUnseen(p propagation.TextMapPropagator, state string) op {
 	})
 }
 
-func inject(p propagation.TextMapPropagator, state string) op { return injectInto(p, state, http.Header{}) }
+func inject(p propagation.TextMapPropagator, state string) op {
+	return injectInto(p, state, http.Header{})
+}
 
 func injectInto(p propagation.TextMapPropagator, state string, h http.Header) op {
 	ctx := stock.Extract(bg, propagation.HeaderCarrier(header("Traceparent", parent, "Tracestate", state)))

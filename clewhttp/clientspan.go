@@ -32,7 +32,8 @@ func serverOf(u *url.URL) (host string, port int) {
 func (c *call) startAttributes() []attribute.KeyValue {
 	r := c.request
 	a := appendMethod(c.attrs[:0], r.Method, c.method)
-	a = append(a, semconv.URLFull(redact.URL(r.URL, c.transport.hide)))
+	a = append(a, semconv.URLFull(redact.URL(r.URL, c.transport.hide)), semconv.URLScheme(r.URL.Scheme),
+		semconv.URLPath(redact.Path(r.URL.Path, c.transport.hide)))
 	if c.host != "" {
 		a = append(a, semconv.ServerAddress(c.host))
 	}

@@ -43,7 +43,7 @@ type exchange struct {
 	pattern  atomic.Pointer[string] // from Route and SetPattern
 
 	options [2]trace.SpanStartOption
-	attrs   [16]attribute.KeyValue
+	attrs   [12]attribute.KeyValue
 }
 
 // exchangeContext is the context of a request, in which its exchange is found.

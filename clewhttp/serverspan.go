@@ -2,6 +2,7 @@ package clewhttp
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -81,9 +82,22 @@ func (x *exchange) clientAddress(peer string) string {
 	return peer
 }
 
+// requestURL is the URL that the client asked for, as far as the server knows.
+// The conventions have it on client spans only. It is here as well because a
+// server's span is read by people too, and other instrumentations record it.
+func requestURL(r *http.Request) *url.URL {
+	if r.URL == nil || r.URL.IsAbs() {
+		return r.URL // asked of a proxy
+	}
+	u := *r.URL
+	u.Scheme, u.Host = scheme(r), r.Host
+	return &u
+}
+
 // endSpan adds what is known once the request has been served.
 func (x *exchange) endSpan(status int, route, failure, description string) {
 	a := x.attrs[:0] // the span has copied what was there
+	a = append(a, semconv.URLFull(redact.URL(requestURL(x.request), x.server.hide)))
 	if n := x.read.Load(); n > 0 {
 		a = append(a, semconv.HTTPRequestBodySize(int(n)))
 	}

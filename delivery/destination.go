@@ -21,14 +21,14 @@ type destination struct {
 
 	waiting   requestList
 	sending   int
-	inFlight  int64 // items being sent
-	delivered int64 // items
-	failures int       // attempts failed in a row; 0 means closed
-	round    int       // grows with each success or counted failure
-	until    time.Time // no attempt before
-	told     bool      // until is what Retry-After asked for
-	since    time.Time // of the first failure in a row
-	err      error     // of the last failure
+	inFlight  int64     // items being sent
+	delivered int64     // items
+	failures  int       // attempts failed in a row; 0 means closed
+	round     int       // grows with each success or counted failure
+	until     time.Time // no attempt before
+	told      bool      // until is what Retry-After asked for
+	since     time.Time // of the first failure in a row
+	err       error     // of the last failure
 }
 
 // groupSize is the size at which small requests that linger are sent, and the

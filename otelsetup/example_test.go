@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/propagator/trust"
@@ -111,7 +112,7 @@ func ExampleHandler() {
 	})
 	// Callers outside of these networks do not choose trace ids.
 	trusted := trust.Networks(netip.MustParsePrefix("127.0.0.0/8"))
-	server := httptest.NewServer(otelsetup.Handler(mux, otelsetup.WithTrust(trusted)))
+	server := httptest.NewServer(clewhttp.Handler(mux, clewhttp.WithTrust(trusted)))
 	defer server.Close()
 
 	req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL+"/orders/1", http.NoBody)
@@ -146,8 +147,8 @@ func ExampleTransport() {
 		fmt.Println(err)
 	}
 	for name, client := range map[string]*http.Client{
-		"everybody": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true})},
-		"own hosts": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}, otelsetup.WithHosts(hosts))},
+		"everybody": {Transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true})},
+		"own hosts": {Transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true}, clewhttp.WithHosts(hosts))},
 	} {
 		req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL, http.NoBody)
 		resp, err := client.Do(req)

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
@@ -22,7 +23,7 @@ type config struct {
 	attributes       []attribute.KeyValue
 	processors       []sdktrace.SpanProcessor
 	defaultTransport bool
-	transport        []HTTPOption // for the default transport
+	transport        []clewhttp.TransportOption // of http.DefaultTransport
 	custom           []extend.Customizers
 	given            []string // the names of the options, for the report
 }
@@ -76,8 +77,14 @@ func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
 	}}
 }
 
+// WithTransportOptions says how requests over [http.DefaultTransport] are
+// traced, for example with [clewhttp.WithHosts].
+func WithTransportOptions(opts ...clewhttp.TransportOption) Option {
+	return option{"WithTransportOptions", func(c *config) { c.transport = append(c.transport, opts...) }}
+}
+
 // WithoutDefaultTransport leaves [http.DefaultTransport] as it is: only clients
-// that use a clewhttp.Transport are traced then.
+// that use [clewhttp.Transport] are traced then.
 func WithoutDefaultTransport() Option {
 	return option{"WithoutDefaultTransport", func(c *config) { c.defaultTransport = false }}
 }
@@ -86,9 +93,4 @@ func WithoutDefaultTransport() Option {
 // several times, all apply in the order given.
 func Customize(by extend.Customizers) Option {
 	return option{"Customize", func(c *config) { c.custom = append(c.custom, by) }}
-}
-
-// WithTransportOptions are about the requests over [http.DefaultTransport].
-func WithTransportOptions(opts ...HTTPOption) Option {
-	return option{"WithTransportOptions", func(c *config) { c.transport = append(c.transport, opts...) }}
 }

@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
@@ -182,7 +183,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handler := otelsetup.Handler(http.NotFoundHandler())
+			handler := clewhttp.Handler(http.NotFoundHandler())
 			for _, path := range []string{"/good", "/%ff", "/good"} {
 				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 				request.Header.Set("User-Agent", "b\xffd")

@@ -16,6 +16,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/propagator"
 )
@@ -58,7 +59,7 @@ func serve(ctx context.Context, addr string) error {
 	mux.HandleFunc("POST /events", h.publish)
 	mux.HandleFunc("GET /events", h.stream)
 	server := &http.Server{
-		Handler:           otelsetup.Handler(mux),
+		Handler:           clewhttp.Handler(mux),
 		ReadHeaderTimeout: 10 * time.Second,
 		// A stream has no end of its own: Shutdown would wait for it.
 		BaseContext: func(net.Listener) context.Context { return ctx },

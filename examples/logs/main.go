@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -115,7 +116,7 @@ func serve(ctx context.Context, addr, next string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}", receive(next))
-	server := &http.Server{Handler: otelsetup.Handler(mux), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: clewhttp.Handler(mux), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	slog.Info("Listening on http://" + listener.Addr().String() + "/")

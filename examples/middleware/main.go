@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -37,7 +38,7 @@ func newHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{id}", getUser)
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	return otelsetup.Handler(accessLog(tenant(mux)), otelsetup.WithFilter(func(r *http.Request) bool {
+	return clewhttp.Handler(accessLog(tenant(mux)), clewhttp.WithFilter(func(r *http.Request) bool {
 		return r.URL.Path != "/healthz"
 	}))
 }

@@ -19,6 +19,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -40,8 +41,8 @@ func serve(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	traced := otelsetup.WithFilter(func(r *http.Request) bool { return r.URL.Path != health.Path })
-	server := &http.Server{Handler: otelsetup.Handler(http.HandlerFunc(answer), traced), ReadHeaderTimeout: 10 * time.Second}
+	traced := clewhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != health.Path })
+	server := &http.Server{Handler: clewhttp.Handler(http.HandlerFunc(answer), traced), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	slog.Info("Listening on http://" + listener.Addr().String() + "/")

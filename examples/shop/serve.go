@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/health"
-	"github.com/clewtrace/clew/otelsetup"
 )
 
 // untraced are the paths that customers do not use.
@@ -26,7 +26,7 @@ func serve(ctx context.Context, addr string, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: otelsetup.Handler(mux, otelsetup.WithFilter(traced)), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: clewhttp.Handler(mux, clewhttp.WithFilter(traced)), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	slog.Info("Listening on http://" + listener.Addr().String() + "/")
