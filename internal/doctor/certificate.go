@@ -12,7 +12,7 @@ import (
 	"github.com/clewtrace/clew/internal/settings"
 )
 
-// certificate describes one: whose it is, for which names, how long.
+// certificate says whose a certificate is, for which names, and until when.
 func certificate(c *x509.Certificate) string {
 	subject := c.Subject.String()
 	if subject == "" {
@@ -73,8 +73,8 @@ func verification(s send, leaf *x509.Certificate, err error) (reason, cure strin
 	return "the certificate is not accepted: " + err.Error(), "give the server another certificate"
 }
 
-// clientCertificate reports whether the other side ended the handshake for want
-// of a certificate.
+// clientCertificate reports whether the server ended the handshake because it wants
+// a certificate from its client.
 func clientCertificate(err error) bool {
 	for _, alert := range []string{"certificate required", "bad certificate", "unknown certificate authority", "unsupported certificate"} {
 		if strings.Contains(err.Error(), "remote error: tls: "+alert) {

@@ -1,9 +1,9 @@
 // Package doctor finds out what otelsetup would do in the environment of this
 // process, and whether what it would export arrives.
 //
-// Every address is tested by a request of its own, made from the configuration
-// that otelsetup resolved: a queue between a program and the network would
-// answer at once, and hide what a receiver says.
+// Every address is tested by a request of its own, made from the settings that
+// otelsetup would use. A program's exporter would not do, because its queue
+// answers at once and hides what the receiver says.
 package doctor
 
 import (
@@ -42,8 +42,8 @@ type Endpoint struct {
 }
 
 // Step is one test. The steps of an [Endpoint] are "resolve", "connect", "tls"
-// and one for each signal; a step that fails ends them, but signals do not
-// stop each other.
+// and one for each signal. A step that fails is the last one, except that every
+// signal is tried.
 type Step struct {
 	Name         string  `json:"name"`
 	OK           bool    `json:"ok"`
@@ -57,8 +57,8 @@ type Problem struct {
 	Cure    string `json:"cure"`
 }
 
-// Run looks and tests. It takes at most a few times the timeout of the exporters,
-// and the wait for reading back; it ends early with ctx.
+// Run reads the settings and makes the tests. It takes at most a few times the
+// timeout of the exporters, and the wait for reading back. It ends early with ctx.
 func Run(ctx context.Context, c Config) *Result {
 	r := &Result{Notes: []string{}, Endpoints: []*Endpoint{}, ReadBack: []Step{}, Problems: []Problem{}}
 	env := resolve(r)

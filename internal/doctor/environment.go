@@ -24,7 +24,7 @@ const (
 	signalLogs    = settings.LogsOut
 )
 
-// signals are in the order in which they are tested and told.
+// signals are in the order in which they are tested and shown.
 var signals = []string{signalTraces, signalMetrics, signalLogs}
 
 // environment is what the variables, or a configuration file, ask for.
@@ -63,9 +63,9 @@ func (s send) variable(option string) string {
 	return source
 }
 
-// resolve reads the environment, and notes what it says. A program that does not
-// import what the variables ask for is told to; every name of the project is
-// known here.
+// resolve reads the environment into r. It accepts every name that a package of
+// this project adds, because the program that is asked about may import it; a note
+// says which import a name needs.
 func resolve(r *Result) *environment {
 	settings.AcceptImports()
 	read, problems := settings.Read(os.LookupEnv)
@@ -137,7 +137,7 @@ func cureOf(name string) string {
 	}
 }
 
-// remarks notes what is right and may still surprise.
+// remarks notes settings that are valid and may still surprise.
 func (e *environment) remarks(r *Result) {
 	if e.settings.Disabled {
 		r.note("OTEL_SDK_DISABLED=true: nothing is recorded or sent, so nothing was tested; contexts are passed on")

@@ -152,8 +152,8 @@ func (s send) refusedHTTP(resp *http.Response, body []byte) *Problem {
 	}
 }
 
-// said is the reason in an answer: a Status message, as the specification asks
-// for, or text.
+// said is the reason that an answer gives: the message of a Status, OTLP
+// Specification, "Failures", or its text.
 func (s send) said(resp *http.Response, body []byte) string {
 	var status spb.Status
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -174,7 +174,7 @@ func (s send) said(resp *http.Response, body []byte) string {
 	return ` "` + s.masked(message) + `"`
 }
 
-// pathCure says how the path came about.
+// pathCure says how the path of the request came about, and what to change.
 func (s send) pathCure() string {
 	variable, standard := s.variable("ENDPOINT"), "/v1/"+s.Signal
 	switch {
@@ -195,8 +195,8 @@ func (s send) switchToHTTP() string {
 	return "set " + s.variable("PROTOCOL") + " to http/protobuf, or use the receiver's OTLP/gRPC port, 4317 by default, in " + s.variable("ENDPOINT")
 }
 
-// masked hides what a receiver repeats of the headers it was sent, and what
-// would change a terminal.
+// masked hides the values of the headers that were sent, which a receiver may
+// repeat, and the characters that would control a terminal.
 func (s send) masked(text string) string {
 	for name, value := range s.Headers {
 		if len(value) >= len("1234") {

@@ -44,8 +44,8 @@ func parseSampling(value string) *Sampling {
 	return &s
 }
 
-// threshold reads th: a trace is sampled if its 56 bits of randomness are not
-// below it.
+// threshold reads th. A trace is sampled if its 56 bits of randomness are at least
+// the threshold.
 func (s *Sampling) threshold(v string) {
 	if v == "" || len(v) > thresholdDigits || !isHex(v) {
 		s.Invalid = fmt.Sprintf("th must be 1 to %d lower-case hex digits", thresholdDigits)

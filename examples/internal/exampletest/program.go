@@ -23,13 +23,14 @@ import (
 // limit bounds each wait for a program.
 const limit = 20 * time.Second
 
-// asProgram is set for a test binary that is to be the program it tests.
+// asProgram is a variable that makes the test binary run the program.
 const asProgram = "CLEW_EXAMPLE_RUN"
 
 // Main is what TestMain of an example calls, with the example's main function.
-// The test binary is the program as well, when [Collector.Start] starts what [Path] returns: so the program
-// is built once, by go test, with the race detector if that is asked for, and a
-// cached test result is never older than the program.
+// It runs the tests, or the program if [Collector.Start] has started the test
+// binary under the name that [Path] returns. So go test builds the program, once,
+// with the race detector if that is asked for, and a cached test result is never
+// older than the program.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asProgram) != "" {
 		main()
