@@ -21,14 +21,14 @@ type destination struct {
 
 	waiting   requestList
 	sending   int
-	inFlight  int64 // items being sent
-	delivered int64 // items
-	failures int       // attempts failed in a row; 0 means closed
-	round    int       // grows with each success or counted failure
-	until    time.Time // no attempt before
-	told     bool      // until is what Retry-After asked for
-	since    time.Time // of the first failure in a row
-	err      error     // of the last failure
+	inFlight  int64     // items being sent
+	delivered int64     // items
+	failures  int       // attempts failed in a row; 0 means closed
+	round     int       // grows with each success or counted failure
+	until     time.Time // no attempt before
+	told      bool      // until is what Retry-After asked for
+	since     time.Time // of the first failure in a row
+	err       error     // of the last failure
 }
 
 // groupSize is the size at which small requests that linger are sent, and the
@@ -37,7 +37,7 @@ const groupSize = 1 << 20
 
 // leastInFlight is how many items that were journalled may always be under way;
 // see [Transport.mostInFlight].
-const leastInFlight = 64
+const leastInFlight = 32
 
 // mostInFlight is how many items of small requests may be under way at a
 // destination. What is under way when the process is killed is sent again by the
