@@ -97,7 +97,7 @@ func TestForwardHoldsNothing(t *testing.T) {
 	checkWhole(t, s.awaitTraces(t, "checkout", sent))
 }
 
-// TestTail is the profile tail: one Collector, which counts every trace and
+// TestTail is collector/tail.env: one Collector, which counts every trace and
 // keeps the failed, the slow and some of the rest.
 func TestTail(t *testing.T) {
 	t.Parallel()
