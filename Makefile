@@ -32,7 +32,7 @@ e2e: ## real backends and browsers, built or installed as needed; the modules at
 	for m in $$all; do wait $$m || failed=1; done; exit $$failed
 
 docker-check: ## our images, built and run (.ci/with-docker make docker-check starts an engine for it)
-	cd e2e && go test -v -count=1 -run Docker .
+	cd e2e && go test -v -count=1 -timeout 40m -run Docker .
 
 screenshots: ## the pictures of docs/view.md
 	cd e2e && go test -run ViewScreenshots . -args -screenshots ../docs/view
