@@ -29,9 +29,9 @@ func serverOf(u *url.URL) (host string, port int) {
 
 // startAttributes are those that a sampler may want to see: Semantic Conventions
 // 1.43.0, "HTTP client span".
-func (c *call) startAttributes() []attribute.KeyValue {
+func (c *call) startAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 	r := c.request
-	a := appendMethod(c.attrs[:0], r.Method, c.method)
+	a = appendMethod(a, r.Method, c.method)
 	a = append(a, semconv.URLFull(redact.URL(r.URL, c.transport.hide)), semconv.URLScheme(r.URL.Scheme),
 		semconv.URLPath(redact.Path(r.URL.Path, c.transport.hide)))
 	if c.host != "" {
@@ -79,7 +79,7 @@ func (c *call) answered(resp *http.Response, err error) {
 		}
 	}
 	if c.recording {
-		a := c.attrs[:0] // the span has copied what was there
+		a := c.attrs[:0]
 		if status != 0 {
 			a = append(a, semconv.HTTPResponseStatusCode(status))
 		}

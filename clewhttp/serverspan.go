@@ -28,9 +28,9 @@ func scheme(r *http.Request) string {
 
 // startAttributes are those that a sampler may want to see: Semantic Conventions
 // 1.43.0, "HTTP server span", all that are known before the request is served.
-func (x *exchange) startAttributes() []attribute.KeyValue {
+func (x *exchange) startAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 	r := x.request
-	a := appendMethod(x.attrs[:0], r.Method, x.method)
+	a = appendMethod(a, r.Method, x.method)
 	a = append(a, semconv.URLScheme(scheme(r)))
 	if r.URL != nil {
 		if r.URL.Path != "" {
@@ -96,7 +96,7 @@ func requestURL(r *http.Request) *url.URL {
 
 // endSpan adds what is known once the request has been served.
 func (x *exchange) endSpan(status int, route, failure, description string) {
-	a := x.attrs[:0] // the span has copied what was there
+	a := x.attrs[:0]
 	a = append(a, semconv.URLFull(redact.URL(requestURL(x.request), x.server.hide)))
 	if n := x.read.Load(); n > 0 {
 		a = append(a, semconv.HTTPRequestBodySize(int(n)))
