@@ -36,7 +36,7 @@ type call struct {
 	ended     atomic.Bool
 
 	options [2]trace.SpanStartOption
-	attrs   [3]attribute.KeyValue // of the end
+	attrs   [7]attribute.KeyValue // of the end
 }
 
 // Sent implements [clientspan.Mark].

@@ -26,6 +26,7 @@ type exchange struct {
 	request *http.Request       // the server's
 	began   time.Time
 	method  string // as knownMethod has it
+	query   string // of the URL, redacted
 
 	ctx       context.Context // with the span
 	span      trace.Span
@@ -45,12 +46,12 @@ type exchange struct {
 	pattern  atomic.Pointer[string] // from Route and SetPattern
 
 	options [2]trace.SpanStartOption
-	attrs   [6]attribute.KeyValue // of the end
+	attrs   [10]attribute.KeyValue // of the end
 }
 
 // scratch holds the attributes of the start of a span. What is made of options
 // copies them, so that it can be used again.
-type scratch [12]attribute.KeyValue
+type scratch [8]attribute.KeyValue
 
 var startScratch = sync.Pool{New: func() any { return new(scratch) }}
 
