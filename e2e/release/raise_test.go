@@ -189,6 +189,24 @@ func openTelemetry(modules []ourModule, m ourModule) []string {
 	return slices.Compact(all)
 }
 
+// TestClientsStayInContrib looks for the clients of clouds and vendors in the
+// build lists of the other modules' users: a program that imports a package gets
+// all that the go.mod of its module names.
+func TestClientsStayInContrib(t *testing.T) {
+	for _, m := range released(t, "../..") {
+		if m.name() == "contrib" {
+			continue
+		}
+		for _, r := range m.file.Require {
+			for _, client := range []string{"aws", "azure", "cloud.google.com", "detectors/", "zipkin", "jaegertracing", "jaegerremote"} {
+				if strings.Contains(r.Mod.Path, client) && !strings.Contains(r.Mod.Path, "/propagators/") {
+					t.Errorf("%s requires %s", m.name(), r.Mod.Path)
+				}
+			}
+		}
+	}
+}
+
 // TestTracecontextWithItsOldestGo runs the tests of tracecontext with the Go
 // release that its go.mod names.
 func TestTracecontextWithItsOldestGo(t *testing.T) {

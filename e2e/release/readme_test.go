@@ -28,6 +28,7 @@ var given = map[string]string{
 
 // vetReadme has go vet look at the Go code of README.md, in a new module.
 func vetReadme(t *testing.T, env []string, modules []ourModule) {
+	t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,26 +98,24 @@ func put(t *testing.T, proxy, path, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var archive bytes.Buffer
+	if err := zip.CreateFromDir(&archive, module.Version{Path: path, Version: version}, dir); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
-		"list": version + "\n", version + ".info": fmt.Sprintf("{%q: %q}", "Version", version), version + ".mod": string(mod),
+		"list": version + "\n", version + ".info": fmt.Sprintf("{%q: %q}", "Version", version),
+		version + ".mod": string(mod), version + ".zip": archive.String(),
 	} {
 		if err := os.WriteFile(filepath.Join(versions, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	archive, err := os.Create(filepath.Join(versions, version+".zip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer archive.Close()
-	if err := zip.CreateFromDir(archive, module.Version{Path: path, Version: version}, dir); err != nil {
-		t.Fatal(err)
 	}
 }
 
 // install installs the command from an empty folder, and runs its demo where
 // there is neither this repository nor Go.
 func install(t *testing.T, env []string) {
+	t.Helper()
 	empty, bin := t.TempDir(), t.TempDir()
 	runGo(t, empty, append(env, "GOBIN="+bin), "install", root+"/cmd/clew@"+version)
 	clew := filepath.Join(bin, "clew")
@@ -134,6 +133,7 @@ func install(t *testing.T, env []string) {
 // get adds the module of a package to a new module, and builds a program that
 // imports the package.
 func get(t *testing.T, env []string, path string) {
+	t.Helper()
 	dir := newModule(t, env)
 	write(t, filepath.Join(dir, "main.go"), fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", path))
 	runGo(t, dir, env, "get", path+"@"+version)

@@ -60,7 +60,7 @@ func serve(ctx context.Context, addr string) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(l net.Listener) context.Context {
 			slog.Info("Listening on http://" + l.Addr().String() + "/")
-			return ctx // ends the streams, which have no end of their own
+			return ctx // a stream has no end of its own: Serve would wait for it
 		},
 	})
 }
