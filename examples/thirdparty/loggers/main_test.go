@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,23 +55,24 @@ func TestLoggers(t *testing.T) {
 // because zerolog does not tell it.
 func exported(records []otlpreceiver.Log) (lines []string) {
 	for _, r := range records {
-		line := fmt.Sprintf("%s %s", r.GetSeverityNumber(), r.GetBody().GetStringValue())
+		var line strings.Builder
+		fmt.Fprintf(&line, "%s %s", r.GetSeverityNumber(), r.GetBody().GetStringValue())
 		for _, a := range r.GetAttributes() {
 			if a.GetKey() != "exception.type" {
-				line += " " + a.GetKey() + "=" + text(a.GetValue())
+				fmt.Fprintf(&line, " %s=%s", a.GetKey(), text(a.GetValue()))
 			}
 		}
 		if len(r.GetTraceId()) > 0 {
-			line += fmt.Sprintf(" in %x %x %d", r.GetTraceId(), r.GetSpanId(), r.GetFlags()&0xff)
+			fmt.Fprintf(&line, " in %x %x %d", r.GetTraceId(), r.GetSpanId(), r.GetFlags()&0xff)
 		}
-		lines = append(lines, line)
+		lines = append(lines, line.String())
 	}
 	return lines
 }
 
 func text(v *commonpb.AnyValue) string {
 	if i, ok := v.GetValue().(*commonpb.AnyValue_IntValue); ok {
-		return fmt.Sprint(i.IntValue)
+		return strconv.FormatInt(i.IntValue, 10)
 	}
 	return v.GetStringValue()
 }
