@@ -24,12 +24,12 @@ import (
 // begin
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	shutdown, err := setUp(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	err = run(ctx)
+	stop()
 	if err := errors.Join(err, shutdown(context.Background())); err != nil {
 		log.Fatal(err)
 	}
