@@ -27,12 +27,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"go.opentelemetry.io/contrib/otelconf"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/clewtrace/clew/otelsetup"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc" // exporters named otlp_grpc; otelconf links gRPC anyway
@@ -42,9 +44,12 @@ func init() { otelsetup.RegisterConfigFile(read) }
 
 // read translates a file.
 func read(file string) (*otelsetup.ConfigFile, error) {
-	text, err := os.ReadFile(file)
+	text, err := readBounded(file)
 	if err != nil {
 		return nil, fmt.Errorf("must be a file that can be read: %w", err)
+	}
+	if err := checkAliases(text); err != nil {
+		return nil, notUnderstood(err)
 	}
 	model, err := otelconf.ParseYAML(text)
 	if err != nil {
@@ -60,6 +65,59 @@ func read(file string) (*otelsetup.ConfigFile, error) {
 		config.Meters = meters(*model)
 	}
 	return config, errors.Join(t.errs...)
+}
+
+const (
+	// mostBytes bounds a file. The largest configurations have a few thousand
+	// bytes, and what is larger is another file, or an endless one.
+	mostBytes = 1 << 20
+	// mostNodes bounds the values of a file with its aliases written out, which
+	// a few lines can make billions.
+	mostNodes = 100_000
+)
+
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file) //nolint:gosec // that is what the variable is for
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(text) > mostBytes {
+		err = fmt.Errorf("it has more than %d bytes", mostBytes)
+	}
+	return text, err
+}
+
+// checkAliases counts the values of a document as if its aliases were written
+// out, without writing them out. Whether it is YAML at all is for otelconf to
+// say.
+func checkAliases(text []byte) error {
+	var root yaml.Node
+	if yaml.Unmarshal(text, &root) != nil {
+		return nil
+	}
+	sizes := map[*yaml.Node]int{}
+	var count func(n *yaml.Node) int
+	count = func(n *yaml.Node) int {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if size, known := sizes[n]; known {
+			return size
+		}
+		sizes[n] = mostNodes + 1 // of a value that is in itself
+		size := 1
+		for _, inner := range n.Content {
+			size = min(size+count(inner), mostNodes+1)
+		}
+		sizes[n] = size
+		return size
+	}
+	if count(&root) > mostNodes {
+		return fmt.Errorf("it has more than %d values, with its aliases written out", mostNodes)
+	}
+	return nil
 }
 
 // notUnderstood puts what otelconf says in several lines into one.
