@@ -6,7 +6,7 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race demo e2e docker-check screenshots
+.PHONY: test check lint race hostile demo e2e docker-check screenshots
 
 test: ## every test that needs nothing but Go
 	go test ./...
@@ -21,6 +21,17 @@ lint: ## golangci-lint at its pinned version, in every module
 
 race: ## the tests that need nothing but Go under the race detector, in every module
 	$(call in_each,$(filter-out $(BACKENDS),$(MODULES)),go test -race ./...)
+
+# What docs/hostile.md says is tested. The tests of the last line have names of
+# their own in packages that test much else.
+hostile: ## hostile input, files, servers and kills, within 10 minutes
+	go test -count=1 -timeout 4m ./internal/otlpreceiver ./internal/view ./internal/ownfile ./internal/plaintext ./delivery/internal/spool
+	go test -count=1 -timeout 4m -parallel 2 -run 'Hostile|Terminal|BehindAReset' ./cmd/clew
+	go test -count=1 -timeout 4m -run 'Hostile|Spool|Redirect|ServersSay' ./delivery -kills 50
+	go test -count=1 -timeout 2m -run 'LongTexts|OpenRoots|TooLarge' ./sampler ./sampler/tail ./otelsetup/configfile
+	go test -run - -fuzz FuzzHTTP -fuzztime 20s ./internal/otlpreceiver
+	go test -run - -fuzz FuzzScan -fuzztime 20s ./delivery/internal/spool
+	go test -run - -fuzz FuzzLine -fuzztime 20s ./internal/plaintext
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo
