@@ -7,7 +7,7 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race demo e2e release-check docker-check screenshots
+.PHONY: test check lint race hostile demo e2e release-check docker-check screenshots
 
 test: ## every test that needs nothing but Go, in the modules that are released
 	$(call in_each,$(RELEASED),go test ./...)
@@ -23,6 +23,17 @@ lint: ## golangci-lint at its pinned version, in every module but the Collector'
 race: ## the tests of the released modules under the race detector, and those of the others that need nothing but Go
 	$(call in_each,$(RELEASED),go test -race ./...)
 	$(call in_each,$(filter-out $(RELEASED) $(BACKENDS),$(MODULES)),go test ./...)
+
+# What docs/hostile.md says is tested. The tests of the last line have names of
+# their own in packages that test much else.
+hostile: ## hostile input, files, servers and kills, within 10 minutes
+	go test -count=1 -timeout 4m ./internal/otlpreceiver ./internal/view ./internal/ownfile ./internal/plaintext ./delivery/internal/spool
+	go test -count=1 -timeout 4m -parallel 2 -run 'Hostile|Terminal|BehindAReset' ./cmd/clew
+	go test -count=1 -timeout 4m -run 'Hostile|Spool|Redirect|ServersSay' ./delivery -kills 50
+	go test -count=1 -timeout 2m -run 'LongTexts|OpenRoots|TooLarge' ./sampler ./sampler/tail ./otelsetup/configfile
+	go test -run - -fuzz FuzzHTTP -fuzztime 20s ./internal/otlpreceiver
+	go test -run - -fuzz FuzzScan -fuzztime 20s ./delivery/internal/spool
+	go test -run - -fuzz FuzzLine -fuzztime 20s ./internal/plaintext
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo

@@ -157,7 +157,7 @@ func (r *reporter) flush() {
 // redact removes what must not get into a log from a URL.
 func redact(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return "an unreadable URL"
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -168,6 +169,36 @@ func random(n int) string {
 	b := make([]byte, n/2)
 	_, _ = f.Read(b)
 	return fmt.Sprintf("%x", b)
+}
+
+// TestHostileURLKeepsItsSecrets: what fails names neither credentials of the URL
+// nor of a proxy that is no URL. That variable is read once for each process, so
+// this is one of its own.
+func TestHostileURLKeepsItsSecrets(t *testing.T) {
+	const url = "http://user:s3cr3t@192.0.2.1/v1/traces?key=s3cr3t#s3cr3t" // a loopback address is never asked of a proxy
+	if os.Getenv("CLEW_TEST_PROXY") != "" {
+		var h handled
+		tr, err := delivery.New(quick(&h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = tr.Client(delivery.Traces).Post(url, "application/x-protobuf", bytes.NewReader(traceRequest("a"))) //nolint:noctx,bodyclose // it is empty
+		for tr.Stats(delivery.Traces).Retried == 0 {
+			runtime.Gosched()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		fmt.Println(tr.Shutdown(ctx), h.all(t, tr))
+		return
+	}
+	for _, proxy := range []string{"http://user:s3cr3t@proxy:port", "http://user:s3cr3t\x7f@proxy", "://s3cr3t"} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileURLKeepsItsSecrets$") //nolint:gosec // this program
+		cmd.Env = append(os.Environ(), "CLEW_TEST_PROXY=1", "NO_PROXY=", "no_proxy=", "HTTP_PROXY="+proxy, "http_proxy="+proxy)
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "s3cr3t") || !strings.Contains(string(out), "not delivered to http://192.0.2.1/v1/traces") {
+			t.Errorf("%s: %v\n%s", proxy, err, out)
+		}
+	}
 }
 
 // TestSpoolLockThatIsALink: what it leads to is not written to.

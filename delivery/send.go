@@ -62,7 +62,7 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return outcome{verdict: discard, reason: "url", err: err}
+		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // err quotes it
 	}
 	if header != nil {
 		req.Header = header

@@ -52,8 +52,13 @@ func resetAfterHandshake(c *net.TCPConn, config *tls.Config) {
 	if tls.Server(held, config).Handshake() == nil {
 		return
 	}
+	const flight = 150 // bytes of a second flight without a certificate are fewer
 	_ = c.SetReadDeadline(time.Now().Add(time.Second))
-	if n, _ := c.Read(make([]byte, 1)); n > 0 {
+	if held.read <= flight {
+		n, _ := c.Read(make([]byte, 1))
+		held.read += n * flight
+	}
+	if held.read > flight {
 		_ = c.SetLinger(0)
 		return
 	}
@@ -64,12 +69,17 @@ func resetAfterHandshake(c *net.TCPConn, config *tls.Config) {
 type heldConn struct {
 	*net.TCPConn
 	wrote, second bool
+	read          int // bytes of the second flight, and what came with it
 	alert         []byte
 }
 
 func (c *heldConn) Read(p []byte) (int, error) {
 	c.second = c.wrote
-	return c.TCPConn.Read(p)
+	n, err := c.TCPConn.Read(p)
+	if c.second {
+		c.read += n
+	}
+	return n, err
 }
 
 func (c *heldConn) Write(p []byte) (int, error) {

@@ -35,8 +35,14 @@ import (
 
 func init() { settings.RegisterFileParser(parse) }
 
-// maxFile bounds the size of a file in bytes.
-const maxFile = 1 << 20
+const (
+	// maxFile bounds a file in bytes. The largest configurations have a few
+	// thousand, and what is larger is another file, or an endless one.
+	maxFile = 1 << 20
+	// maxValues bounds the values of a file with its aliases written out, which
+	// a few lines can make billions.
+	maxValues = 100_000
+)
 
 // parse reads a file as maps, lists and scalars, with its variables replaced.
 func parse(path string, lookup func(name string) (string, bool)) (map[string]any, error) {
@@ -47,6 +53,9 @@ func parse(path string, lookup func(name string) (string, bool)) (map[string]any
 	root := map[string]any{}
 	var document yaml.Node
 	err = yaml.Unmarshal(text, &document)
+	if err == nil {
+		err = checkAliases(&document)
+	}
 	if err == nil {
 		err = replace(&document, lookup)
 	}
@@ -71,6 +80,32 @@ func read(path string) ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 	}
 	return text, err
+}
+
+// checkAliases counts the values of a document as if its aliases were written
+// out, without writing them out.
+func checkAliases(root *yaml.Node) error {
+	sizes := map[*yaml.Node]int{}
+	var count func(n *yaml.Node) int
+	count = func(n *yaml.Node) int {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if size, known := sizes[n]; known {
+			return size
+		}
+		sizes[n] = maxValues + 1 // of a value that is in itself
+		size := 1
+		for _, inner := range n.Content {
+			size = min(size+count(inner), maxValues+1)
+		}
+		sizes[n] = size
+		return size
+	}
+	if count(root) > maxValues {
+		return fmt.Errorf("it has more than %d values, with its aliases written out", maxValues)
+	}
+	return nil
 }
 
 // replace puts the values of variables into the scalars below n. A scalar that
