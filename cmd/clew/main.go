@@ -20,6 +20,7 @@ const usage = `Usage: clew <command> [flags]
 Commands:
   demo        run two example services and print their trace as a tree
   view        receive traces and show them on a web page
+  tail        print the traces of a running clew view as they end
   doctor      test where this environment sends telemetry, and say what is wrong
   decode      explain traceparent and tracestate headers
   completion  print a completion script for bash, zsh or fish
@@ -62,6 +63,7 @@ func commands() map[string]command {
 	return map[string]command{
 		"demo":       {demoHelp, runDemo},
 		"view":       {viewHelp, runViewCommand},
+		"tail":       {tailHelp, runTail},
 		"doctor":     {doctorHelp, runDoctor},
 		"decode":     {decodeHelp, runDecode},
 		"completion": {completionHelp, runCompletion},

@@ -27,7 +27,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 const (
 	defaultTraces = 100 // in an answer to a search
-	mostTraces    = 1000
+	// MostTraces is how many traces an answer to a search has at most.
+	MostTraces = 1000
 )
 
 // Handler serves the page and what it reads from the ring. Requests with
@@ -82,8 +83,8 @@ func (h *handler) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit, err := parseNumber(r, "limit", defaultTraces)
-	if err != nil || limit > mostTraces {
-		http.Error(w, fmt.Sprintf("limit must be a number up to %d", mostTraces), http.StatusBadRequest)
+	if err != nil || limit > MostTraces {
+		http.Error(w, fmt.Sprintf("limit must be a number up to %d", MostTraces), http.StatusBadRequest)
 		return
 	}
 	hold := h.begin(w, r, h.ring.costOfTraces(int64(limit))) //nolint:gosec // bounded above

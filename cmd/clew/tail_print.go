@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/clewtrace/clew/internal/view"
+)
+
+// A tailPrinter prints traces for people.
+type tailPrinter struct {
+	printer
+	width int // columns of the terminal, 0 if it is none
+}
+
+const (
+	narrow = 72 // columns below which a line has no time and no id
+	// The deepest spans are indented no further than this.
+	mostIndent = 24
+)
+
+// line prints a trace on one line. What is cut in a narrow terminal is the
+// name, which is last.
+func (p *tailPrinter) line(s view.Summary) error {
+	status, style := "ok", green
+	switch {
+	case s.Errors > 0:
+		status, style = "error", red
+	case s.Partial:
+		status, style = "part", bold // the root is missing
+	}
+	head := ""
+	if p.width == 0 || p.width >= narrow {
+		head = startTime(s.Start) + "  " + firstDigits(s.ID) + "  "
+	}
+	head += fmt.Sprintf("%9s  ", duration(0, uint64(max(s.Duration, 0))))
+	tail := strings.Repeat(" ", 7-len(status)) + plain(s.Service) + "  " + plain(s.Name)
+	tail = p.cut(tail, utf8.RuneCountInString(head)+len(status))
+	return p.write(head + p.paint(style, status) + tail)
+}
+
+func startTime(nanoseconds string) string {
+	n, err := strconv.ParseInt(nanoseconds, 10, 64)
+	if err != nil {
+		return "        "
+	}
+	return time.Unix(0, n).Format(time.TimeOnly)
+}
+
+func firstDigits(id string) string { return plain(id)[:min(8, len(plain(id)))] }
+
+// tree prints a trace with a line for each span.
+func (p *tailPrinter) tree(t view.Trace, messages map[string]string) error {
+	head := fmt.Sprintf("trace %s: %s, %s, %s", plain(t.ID), count(t.Spans, "span"), count(len(t.Names), "service"), duration(0, uint64(max(t.Duration, 0))))
+	if err := p.write(head); err != nil {
+		return err
+	}
+	last := make(map[int]int) // the last child of each span
+	for i, row := range t.Rows {
+		last[row.Parent] = i
+	}
+	branch := make([]string, 0, mostIndent) // what stands before the children of each ancestor
+	for i, row := range t.Rows {
+		depth := min(max(row.Depth, 0), mostIndent, len(branch)+1)
+		first, rest := "├─ ", "│  "
+		if last[row.Parent] == i {
+			first, rest = "└─ ", "   "
+		}
+		if depth == 0 {
+			first, branch = "", branch[:0]
+		} else {
+			branch = append(branch[:depth-1], rest)
+			first = strings.Join(branch[:depth-1], "") + first
+		}
+		service := ""
+		if row.Service >= 0 && row.Service < len(t.Names) {
+			service = plain(t.Names[row.Service])
+		}
+		text := first + service + "  " + plain(row.Name) + "  " + duration(0, uint64(max(row.Duration, 0)))
+		text = p.cut(text, 0)
+		if row.Error {
+			failure := strings.TrimSpace("error " + plain(messages[row.ID]))
+			text += "  " + p.paint(red, p.cut(failure, utf8.RuneCountInString(text)+2))
+		}
+		if err := p.write(text); err != nil {
+			return err
+		}
+	}
+	return p.write("")
+}
+
+func (p *tailPrinter) write(line string) error {
+	if _, err := io.WriteString(p.out, line+"\n"); err != nil {
+		return fmt.Errorf("%w: %w", errPrint, err)
+	}
+	return nil
+}
+
+// cut shortens text so that it fits behind so many columns.
+func (p *tailPrinter) cut(text string, columns int) string {
+	room := p.width - columns
+	if p.width == 0 || utf8.RuneCountInString(text) <= room {
+		return text
+	}
+	if room < 1 {
+		return ""
+	}
+	return string([]rune(text)[:room-1]) + "…"
+}
+
+// plain returns what programs and servers say as one line without control
+// characters, which a terminal would obey.
+func plain(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}
+
+// terminalWidth returns how many columns the terminal has that out is, or 0 if
+// it is none or does not say.
+func terminalWidth(out io.Writer) int {
+	if file, ok := out.(*os.File); ok {
+		return columns(file)
+	}
+	return 0
+}
