@@ -17,18 +17,20 @@ check: ## formatting, tidy modules and vet, in every module
 	$(call in_each,$(MODULES),go mod tidy -diff)
 	$(call in_each,$(MODULES),go vet ./...)
 
-lint: ## golangci-lint at its pinned version, in every module
-	$(call in_each,$(MODULES),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
+lint: ## golangci-lint at its pinned version, in every module but the Collector's, which is one list
+	$(call in_each,$(filter-out e2e/stack/collector/,$(MODULES)),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
-race: ## the tests that need nothing but Go under the race detector, in every module
-	$(call in_each,$(filter-out $(BACKENDS),$(MODULES)),go test -race ./...)
+race: ## the tests of the released modules under the race detector, and those of the others that need nothing but Go
+	$(call in_each,$(RELEASED),go test -race ./...)
+	$(call in_each,$(filter-out $(RELEASED) $(BACKENDS),$(MODULES)),go test ./...)
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo
 
-e2e: ## real backends and browsers, built or installed as needed
+e2e: ## real backends and browsers, built or installed as needed; the modules at the same time, because they mostly wait
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
-	$(call in_each,$(filter $(BACKENDS),$(MODULES)),go test -race -count=1 -timeout 40m ./...)
+	@all=; failed=0; for m in $(filter $(BACKENDS),$(MODULES)); do (cd $$m && go test -count=1 -timeout 40m ./...) & all="$$all $$!"; done; \
+	for m in $$all; do wait $$m || failed=1; done; exit $$failed
 
 release-check: ## a release into a module proxy on disk, and its use; part of e2e
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release

@@ -19,19 +19,20 @@ import (
 	"google.golang.org/grpc/stats"
 
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 // untrusted marks the context of every call before the handler it wraps extracts.
 type untrusted struct{ stats.Handler }
 
 func (u untrusted) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	return u.Handler.TagRPC(propagator.ContextWithUntrusted(ctx), info)
+	return u.Handler.TagRPC(trust.Untrusted(ctx), info)
 }
 
 // TestGRPC passes trace context through otelgrpc, whose carrier has Get, Set
 // and Keys only.
 func TestGRPC(t *testing.T) {
-	p := propagator.Guard(propagation.NewCompositeTextMapPropagator(propagator.New(), propagation.Baggage{}))
+	p := trust.Propagator(propagation.NewCompositeTextMapPropagator(propagator.New(), propagation.Baggage{}))
 	spans := tracetest.NewSpanRecorder()
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	instrumented := []otelgrpc.Option{otelgrpc.WithTracerProvider(tp), otelgrpc.WithPropagators(p)}
@@ -84,7 +85,7 @@ func TestGRPC(t *testing.T) {
 			if sameTrace || sent["tracestate"] != "" || user != "" {
 				t.Errorf("untrusted: same trace: %t, sent on %v, user %q", sameTrace, sent, user)
 			}
-			if caller := propagator.Caller(got); caller.TraceID() != trace.SpanContextFromContext(ctx).TraceID() {
+			if caller := trust.Caller(got); caller.TraceID() != trace.SpanContextFromContext(ctx).TraceID() {
 				t.Errorf("the caller is not kept: %v", caller)
 			}
 		})

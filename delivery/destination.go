@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -18,24 +19,42 @@ type destination struct {
 	via    *route
 	header http.Header // without what belongs to a single request
 
-	waiting  requestList
-	sending  int
-	failures int       // attempts failed in a row; 0 means closed
-	round    int       // grows with each success or counted failure
-	until    time.Time // no attempt before
-	told     bool      // until is what Retry-After asked for
-	since    time.Time // of the first failure in a row
-	err      error     // of the last failure
+	waiting   requestList
+	sending   int
+	inFlight  int64     // items being sent
+	delivered int64     // items
+	failures  int       // attempts failed in a row; 0 means closed
+	round     int       // grows with each success or counted failure
+	until     time.Time // no attempt before
+	told      bool      // until is what Retry-After asked for
+	since     time.Time // of the first failure in a row
+	err       error     // of the last failure
 }
 
 // groupSize is the size at which small requests that linger are sent, and the
 // most that is put together, in bytes before compression.
 const groupSize = 1 << 20
 
+// leastInFlight is how many items that were journalled may always be under way;
+// see [Transport.mostInFlight].
+const leastInFlight = 64
+
+// mostInFlight is how many items of small requests may be under way at a
+// destination. What is under way when the process is killed is sent again by the
+// next one, so with a spool it is a small part of what this process has
+// delivered. While a flush waits, or the queue fills, duplicates are the lesser
+// harm.
+func (t *Transport) mostInFlight(d *destination) int64 {
+	if t.spool == nil || t.flushing > 0 || t.budget.total > t.budget.max/4 {
+		return math.MaxInt64
+	}
+	return max(leastInFlight, d.delivered/16)
+}
+
 // next removes from the list what should be sent now: nothing, one request, or
 // several small ones to be sent together. If it is nothing, wake says when to
 // ask again; the zero time means after the next change.
-func (d *destination) next(now time.Time, cfg *Config, hurry bool) (group []*request, wake time.Time) {
+func (d *destination) next(now time.Time, cfg *Config, hurry bool, most int64) (group []*request, wake time.Time) {
 	if d.waiting.len == 0 || d.url == "" {
 		return nil, time.Time{}
 	}
@@ -57,10 +76,13 @@ func (d *destination) next(now time.Time, cfg *Config, hurry bool) (group []*req
 		d.waiting.remove(first)
 		return []*request{first}, time.Time{}
 	}
+	if d.inFlight >= most {
+		return nil, time.Time{}
+	}
 	if ready := first.accepted.Add(cfg.Linger); !hurry && d.waiting.raw < groupSize && now.Before(ready) {
 		return nil, ready
 	}
-	return d.group(first, now), time.Time{}
+	return d.group(first, now, most-d.inFlight), time.Time{}
 }
 
 // first returns the oldest request that may be tried, or when one may be. A
@@ -93,15 +115,17 @@ func (r *request) joins() bool {
 	return !r.solo && isProtobuf(r.contentType) && r.rawSize < groupSize/8
 }
 
-func (d *destination) group(first *request, now time.Time) []*request {
+// group removes small requests from the list, of about so many items.
+func (d *destination) group(first *request, now time.Time, items int64) []*request {
 	var group []*request
 	size := 0
-	for r := first; r != nil && size+r.rawSize <= groupSize; {
+	for r := first; r != nil && size+r.rawSize <= groupSize && items > 0; {
 		next := r.next
 		if r.joins() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
 			d.waiting.remove(r)
 			group = append(group, r)
 			size += r.rawSize
+			items -= r.items
 		}
 		r = next
 	}

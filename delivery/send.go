@@ -218,6 +218,10 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	d.sending--
 	for _, r := range group {
 		delete(t.sending, r)
+		d.inFlight -= r.items
+		if out.verdict == delivered {
+			d.delivered += r.items
+		}
 	}
 	if out.verdict != retry {
 		d.succeeded() // whatever it thinks of the request, the server is there

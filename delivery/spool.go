@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -94,18 +95,19 @@ func (t *Transport) resume() error {
 	if t.cfg.SpoolDir == "" {
 		return nil
 	}
-	sp, left, damaged, err := spool.Open(t.cfg.SpoolDir, t.cfg.SpoolSize, t.cfg.SpoolSync)
+	sp, err := spool.Open(t.cfg.SpoolDir, spool.Options{MaxBytes: t.cfg.SpoolSize, MaxRecord: t.cfg.QueueSize, Sync: t.cfg.SpoolSync})
 	if err != nil {
 		return fmt.Errorf("delivery: Config.SpoolDir: %w", err)
 	}
 	t.spool = sp
 	var unknown [numSignals]*destination
-	for _, rec := range left {
+	unreadable, garbage := 0, int64(0)
+	found, err := sp.Recover(func(rec spool.Record) {
 		s, r, err := fromRecord(rec)
 		if err != nil {
-			damaged++
+			unreadable++
 			sp.Remove(rec.Ref)
-			continue
+			return
 		}
 		d := unknown[s]
 		if d == nil {
@@ -118,13 +120,33 @@ func (t *Transport) resume() error {
 		d.waiting.insert(r)
 		t.budget.add(s, r.size())
 		t.accounts[s].queued += r.items
+		for _, lost := range t.makeRoom() { // so that no more than the queue is in memory
+			t.report.dropped(lost)
+			garbage += r.size()
+		}
+		if garbage >= mostGarbage {
+			runtime.GC() // which waits otherwise until there is as much again
+			garbage = 0
+		}
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("delivery: Config.SpoolDir: %w", err), sp.Close())
 	}
-	t.report.dropped(t.makeRoom()...)
-	if damaged > 0 {
-		t.report.warn("damaged", fmt.Errorf("delivery: %d damaged records in %s skipped", damaged, t.cfg.SpoolDir))
+	if n := found.Damaged + unreadable; n > 0 {
+		t.report.warn("damaged", fmt.Errorf("delivery: %d damaged records in %s skipped", n, t.cfg.SpoolDir))
+	}
+	if found.Unread > 0 {
+		t.report.warn("unread", fmt.Errorf("delivery: %d files in %s stay for the next start: there was no time to read them", found.Unread, t.cfg.SpoolDir))
+	}
+	if found.Shared {
+		t.report.warn("shared", fmt.Errorf("delivery: others than this user can write to %s: give it mode 0700, or name a directory below it, which is made so", t.cfg.SpoolDir))
 	}
 	return nil
 }
+
+// mostGarbage is how much of a spool that holds more than the queue is read into
+// memory before that is collected.
+const mostGarbage = 8 << 20
 
 // keep writes a request to the spool, if there is one. A request that cannot be
 // written is in memory only.

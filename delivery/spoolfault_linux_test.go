@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/clewtrace/clew/delivery"
 )
@@ -61,10 +62,10 @@ func spoolFaults() map[string]spoolFault {
 		},
 		"directory read-only": {
 			reason:  "permission denied",
-			prepare: openToNobody,
+			prepare: nothing,
 			spoil:   func(dir string) error { return os.Chmod(dir, 0o500) }, //nolint:gosec // a directory
 			mend:    func(dir string) error { return os.Chmod(dir, 0o700) }, //nolint:gosec // a directory
-			as:      asNobody,
+			as:      asOthers,
 			fill:    true,
 			keeps:   true,
 		},
@@ -135,25 +136,9 @@ func inSpool(t *testing.T, dir string) int64 {
 	return newTransport(t, spooled(killed(t, dir))).Stats(delivery.Traces).Queued
 }
 
-const nobody = 65534
-
-// openToNobody gives a directory to a user without the right to write where
-// modes forbid it, if this one is root, who has that right.
-func openToNobody(dir string) error {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	for above := filepath.Dir(dir); above != os.TempDir() && above != "/"; above = filepath.Dir(above) {
-		if err := os.Chmod(above, 0o755); err != nil { //nolint:gosec // so that the other user gets there
-			return err
-		}
-	}
-	return os.Chown(dir, nobody, -1)
-}
-
-// asNobody runs do without that right. Only a thread is changed, and it ends
-// with its goroutine.
-func asNobody(t *testing.T, do func()) {
+// asOthers runs do without the right of root to write where modes forbid it.
+// Only a thread is changed, and it ends with its goroutine.
+func asOthers(t *testing.T, do func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		do()
@@ -163,7 +148,7 @@ func asNobody(t *testing.T, do func()) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked
-		if err := syscall.Setfsuid(nobody); err != nil {
+		if err := dropOverride(); err != nil {
 			t.Error(err)
 			return
 		}
@@ -173,6 +158,22 @@ func asNobody(t *testing.T, do func()) {
 	if t.Failed() {
 		t.FailNow()
 	}
+}
+
+// dropOverride takes CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH from this thread,
+// as capabilities(7) and capset(2) describe.
+func dropOverride() error {
+	const version3, override, readSearch = 0x20080522, 1 << 1, 1 << 2
+	head := struct{ version, pid uint32 }{version: version3}
+	var sets [2]struct{ effective, permitted, inheritable uint32 }
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CAPGET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&sets)), 0); errno != 0 {
+		return errno
+	}
+	sets[0].effective &^= override | readSearch
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&sets)), 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func must(t *testing.T, err error) {

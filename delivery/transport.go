@@ -381,7 +381,7 @@ func (t *Transport) dispatch() {
 // again, or the zero time.
 func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 	for {
-		group, wake := d.next(now, &t.cfg, t.flushing > 0)
+		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.mostInFlight(d))
 		if len(group) == 0 || t.ctx.Err() != nil {
 			for _, r := range group {
 				d.waiting.insert(r)
@@ -391,6 +391,7 @@ func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 		d.sending++
 		for _, r := range group {
 			t.sending[r] = struct{}{}
+			d.inFlight += r.items
 		}
 		url, header, round := d.url, maps.Clone(d.header), d.round
 		t.sends.Go(func() {

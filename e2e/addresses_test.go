@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -52,10 +53,8 @@ func listens(t *testing.T, project *types.Project, name string) []uint32 {
 	case "grafana":
 		return []uint32{3000}
 	}
-	for _, v := range service.Volumes {
-		if v.Target == "/etc/collector.yaml" {
-			return collectorPorts(t, v.Source)
-		}
+	if file := collectorFile(project, name); file != "" {
+		return collectorPorts(t, file)
 	}
 	if i := slices.Index(service.Command, "-addr"); i >= 0 {
 		return reachable(t, service.Command[i+1])
@@ -109,35 +108,86 @@ func withoutVariables(text string) string {
 	return regexp.MustCompile(`\$\{env:\w+:-([^}]*)\}`).ReplaceAllString(text, "$1")
 }
 
-func collectorPorts(t *testing.T, path string) []uint32 {
-	t.Helper()
-	var config struct {
-		Receivers  receivers
-		Extensions struct {
-			Health struct{ Endpoint string } `yaml:"health_check"`
+// collectorFile is the configuration that a service runs a Collector with; "" if
+// it is none.
+func collectorFile(project *types.Project, name string) string {
+	for _, v := range project.Services[name].Volumes {
+		if v.Target == "/etc/collector.yaml" {
+			return v.Source
 		}
 	}
+	return ""
+}
+
+// collectorConfig is what the tests read of a file in collector/.
+type collectorConfig struct {
+	Receivers  receivers
+	Connectors map[string]any
+	Processors struct {
+		TailSampling struct {
+			DecisionWait string `yaml:"decision_wait"`
+		} `yaml:"tail_sampling"`
+	}
+	Exporters struct {
+		LoadBalancing struct {
+			Resolver struct {
+				DNS struct{ Hostname, Port string }
+			}
+		} `yaml:"load_balancing"`
+	}
+	Extensions struct {
+		Health struct{ Endpoint string } `yaml:"health_check"`
+	}
+	Service struct {
+		Pipelines map[string]struct{ Receivers, Exporters []string }
+	}
+}
+
+// collectorOf is the configuration of the Collector that a service is, or the
+// zero value.
+func collectorOf(t *testing.T, project *types.Project, name string) (config collectorConfig) {
+	t.Helper()
+	if file := collectorFile(project, name); file != "" {
+		decode(t, file, &config)
+	}
+	return config
+}
+
+// decisionWait is how long the Collector waits before it decides, 0 if it does not.
+func (c collectorConfig) decisionWait(t *testing.T) time.Duration {
+	t.Helper()
+	text := c.Processors.TailSampling.DecisionWait
+	if text == "" {
+		return 0
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wait
+}
+
+func collectorPorts(t *testing.T, path string) []uint32 {
+	t.Helper()
+	var config collectorConfig
 	decode(t, path, &config)
 	return append(config.Receivers.ports(t), reachable(t, withoutVariables(config.Extensions.Health.Endpoint))...)
 }
 
-// The balancers look up a name that has the addresses of all gateways.
+// The services look up a name that has the addresses of both balancers, and these
+// one that has the addresses of all gateways.
 func TestComposeBalancersFindGateways(t *testing.T) {
 	project := compose(t, "../collector/scale.env")
-	var config struct {
-		Exporters struct {
-			LoadBalancing struct {
-				Resolver struct {
-					DNS struct{ Hostname, Port string }
-				}
-			} `yaml:"load_balancing"`
-		}
-	}
+	var config collectorConfig
 	decode(t, "../collector/balancer.yaml", &config)
 	dns := config.Exporters.LoadBalancing.Resolver.DNS
 	port, err := strconv.ParseUint(dns.Port, 10, 32)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if second := project.Services["balancer-2"].Networks["default"]; second == nil || !slices.Contains(second.Aliases, "collector") ||
+		collectorFile(project, "balancer-2") != collectorFile(project, "collector") {
+		t.Errorf("services do not find the second balancer: %+v", second)
 	}
 	found, volumes := 0, make(map[string]bool)
 	for name, service := range project.Services {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"os"
@@ -8,8 +9,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -21,7 +24,7 @@ var exactVersion = regexp.MustCompile(`^[\w./-]+:v?\d+\.\d+\.\d+(-[\w.]+)?(@sha2
 
 // unchecked are the services without a health check, and why.
 var unchecked = map[string]string{
-	"client": "listens nowhere", "tail": noProbe, "balancer": noProbe, "gateway-1": noProbe, "gateway-2": noProbe,
+	"client": "listens nowhere", "collector": noProbe, "balancer-2": noProbe, "gateway-1": noProbe, "gateway-2": noProbe,
 }
 
 const noProbe = "the image holds nothing to ask the Collector with"
@@ -46,15 +49,16 @@ func compose(t *testing.T, envFiles ...string) *types.Project {
 var profiles = []struct {
 	name, envFile string
 	adds          []string
+	sampler       string // of the services
 }{
-	{name: "direct"},
-	{"tail", "../collector/tail.env", []string{"tail"}},
-	{"scale", "../collector/scale.env", []string{"balancer", "gateway-1", "gateway-2"}},
+	{name: "forward", sampler: "parentbased_adaptive"},
+	{"tail", "../collector/tail.env", nil, "parentbased_always_on"},
+	{"scale", "../collector/scale.env", []string{"balancer-2", "gateway-1", "gateway-2"}, "parentbased_always_on"},
 }
 
 // TestCompose checks what runs in each profile.
 func TestCompose(t *testing.T) {
-	direct := compose(t).ServiceNames()
+	always := compose(t).ServiceNames()
 	for _, p := range profiles {
 		t.Run(p.name, func(t *testing.T) {
 			var envFiles []string
@@ -62,7 +66,7 @@ func TestCompose(t *testing.T) {
 				envFiles = []string{p.envFile}
 			}
 			project := compose(t, envFiles...)
-			want := slices.Sorted(slices.Values(append(slices.Clone(direct), p.adds...)))
+			want := slices.Sorted(slices.Values(append(slices.Clone(always), p.adds...)))
 			if got := slices.Sorted(slices.Values(project.ServiceNames())); !slices.Equal(got, want) {
 				t.Errorf("services are %v, want %v", got, want)
 			}
@@ -73,12 +77,14 @@ func TestCompose(t *testing.T) {
 					checkImage(t, service)
 					checkLimits(t, service)
 					checkDependencies(t, project, service)
-					checkTelemetry(t, project, service, p.adds)
+					checkTelemetry(t, project, service, p.sampler)
 				})
 			}
 			checkHomeDashboard(t, project)
-			if counts := *project.Services["tempo"].Environment["METRICS_PROCESSORS"]; (counts == "[]") != (p.adds != nil) {
-				t.Errorf("Tempo counts %s: it must do so where no Collector does", counts)
+			checkImageNames(t, project)
+			checkEndpoint(t, project)
+			if counts := *project.Services["tempo"].Environment["METRICS_PROCESSORS"]; (counts == "[]") != collectorsCount(t, project) {
+				t.Errorf("Tempo counts %s: it must do so where no Collector does, and only there", counts)
 			}
 		})
 	}
@@ -197,36 +203,87 @@ func checkFiles(t *testing.T, project *types.Project, root string) {
 	}
 }
 
-// checkTelemetry wants each signal of our programs sent to where it is taken.
-func checkTelemetry(t *testing.T, project *types.Project, service types.ServiceConfig, collectors []string) {
+// checkTelemetry wants our programs to send to the Collector, before it decides.
+func checkTelemetry(t *testing.T, project *types.Project, service types.ServiceConfig, sampler string) {
 	t.Helper()
 	if service.Build == nil {
 		return
 	}
-	traces := "tempo"
-	if len(collectors) > 0 {
-		traces = collectors[0]
+	variable := func(name string) string {
+		if value := service.Environment[name]; value != nil {
+			return *value
+		}
+		return ""
 	}
-	for signal, want := range map[string]url.URL{
-		"TRACES":  {Host: traces, Path: "/v1/traces"},
-		"METRICS": {Host: "prometheus", Path: "/api/v1/otlp/v1/metrics"},
-		"LOGS":    {Host: "loki", Path: "/otlp/v1/logs"},
-	} {
-		value := service.Environment["OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT"]
-		if value == nil {
-			t.Errorf("does not say where %s go", signal)
+	endpoint, err := url.Parse(variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
+	if err != nil || endpoint.Hostname() != "collector" || endpoint.Path != "" {
+		t.Fatalf("sends to %v (%v), want the Collector, at no path", endpoint, err)
+	}
+	checkAddress(t, project, endpoint)
+	if name := variable("OTEL_SERVICE_NAME"); name != service.Name {
+		t.Errorf("is %q in its telemetry", name)
+	}
+	if got := variable("OTEL_TRACES_SAMPLER"); got != sampler {
+		t.Errorf("samples by %q, want %q", got, sampler)
+	}
+	delay, err := strconv.Atoi(variable("OTEL_BSP_SCHEDULE_DELAY"))
+	for name := range project.Services {
+		wait := collectorOf(t, project, name).decisionWait(t)
+		if err != nil || wait > 0 && time.Duration(delay)*time.Millisecond > wait/2 {
+			t.Errorf("holds spans back for %d ms (%v), and %s decides after %v", delay, err, name, wait)
+		}
+	}
+}
+
+// checkEndpoint wants one address of this machine that takes all three signals,
+// over HTTP and gRPC: what a program outside of compose sends to.
+func checkEndpoint(t *testing.T, project *types.Project) {
+	t.Helper()
+	publishers := make(map[string][]string)
+	for name, service := range project.Services {
+		for _, p := range service.Ports {
+			publishers[p.Published] = append(publishers[p.Published], name)
+		}
+	}
+	for _, port := range []string{"4317", "4318"} {
+		if !slices.Equal(publishers[port], []string{"collector"}) {
+			t.Errorf("port %s is that of %v, want the Collector's", port, publishers[port])
+		}
+	}
+	config := collectorOf(t, project, "collector")
+	for _, signal := range []string{"traces", "metrics", "logs"} {
+		if pipeline := config.Service.Pipelines[signal]; !slices.Equal(pipeline.Receivers, []string{"otlp"}) || len(pipeline.Exporters) == 0 {
+			t.Errorf("the Collector hands %s from %v to %v", signal, pipeline.Receivers, pipeline.Exporters)
+		}
+	}
+}
+
+// checkImageNames wants no image to be built twice: Compose builds all at once, and
+// all but one fail because the name is taken.
+func checkImageNames(t *testing.T, project *types.Project) {
+	t.Helper()
+	builders := make(map[string]string)
+	for name, service := range project.Services {
+		if service.Build == nil {
 			continue
 		}
-		got, err := url.Parse(*value)
-		if err != nil || got.Hostname() != want.Host || got.Path != want.Path {
-			t.Errorf("sends %s to %s (%v), want %s%s", signal, *value, err, want.Host, want.Path)
-			continue
+		image := cmp.Or(service.Image, project.Name+"-"+name)
+		if other, taken := builders[image]; taken {
+			t.Errorf("%s and %s build the image %s", other, name, image)
 		}
-		checkAddress(t, project, got)
+		builders[image] = name
 	}
-	if name := service.Environment["OTEL_SERVICE_NAME"]; name == nil || *name != service.Name {
-		t.Errorf("is another service in its telemetry: %v", name)
+}
+
+// collectorsCount reports whether a Collector makes metrics of spans.
+func collectorsCount(t *testing.T, project *types.Project) bool {
+	t.Helper()
+	for name := range project.Services {
+		if collectorOf(t, project, name).Connectors["span_metrics"] != nil {
+			return true
+		}
 	}
+	return false
 }
 
 func checkHomeDashboard(t *testing.T, project *types.Project) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -157,13 +158,18 @@ func (c *cluster) addressesOf(t *testing.T, pod corev1.PodTemplateSpec) (found [
 		if !ok {
 			t.Errorf("has its variables from %s, which is not there", from.ConfigMapRef.Name)
 		}
-		for signal, ending := range map[string]string{"TRACES": "/v1/traces", "METRICS": "/api/v1/otlp/v1/metrics", "LOGS": "/otlp/v1/logs"} {
-			value := config.Data["OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT"]
-			if !strings.HasSuffix(value, ending) {
-				t.Errorf("sends %s to %q", signal, value)
+		// What compose sets for its two tiers, but for the address.
+		for name, value := range compose(t, "../collector/scale.env").Services["checkout"].Environment {
+			own := name == "OTEL_SERVICE_NAME" || name == "OTEL_RESOURCE_ATTRIBUTES" || name == "OTEL_EXPORTER_OTLP_ENDPOINT"
+			if !own && value != nil && config.Data[name] != *value {
+				t.Errorf("%s is %q, in compose %q", name, config.Data[name], *value)
 			}
-			texts = append(texts, value)
 		}
+		endpoint := config.Data["OTEL_EXPORTER_OTLP_ENDPOINT"]
+		if u, err := url.Parse(endpoint); err != nil || u.Hostname() != "balancer" || u.Path != "" {
+			t.Errorf("sends to %q", endpoint)
+		}
+		texts = append(texts, endpoint)
 	}
 	if file, ok := strings.CutPrefix(container.Args[0], "--config="); ok {
 		content, err := os.ReadFile(filepath.Join("../collector", path.Base(file)))
@@ -191,7 +197,7 @@ func (c *cluster) checkCollector(t *testing.T, pod corev1.PodTemplateSpec, file 
 	if want := collectorPorts(t, file); !slices.Equal(slices.Sorted(slices.Values(ports)), slices.Sorted(slices.Values(want))) {
 		t.Errorf("has the ports %v, its configuration %v", ports, want)
 	}
-	if image := compose(t, "../collector/scale.env").Services["balancer"].Image; container.Image != image {
+	if image := compose(t, "../collector/scale.env").Services["collector"].Image; container.Image != image {
 		t.Errorf("runs %s, compose %s", container.Image, image)
 	}
 	content, err := os.ReadFile(file)

@@ -13,6 +13,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -63,14 +64,14 @@ func newHouse(t *testing.T, additional ...string) *house {
 func (h *house) transport(t *testing.T, base *http.Transport) http.RoundTripper {
 	t.Helper()
 	t.Cleanup(base.CloseIdleConnections)
-	return otelsetup.Transport(base)
+	return clewhttp.Transport(base)
 }
 
 // service runs one of our services for the length of the test.
 func (h *house) service(t *testing.T) (url string) {
 	t.Helper()
 	l := library{
-		wrap:      func(next http.Handler) http.Handler { return otelsetup.Handler(next) },
+		wrap:      func(next http.Handler) http.Handler { return clewhttp.Handler(next) },
 		transport: h.transport(t, &http.Transport{Protocols: h.protocols()}),
 		view:      viewOurs,
 	}
@@ -97,8 +98,8 @@ func startOurs() (library, error) {
 	// Its standard input ends it, and there is nothing to send.
 	_, err := otelsetup.Start(context.Background(), otelsetup.WithoutDefaultTransport())
 	return library{
-		wrap:      func(next http.Handler) http.Handler { return otelsetup.Handler(next) },
-		transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}),
+		wrap:      func(next http.Handler) http.Handler { return clewhttp.Handler(next) },
+		transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true}),
 		view:      viewOurs,
 	}, err
 }

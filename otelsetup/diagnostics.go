@@ -41,17 +41,7 @@ const (
 	diagnosticsInterval = time.Minute
 	// maxLines bounds how many kinds are told apart; the rest is one.
 	maxLines = 100
-	// levelNone is above all levels.
-	levelNone = slog.Level(100)
 )
-
-// logLevel reads OTEL_LOG_LEVEL.
-func (e *Env) logLevel() slog.Level {
-	levels := map[string]slog.Level{
-		none: levelNone, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
-	}
-	return levels[e.Enum("info", []string{none, "error", "warn", "info", "debug"}, "OTEL_LOG_LEVEL")]
-}
 
 // Handle implements [otel.ErrorHandler].
 func (d *diagnostics) Handle(err error) {
@@ -112,9 +102,7 @@ func (d *diagnostics) write(level slog.Level, message string, attrs ...any) {
 	d.printer.Handle(context.Background(), r) //nolint:errcheck // there is nobody left to tell
 }
 
-// silence ends what the SDK says while its parts are made: it reads the same
-// variables, and knows less to say about a bad value. What the constructors
-// return still counts.
+// silence says whether what the SDK reports is dropped.
 func (d *diagnostics) silence(silent bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,10 +110,10 @@ func (d *diagnostics) silence(silent bool) {
 }
 
 // problems prints what Start has to say, a line for each.
-func (d *diagnostics) problems(errs []error) {
-	for _, err := range errs {
+func (d *diagnostics) problems(all []Problem) {
+	for _, p := range all {
 		if slog.LevelWarn >= d.level {
-			d.write(slog.LevelWarn, "telemetry", slog.Any("error", err))
+			d.write(slog.LevelWarn, "telemetry", slog.String("error", p.String()))
 		}
 	}
 }

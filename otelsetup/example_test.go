@@ -15,8 +15,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/otelsetup/extend"
+	"github.com/clewtrace/clew/propagator/trust"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
@@ -42,7 +44,13 @@ func ExampleStart() {
 	os.Setenv("OTEL_TRACES_SAMPLER_ARG", "1.5")
 
 	telemetry, err := otelsetup.Start(context.Background())
-	fmt.Println(err)
+	if err != nil {
+		fmt.Println(err) // another one is running
+		return
+	}
+	for _, problem := range telemetry.Report().Problems {
+		fmt.Println(problem)
+	}
 	fmt.Println(telemetry.Shutdown(context.Background()))
 	// Output:
 	// OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1
@@ -50,7 +58,7 @@ func ExampleStart() {
 }
 
 // The failed and the slow are kept, and what OTEL_TRACES_SAMPLER keeps.
-func ExampleCustomizeSpanProcessor() {
+func ExampleCustomize() {
 	withoutExport()
 	defer withExport()
 	defer os.Unsetenv("OTEL_TRACES_SAMPLER")
@@ -59,12 +67,13 @@ func ExampleCustomizeSpanProcessor() {
 	exported := tracetest.NewInMemoryExporter()
 
 	telemetry, err := otelsetup.Start(context.Background(),
-		otelsetup.CustomizeSampler(tail.Record),
-		otelsetup.CustomizeSpanProcessor(func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
-			return tail.NewProcessor(next, tail.Config{})
-		}),
-		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported }),
-	)
+		otelsetup.Customize(extend.Customizers{
+			Sampler: tail.Record,
+			SpanProcessor: func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+				return tail.NewProcessor(next, tail.Config{})
+			},
+			SpanExporter: func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported },
+		}))
 	if err != nil {
 		fmt.Println(err)
 	}
@@ -102,8 +111,8 @@ func ExampleHandler() {
 		fmt.Fprint(w, trace.SpanContextFromContext(r.Context()).TraceID())
 	})
 	// Callers outside of these networks do not choose trace ids.
-	trusted := propagator.FromNetworks(netip.MustParsePrefix("127.0.0.0/8"))
-	server := httptest.NewServer(otelsetup.Handler(mux, otelsetup.WithTrust(trusted)))
+	trusted := trust.Networks(netip.MustParsePrefix("127.0.0.0/8"))
+	server := httptest.NewServer(clewhttp.Handler(mux, clewhttp.WithTrust(trusted)))
 	defer server.Close()
 
 	req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL+"/orders/1", http.NoBody)
@@ -133,13 +142,13 @@ func ExampleTransport() {
 		fmt.Fprint(w, r.Header.Get("traceparent") != "")
 	}))
 	defer server.Close()
-	hosts, err := propagator.ParseHosts("*.internal.example")
+	hosts, err := trust.ParseHosts("*.internal.example")
 	if err != nil {
 		fmt.Println(err)
 	}
 	for name, client := range map[string]*http.Client{
-		"everybody": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true})},
-		"own hosts": {Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true}, otelsetup.WithHosts(hosts))},
+		"everybody": {Transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true})},
+		"own hosts": {Transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true}, clewhttp.WithHosts(hosts))},
 	} {
 		req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL, http.NoBody)
 		resp, err := client.Do(req)

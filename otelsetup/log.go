@@ -2,7 +2,6 @@ package otelsetup
 
 import (
 	"context"
-	"log"
 	"log/slog"
 	"os"
 
@@ -67,17 +66,5 @@ func (h *idHandler) with(groups bool, step func(slog.Handler) slog.Handler) slog
 		base:    h.base,
 		groups:  groups,
 		replay:  func(to slog.Handler) slog.Handler { return step(before(to)) },
-	}
-}
-
-// setDefaultLogger makes h the default of log/slog and of log, and returns
-// what puts the previous ones back.
-func setDefaultLogger(h slog.Handler) (restore func()) {
-	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
-	slog.SetDefault(slog.New(h))
-	return func() {
-		slog.SetDefault(previous)
-		log.SetOutput(writer)
-		log.SetFlags(flags)
 	}
 }

@@ -5,151 +5,270 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Main runs a program with telemetry: it calls [Start], then run, then
-// [Telemetry.Shutdown] within [ShutdownTimeout], and exits.
+// [Telemetry.Shutdown] within [ShutdownTimeout], and exits. It does not return.
+// Functions deferred inside run are called before it exits.
 //
-// SIGINT and SIGTERM cancel the context of run; a second signal ends the
-// program at once. The exit code is 0 when run returned nil, 1 when it
-// returned an error or panicked, and 128 plus the signal's number when a
-// signal ended it. An error and a panic are logged with the ids of the span
-// that recorded them; when none did, a span named "main" does.
+// SIGINT and SIGTERM cancel the context of run, and what has been recorded is
+// sent at once. A run that has not returned by the end of the grace
+// ([WithGrace]) is left, and a second signal ends the program at once.
 //
-// Main does not return. Functions deferred inside run are called before it
-// exits.
-func Main(run func(ctx context.Context) error) {
-	os.Exit(runMain(run))
+// The exit code is
+//
+//   - 0 when run returned nil, whatever signal came, or [http.ErrServerClosed]
+//     after a signal;
+//   - 128 plus the number of the signal when run returned the error of its
+//     context after a signal, or had to be left;
+//   - 1 when run returned another error, or panicked.
+//
+// Such an error or panic is logged with the ids of the span that recorded it:
+// that error or one that it wraps was given to the span's RecordError, or the
+// panic passed its deferred End. It is recorded on a span named "main" if there
+// is none.
+func Main(run func(ctx context.Context) error, opts ...MainOption) {
+	os.Exit(runMain(run, opts))
 }
 
-func runMain(run func(ctx context.Context) error) (code int) {
-	failed := &failedSpan{}
-	telemetry, err := Start(context.Background(), WithSpanProcessor(failed))
-	if telemetry == nil {
+// MainOption changes what [Main] does. Every [Option] is one.
+type MainOption interface{ applyMain(c *mainConfig) }
+
+type mainConfig struct {
+	grace time.Duration
+	start []Option
+}
+
+type mainOption func(*mainConfig)
+
+func (o mainOption) applyMain(c *mainConfig) { o(c) }
+
+// WithGrace sets how long run may take to return after a signal. The default is
+// 10 s. Zero or less leaves run at once.
+func WithGrace(d time.Duration) MainOption {
+	return mainOption(func(c *mainConfig) { c.grace = d })
+}
+
+// noticeAfter is how long a run may take to return before a line says so.
+const noticeAfter = time.Second
+
+// program is what Main runs.
+type program struct {
+	telemetry *Telemetry // nil if another one is running
+	grace     time.Duration
+	cancel    context.CancelFunc
+	received  atomic.Int32  // the signal
+	returned  chan struct{} // closed when run has
+	exits     atomic.Bool   // somebody has begun to end the program
+	flushed   chan struct{} // closed when what had been recorded at the signal is sent
+}
+
+func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) {
+	c := mainConfig{grace: 10 * time.Second}
+	for _, o := range opts {
+		o.applyMain(&c)
+	}
+	telemetry, err := Start(context.Background(), c.start...)
+	if err != nil {
 		slog.Error("telemetry", slog.Any("error", err))
 	}
-
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	recorded := &recordings{}
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), recordingsKey{}, recorded))
+	defer cancel()
+	p := &program{telemetry: telemetry, grace: c.grace, cancel: cancel, returned: make(chan struct{}), flushed: make(chan struct{})}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	var received atomic.Int32
-	go func() {
-		select {
-		case s := <-signals:
-			received.Store(int32(s.(syscall.Signal))) //nolint:gosec // a signal's number
-			signal.Stop(signals)                      // the next one has its default effect
-			stop()
-		case <-ctx.Done():
-		}
-	}()
+	go p.await(signals)
 
-	stack, err := call(ctx, run)
+	failed := call(ctx, run)
+	close(p.returned)
 	signal.Stop(signals)
-	s := received.Load()
-	switch {
-	case s != 0 && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed)):
-		code = 128 + int(s)
-	case err != nil:
-		failed.log(err, stack)
-		code = 1
+	if !p.exits.CompareAndSwap(false, true) {
+		select {} // the program is ending
 	}
-	if telemetry != nil {
-		if err := telemetry.Shutdown(context.Background()); err != nil {
-			slog.Error("telemetry not delivered", slog.Any("error", err))
-		}
+	code = p.code(failed.err)
+	if code == 1 {
+		recorded.log(failed)
 	}
+	p.shutdown()
 	return code
 }
 
+// code is the exit code for what run returned.
+func (p *program) code(err error) int {
+	s := int(p.received.Load())
+	switch {
+	case err == nil, s != 0 && errors.Is(err, http.ErrServerClosed):
+		return 0
+	case s != 0 && errors.Is(err, context.Canceled):
+		return 128 + s
+	}
+	return 1
+}
+
+// flush sends what has been recorded until run returns.
+func (p *program) flush() {
+	defer close(p.flushed)
+	if p.telemetry == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-p.returned
+		cancel()
+	}()
+	p.telemetry.parts.sendRecorded(ctx)
+}
+
+// shutdown sends the rest within [ShutdownTimeout], flush included.
+func (p *program) shutdown() {
+	if p.telemetry == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ShutdownTimeout)
+	defer cancel()
+	if p.received.Load() != 0 {
+		select {
+		case <-p.flushed:
+		case <-time.After(ShutdownTimeout / 2):
+		}
+	}
+	if err := p.telemetry.Shutdown(ctx); err != nil {
+		slog.Error("telemetry not delivered", slog.Any("error", err))
+	}
+}
+
+// await passes the first signal on to run, and ends the program if run does
+// not return in time.
+func (p *program) await(signals chan os.Signal) {
+	var s os.Signal
+	select {
+	case s = <-signals:
+	case <-p.returned:
+		return
+	}
+	signal.Stop(signals) // the next one has its default effect
+	number := s.(syscall.Signal)
+	p.received.Store(int32(number)) //nolint:gosec // a signal's number
+	p.cancel()
+	go p.flush()
+	if p.grace > noticeAfter && !p.waits(noticeAfter) {
+		slog.Warn("the program goes on after a signal: run has not returned", slog.String("signal", s.String()),
+			slog.Duration("leaving_it_in", p.grace-noticeAfter))
+	}
+	if p.waits(p.grace-noticeAfter) || !p.exits.CompareAndSwap(false, true) {
+		return
+	}
+	p.shutdown()
+	os.Exit(128 + int(number))
+}
+
+// waits reports whether run returns within d.
+func (p *program) waits(d time.Duration) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-p.returned:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// failure is how run ended.
+type failure struct {
+	err      error
+	panicked any
+	stack    string // of the panic
+}
+
 // call returns run's error, or its panic as an error with a stack.
-func call(ctx context.Context, run func(context.Context) error) (stack string, err error) {
+func call(ctx context.Context, run func(context.Context) error) (f failure) {
 	defer func() {
 		if v := recover(); v != nil {
-			stack, err = string(debug.Stack()), fmt.Errorf("panic: %v", v)
+			f = failure{fmt.Errorf("panic: %v", v), v, string(debug.Stack())}
 		}
 	}()
-	return "", run(ctx)
+	return failure{err: run(ctx)}
 }
 
-// failedSpan remembers the span that ended last with an error, so that the
-// error that reaches [Main] can be logged where it was recorded.
-type failedSpan struct{ last atomic.Pointer[failure] }
-
-type failure struct {
-	span     trace.SpanContext
-	messages []string
-}
-
-// OnStart implements [sdktrace.SpanProcessor].
-func (*failedSpan) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
-
-// OnEnd implements [sdktrace.SpanProcessor].
-func (f *failedSpan) OnEnd(s sdktrace.ReadOnlySpan) {
-	var messages []string
-	if s.Status().Code == codes.Error && s.Status().Description != "" {
-		messages = append(messages, s.Status().Description)
-	}
-	for _, event := range s.Events() {
-		for _, a := range event.Attributes {
-			if a.Key == semconv.ExceptionMessageKey && a.Value.AsString() != "" {
-				messages = append(messages, a.Value.AsString())
-			}
-		}
-	}
-	if messages != nil {
-		f.last.Store(&failure{s.SpanContext(), messages})
-	}
-}
-
-// Shutdown implements [sdktrace.SpanProcessor].
-func (*failedSpan) Shutdown(context.Context) error { return nil }
-
-// ForceFlush implements [sdktrace.SpanProcessor].
-func (*failedSpan) ForceFlush(context.Context) error { return nil }
-
-// log logs err inside the span that recorded it.
-func (f *failedSpan) log(err error, stack string) {
-	attrs := []slog.Attr{slog.Any("error", err)}
-	if stack != "" {
-		attrs = append(attrs, slog.String("stack", stack))
+// log logs what ended the program inside the span that recorded it.
+func (r *recordings) log(f failure) {
+	attrs := []slog.Attr{slog.Any("error", f.err)}
+	if f.stack != "" {
+		attrs = append(attrs, slog.String("stack", f.stack))
 	}
 	ctx := context.Background()
-	if last := f.last.Load(); last != nil && last.recorded(err) {
-		ctx = trace.ContextWithSpanContext(ctx, last.span)
+	if span, ok := r.find(f); ok {
+		ctx = trace.ContextWithSpanContext(ctx, span)
 	} else {
 		var span trace.Span
 		ctx, span = otel.Tracer(instrumentationName).Start(ctx, "main")
 		defer span.End()
 		var opts []trace.EventOption
-		if stack != "" {
-			opts = append(opts, trace.WithAttributes(semconv.ExceptionStacktrace(stack)))
+		if f.stack != "" {
+			opts = append(opts, trace.WithAttributes(semconv.ExceptionStacktrace(f.stack)))
 		}
-		span.RecordError(err, opts...)
-		span.SetStatus(codes.Error, err.Error())
+		span.RecordError(f.err, opts...)
+		span.SetStatus(codes.Error, f.err.Error())
 	}
 	slog.LogAttrs(ctx, slog.LevelError, "program failed", attrs...)
 }
 
-// recorded reports whether err is, or wraps, what the span recorded.
-func (f *failure) recorded(err error) bool {
-	for _, m := range f.messages {
-		if strings.Contains(err.Error(), m) {
-			return true
+// Serve listens on srv.Addr and serves until ctx ends; then the requests that
+// have begun are answered, for at most [ShutdownTimeout]. It returns nil after
+// that, and an error if it cannot listen, if serving fails, or if requests had
+// to be cut off.
+//
+// With certificates in srv.TLSConfig it serves HTTPS. An empty srv.Addr is
+// ":http", or ":https" then. All other fields of srv keep their meaning.
+func Serve(ctx context.Context, srv *http.Server) error {
+	secure := srv.TLSConfig != nil &&
+		(len(srv.TLSConfig.Certificates) > 0 || srv.TLSConfig.GetCertificate != nil || srv.TLSConfig.GetConfigForClient != nil)
+	addr := srv.Addr
+	if addr == "" {
+		addr = ":http"
+		if secure {
+			addr = ":https"
 		}
 	}
-	return false
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() {
+		if secure {
+			served <- srv.ServeTLS(listener, "", "")
+		} else {
+			served <- srv.Serve(listener)
+		}
+	}()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
+	defer cancel()
+	err = srv.Shutdown(graceful)
+	if err != nil {
+		err = fmt.Errorf("requests were cut off: %w", errors.Join(err, srv.Close()))
+	}
+	<-served //nolint:errcheck // that it is closed
+	return err
 }

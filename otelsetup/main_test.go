@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
@@ -25,6 +28,9 @@ import (
 // programEnv names the program that this test binary runs instead of the
 // tests.
 const programEnv = "OTELSETUP_TEST_PROGRAM"
+
+// graceEnv is the grace of that program.
+const graceEnv = "OTELSETUP_TEST_GRACE"
 
 var errCall = errors.New("the call failed")
 
@@ -59,6 +65,42 @@ var programs = map[string]func(context.Context) error{
 		defer span.End()
 		return raise(ctx, syscall.SIGTERM)
 	},
+	"stops gracefully": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		raise(ctx, syscall.SIGTERM) //nolint:errcheck // it is told to stop, and does
+		return nil
+	},
+	"closes its server": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		raise(ctx, syscall.SIGTERM) //nolint:errcheck // it is told to stop, and does
+		return fmt.Errorf("serving: %w", http.ErrServerClosed)
+	},
+	"fails while it stops": func(ctx context.Context) error {
+		raise(ctx, syscall.SIGTERM) //nolint:errcheck // it is told to stop
+		return errCall
+	},
+	"ignores its context": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		span.End()
+		raise(ctx, syscall.SIGTERM) //nolint:errcheck // it is told to stop, and does not
+		select {}
+	},
+	"returns an error with the words of an old one": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "upload")
+		span.RecordError(io.EOF)
+		span.End()
+		return errors.New("unexpected EOF in config")
+	},
+	"wraps an error that a span recorded": func(ctx context.Context) error {
+		ctx, outer := otel.Tracer("test").Start(ctx, "outer")
+		defer outer.End()
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		span.RecordError(errCall)
+		return fmt.Errorf("at start: %w", errCall)
+	},
 	"is interrupted twice": func(ctx context.Context) error {
 		_, span := otel.Tracer("test").Start(ctx, "work")
 		span.End()
@@ -89,7 +131,11 @@ func raise(ctx context.Context, s syscall.Signal) error {
 
 func TestMain(m *testing.M) {
 	if run, ok := programs[os.Getenv(programEnv)]; ok {
-		otelsetup.Main(run)
+		var opts []otelsetup.MainOption
+		if grace, err := time.ParseDuration(os.Getenv(graceEnv)); err == nil {
+			opts = append(opts, otelsetup.WithGrace(grace))
+		}
+		otelsetup.Main(run, opts...)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -123,6 +169,11 @@ func TestMainEnds(t *testing.T) {
 		{program: "returns an error that no span recorded", code: 1, span: "main", message: errCall.Error()},
 		{program: "panics inside a span", code: 1, span: "work", message: "no way out"},
 		{program: "panics outside of any span", code: 1, span: "main", message: "no way out"},
+		{program: "returns an error with the words of an old one", code: 1, span: "main", message: "unexpected EOF in config"},
+		{program: "wraps an error that a span recorded", code: 1, span: "work", message: errCall.Error()},
+		{program: "stops gracefully", code: 0},
+		{program: "closes its server", code: 0},
+		{program: "fails while it stops", code: 1, span: "main", message: errCall.Error()},
 		{program: "is interrupted", code: 130},
 		{program: "is terminated", code: 143},
 	} {
@@ -133,8 +184,8 @@ func TestMainEnds(t *testing.T) {
 				t.Errorf("exit code %d, want %d\n%s", code, test.code, stderr)
 			}
 			spans, logs := store.Spans(), store.Logs()
-			if len(spans) != 1 {
-				t.Fatalf("%d spans delivered, want 1\n%s", len(spans), stderr)
+			if len(spans) == 0 || len(spans) > 2 {
+				t.Fatalf("%d spans delivered, want 1 or 2\n%s", len(spans), stderr)
 			}
 			if test.span == "" {
 				if len(logs) > 0 || stderr != "" {
@@ -142,10 +193,11 @@ func TestMainEnds(t *testing.T) {
 				}
 				return
 			}
-			span := spans[0]
-			if span.GetName() != test.span {
-				t.Errorf("span %q, want %q", span.GetName(), test.span)
+			i := slices.IndexFunc(spans, func(s otlpreceiver.Span) bool { return s.GetName() == test.span })
+			if i < 0 {
+				t.Fatalf("no span %q among %v", test.span, spans)
 			}
+			span := spans[i]
 			if !hasException(span, test.message) {
 				t.Errorf("%q is not recorded on the span: %v", test.message, span.GetEvents())
 			}
@@ -157,6 +209,49 @@ func TestMainEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRunThatIgnoresItsContext is left after the grace. What it had recorded
+// arrives at the signal: the program goes on until the test has seen that.
+func TestRunThatIgnoresItsContext(t *testing.T) {
+	store := &otlpreceiver.Store{}
+	arrived := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		store.Handler().ServeHTTP(w, r)
+		if r.URL.Path == "/v1/traces" {
+			arrived <- struct{}{}
+		}
+	}))
+	defer server.Close()
+	env := func(grace string) []string {
+		return append(os.Environ(), programEnv+"=ignores its context", graceEnv+"="+grace, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL)
+	}
+	t.Run("what it recorded is sent at the signal", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = env("1h")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-arrived
+		if len(store.Spans()) != 1 {
+			t.Errorf("%d spans have arrived, want 1", len(store.Spans()))
+		}
+		cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // the second one ends it
+		cmd.Wait()                          //nolint:errcheck // by that signal
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
+			t.Errorf("%v, want that the second signal ended it", cmd.ProcessState)
+		}
+	})
+	t.Run("it is left after the grace", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = env("1001ms")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 143 || strings.Count(string(out), "run has not returned") != 1 {
+			t.Errorf("%v, printed %s", err, out)
+		}
+	})
 }
 
 func hasException(s otlpreceiver.Span, message string) bool {

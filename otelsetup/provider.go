@@ -4,107 +4,92 @@ import (
 	"context"
 	"sync/atomic"
 
-	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
-// flagRandom is the random-trace-id flag of Trace Context Level 2, section
-// "Random Trace ID Flag".
-const flagRandom = trace.TraceFlags(0x02)
+// tracers is the provider that Start makes global, the same one each time: the
+// tracers that packages keep in variables belong to the first provider that was
+// ever made global, and would be lost to every later one.
+var tracers = &tracerProvider{}
 
-// randomParent is the parent of every root span: not a valid one, so that a
-// new trace begins, but one whose flags the SDK copies.
-var randomParent = trace.SpanFromContext(trace.ContextWithSpanContext(context.Background(),
-	trace.NewSpanContext(trace.SpanContextConfig{TraceFlags: flagRandom})))
-
-// TracerProvider is the SDK's provider, whose root spans carry the random
-// flag: their ids are random, and the flag says so to every sampler
-// downstream. Spans that continue a trace keep the flag they received.
-//
-// Its tracers outlive it: after [Telemetry.Shutdown] they record nothing, and
-// after another [Start] they record there. The tracers that packages keep in
-// variables belong to the first provider that was made global, and would be
-// lost to every later one.
-type TracerProvider struct {
+// tracerProvider passes spans on to the SDK that is running.
+type tracerProvider struct {
 	embedded.TracerProvider
-	sdk     *sdktrace.TracerProvider
-	stopped atomic.Bool
+	sdk atomic.Pointer[sdktrace.TracerProvider] // nil: none is, and nothing is recorded
 }
 
 // Tracer implements [trace.TracerProvider].
-func (p *TracerProvider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	return &tracer{provider: p, sdk: p.sdk.Tracer(name, opts...), name: name, opts: opts}
+func (p *tracerProvider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	return &tracer{provider: p, name: name, opts: opts}
 }
 
 // ForceFlush exports the spans that have ended.
-func (p *TracerProvider) ForceFlush(ctx context.Context) error { return p.sdk.ForceFlush(ctx) }
-
-// RegisterSpanProcessor adds a processor, which sees the spans that start from
-// now on.
-func (p *TracerProvider) RegisterSpanProcessor(sp sdktrace.SpanProcessor) {
-	p.sdk.RegisterSpanProcessor(sp)
-}
-
-// linkCaller links the first span behind a trust boundary to what the caller
-// sent.
-type linkCaller struct{}
-
-func (linkCaller) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
-	if !s.Parent().IsValid() {
-		propagator.LinkCaller(ctx, s)
+func (p *tracerProvider) ForceFlush(ctx context.Context) error {
+	if sdk := p.sdk.Load(); sdk != nil {
+		return sdk.ForceFlush(ctx)
 	}
+	return nil
 }
 
-func (linkCaller) OnEnd(sdktrace.ReadOnlySpan)      {}
-func (linkCaller) Shutdown(context.Context) error   { return nil }
-func (linkCaller) ForceFlush(context.Context) error { return nil }
-
+// tracer is a tracer of whichever SDK is running.
 type tracer struct {
 	embedded.Tracer
-	provider *TracerProvider
-	sdk      trace.Tracer
+	provider *tracerProvider
 	name     string
 	opts     []trace.TracerOption
-	next     atomic.Pointer[tracer] // of a later provider
+	last     atomic.Pointer[sdkTracer]
 }
 
-// later is the tracer of the provider that is global now. It is nil if that is
-// none of ours, or one that has been shut down.
-func (t *tracer) later() *tracer {
-	now, ok := otel.GetTracerProvider().(*TracerProvider)
-	if !ok || now.stopped.Load() {
-		return nil
-	}
-	next := t.next.Load()
-	if next == nil || next.provider != now {
-		next = &tracer{provider: now, sdk: now.sdk.Tracer(t.name, t.opts...)}
-		t.next.Store(next)
-	}
-	return next
+// sdkTracer is a tracer and the SDK that it belongs to.
+type sdkTracer struct {
+	trace.Tracer
+	sdk *sdktrace.TracerProvider
 }
 
+// of returns the tracer of an SDK.
+func (t *tracer) of(sdk *sdktrace.TracerProvider) trace.Tracer {
+	last := t.last.Load()
+	if last == nil || last.sdk != sdk {
+		last = &sdkTracer{sdk.Tracer(t.name, t.opts...), sdk}
+		t.last.Store(last)
+	}
+	return last
+}
+
+// flagRandom is the random-trace-id flag: Trace Context Level 2, "Random Trace
+// ID Flag".
+const flagRandom = trace.TraceFlags(0x02)
+
+// randomParent is the parent of every root span: not a valid one, so that a
+// new trace begins, but one whose flags the SDK copies. Ids are random, and the
+// flag says so to every sampler downstream.
+var randomParent = trace.SpanFromContext(trace.ContextWithSpanContext(context.Background(),
+	trace.NewSpanContext(trace.SpanContextConfig{TraceFlags: flagRandom})))
+
+// Start implements [trace.Tracer]. Root spans carry the random flag; spans that
+// continue a trace keep the flag they received.
 func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if t.provider.stopped.Load() {
-		if next := t.later(); next != nil {
-			return next.Start(ctx, name, opts...)
-		}
-		return nooptrace.Tracer{}.Start(ctx, name, opts...)
-	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if root := wantsNewRoot(opts); root || !trace.SpanContextFromContext(ctx).IsValid() {
+	sdk := t.provider.sdk.Load()
+	if sdk == nil {
+		return nooptrace.Tracer{}.Start(ctx, name, opts...)
+	}
+	parent := trace.SpanFromContext(ctx)
+	if root := wantsNewRoot(opts); root || !parent.SpanContext().IsValid() {
 		ctx = trace.ContextWithSpan(ctx, randomParent)
 		if root {
 			opts = withoutNewRoot(opts)
 		}
 	}
-	return t.sdk.Start(ctx, name, opts...)
+	ctx, span := t.of(sdk).Start(ctx, name, opts...)
+	return watched(ctx, parent, span)
 }
 
 // wantsNewRoot reports whether [trace.WithNewRoot] is among the options.
@@ -133,3 +118,17 @@ func withoutNewRoot(opts []trace.SpanStartOption) []trace.SpanStartOption {
 	}
 	return kept
 }
+
+// linkCaller links the first span behind a trust boundary to what the caller
+// sent.
+type linkCaller struct{}
+
+func (linkCaller) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
+	if !s.Parent().IsValid() {
+		trust.Link(ctx, s)
+	}
+}
+
+func (linkCaller) OnEnd(sdktrace.ReadOnlySpan)      {}
+func (linkCaller) Shutdown(context.Context) error   { return nil }
+func (linkCaller) ForceFlush(context.Context) error { return nil }

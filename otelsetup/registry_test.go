@@ -1,11 +1,13 @@
 package otelsetup_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/sampler/tail"
 )
 
@@ -29,19 +32,20 @@ var errFactory = errors.New("the factory failed")
 
 // What third parties register. Names are not case-sensitive.
 func init() {
-	otelsetup.RegisterSampler("Ours", func(_ context.Context, env *otelsetup.Env) (sdktrace.Sampler, error) {
-		return sdktrace.TraceIDRatioBased(env.Ratio("OUR_RATIO")), nil
+	extend.Samplers.Register("Ours", func(_ context.Context, env extend.Env) (sdktrace.Sampler, error) {
+		ratio, err := strconv.ParseFloat(cmp.Or(env.Text("OUR_RATIO"), "1"), 64)
+		return sdktrace.TraceIDRatioBased(ratio), err
 	})
-	otelsetup.RegisterSampler("failing", func(context.Context, *otelsetup.Env) (sdktrace.Sampler, error) { return nil, errFactory })
-	otelsetup.RegisterPropagator("ours", propagation.TraceContext{})
-	otelsetup.RegisterSpanExporter("ours", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return memory, nil })
-	otelsetup.RegisterSpanExporter("failing", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return nil, errFactory })
-	otelsetup.RegisterMetricReader("ours", func(_ context.Context, env *otelsetup.Env) (sdkmetric.Reader, error) {
+	extend.Samplers.Register("failing", func(context.Context, extend.Env) (sdktrace.Sampler, error) { return nil, errFactory })
+	extend.Propagators.Register("ours", propagation.TraceContext{})
+	extend.SpanExporters.Register("ours", func(context.Context, extend.Env) (sdktrace.SpanExporter, error) { return memory, nil })
+	extend.SpanExporters.Register("failing", func(context.Context, extend.Env) (sdktrace.SpanExporter, error) { return nil, errFactory })
+	extend.MetricReaders.Register("ours", func(_ context.Context, env extend.Env) (sdkmetric.Reader, error) {
 		reader = sdkmetric.NewManualReader()
 		env.OnShutdown(func(context.Context) error { reader = nil; return nil })
 		return reader, nil
 	})
-	otelsetup.RegisterLogExporter("ours", func(context.Context, *otelsetup.Env) (sdklog.Exporter, error) { return records, nil })
+	extend.LogExporters.Register("ours", func(context.Context, extend.Env) (sdklog.Exporter, error) { return records, nil })
 }
 
 var (
@@ -106,8 +110,11 @@ func TestFailingFactories(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv(variable, "failing")
 			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
-			if telemetry == nil || err == nil || err.Error() != want {
-				t.Fatalf("Start returned %v, %v, want %s", telemetry, err, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := problems(telemetry); got != want {
+				t.Errorf("problems %s, want %s", got, want)
 			}
 			telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
 		})
@@ -119,13 +126,18 @@ func TestFailedCustomizerIsLeftOut(t *testing.T) {
 	t.Setenv("OTEL_LOGS_EXPORTER", "none")
 	exported := tracetest.NewInMemoryExporter()
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
-		otelsetup.CustomizeSpanProcessor(func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
-			return tail.NewProcessor(next, tail.Config{MaxTraces: -1})
-		}),
-		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported }))
+		otelsetup.Customize(extend.Customizers{
+			SpanProcessor: func(next sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+				return tail.NewProcessor(next, tail.Config{MaxTraces: -1})
+			},
+			SpanExporter: func(sdktrace.SpanExporter) sdktrace.SpanExporter { return exported },
+		}))
 	const want = "tail: Config.MaxTraces is -1: want 1 or more, or 0 for the default"
-	if telemetry == nil || err == nil || err.Error() != want {
-		t.Fatalf("Start returned %v, %v, want %s", telemetry, err, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := problems(telemetry); got != want {
+		t.Errorf("problems %s, want %s", got, want)
 	}
 	defer telemetry.Shutdown(context.Background()) //nolint:errcheck // nothing is pending
 	_, span := otel.Tracer("test").Start(parent(t, "01"), "work")
@@ -137,38 +149,38 @@ func TestFailedCustomizerIsLeftOut(t *testing.T) {
 
 func TestCustomize(t *testing.T) {
 	var called []string
-	store, _, flush := start(t,
-		otelsetup.CustomizeSampler(func(sdktrace.Sampler) sdktrace.Sampler {
+	store, _, flush := start(t, otelsetup.Customize(extend.Customizers{
+		Sampler: func(sdktrace.Sampler) sdktrace.Sampler {
 			called = append(called, "sampler")
 			return sdktrace.AlwaysSample()
-		}),
-		otelsetup.CustomizePropagator(func(p propagation.TextMapPropagator) propagation.TextMapPropagator {
+		},
+		Propagator: func(p propagation.TextMapPropagator) propagation.TextMapPropagator {
 			called = append(called, "propagator")
 			return p
-		}),
-		otelsetup.CustomizeResource(func(r *resource.Resource) *resource.Resource {
+		},
+		Resource: func(r *resource.Resource) *resource.Resource {
 			called = append(called, "resource")
 			merged, err := resource.Merge(r, resource.NewSchemaless(otelattribute.String("service.name", "customized")))
 			if err != nil {
 				t.Error(err)
 			}
 			return merged
-		}),
-		otelsetup.CustomizeSpanProcessor(func(p sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+		},
+		SpanProcessor: func(p sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
 			called = append(called, "span processor")
 			return p, nil
-		}),
-		otelsetup.CustomizeSpanExporter(func(e sdktrace.SpanExporter) sdktrace.SpanExporter {
+		},
+		SpanExporter: func(e sdktrace.SpanExporter) sdktrace.SpanExporter {
 			called = append(called, "span exporter")
 			return e
-		}),
-		otelsetup.CustomizeMetricExporter(func(e sdkmetric.Exporter) sdkmetric.Exporter { called = append(called, "metric exporter"); return e }),
-		otelsetup.CustomizeLogExporter(func(e sdklog.Exporter) sdklog.Exporter { called = append(called, "log exporter"); return e }),
-		otelsetup.WithOTLPTransport(func(signal string, next http.RoundTripper) http.RoundTripper {
+		},
+		MetricExporter: func(e sdkmetric.Exporter) sdkmetric.Exporter { called = append(called, "metric exporter"); return e },
+		LogExporter:    func(e sdklog.Exporter) sdklog.Exporter { called = append(called, "log exporter"); return e },
+		OTLPTransport: func(signal string, next http.RoundTripper) http.RoundTripper {
 			called = append(called, "transport for "+signal)
 			return next
-		}),
-	)
+		},
+	}))
 	_, span := otel.Tracer("test").Start(parent(t, "00"), "work")
 	span.End()
 	flush()
@@ -191,15 +203,15 @@ func (d detector) Detect(ctx context.Context) (*resource.Resource, error) { retu
 // TestDetectors registers them for good, so it is the last test of this file.
 func TestDetectors(t *testing.T) {
 	found := resource.NewSchemaless(otelattribute.String("cloud.region", "moon"), otelattribute.String("team", "lost"))
-	otelsetup.RegisterResourceDetector("quick", detector(func(context.Context) (*resource.Resource, error) { return found, nil }))
-	otelsetup.RegisterResourceDetector("broken", detector(func(context.Context) (*resource.Resource, error) { return nil, errFactory }))
-	otelsetup.RegisterResourceDetector("a stuck one", detector(func(ctx context.Context) (*resource.Resource, error) {
+	extend.Detectors.Register("quick", detector(func(context.Context) (*resource.Resource, error) { return found, nil }))
+	extend.Detectors.Register("broken", detector(func(context.Context) (*resource.Resource, error) { return nil, errFactory }))
+	extend.Detectors.Register("a stuck one", detector(func(ctx context.Context) (*resource.Resource, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}))
 	defer func() {
 		for _, name := range []string{"quick", "broken", "a stuck one"} {
-			otelsetup.RegisterResourceDetector(name, detector(func(context.Context) (*resource.Resource, error) { return resource.Empty(), nil }))
+			extend.Detectors.Register(name, detector(func(context.Context) (*resource.Resource, error) { return resource.Empty(), nil }))
 		}
 	}()
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=env")
@@ -215,8 +227,8 @@ func TestDetectors(t *testing.T) {
 			t.Errorf("Start took %v with a detector that is stuck, want 1s", took)
 		}
 		for _, want := range []string{"resource detector broken: the factory failed", "resource detector a stuck one: "} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("Start returned %v, want %q", err, want)
+			if err != nil || !strings.Contains(problems(telemetry), want) {
+				t.Errorf("Start returned %v, problems %s, want %q", err, problems(telemetry), want)
 			}
 		}
 		_, span := otel.Tracer("test").Start(t.Context(), "work")

@@ -4,35 +4,80 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/otelsetup/internal/export"
 )
 
 // Report is what a [Telemetry] runs with. It can be printed, and marshalled as
 // JSON.
 type Report struct {
 	Settings []Setting `json:"settings"`
-	Problems []string  `json:"problems"` // what Start reported
+	Problems []Problem `json:"problems"` // what was asked for and cannot be done
 }
 
-// Setting is one thing that is in effect.
+// Setting is one thing that is in effect. Secrets in it are masked.
 type Setting struct {
 	Name   string `json:"name"`   // the variable that sets it, the signal's own if there are two; or an option
-	Value  string `json:"value"`  // secrets masked
-	Source string `json:"source"` // SourceDefault, SourceCode, or the variable that was set
+	Value  string `json:"value"`  // empty for an option
+	Source string `json:"source"` // "default", "code", the variable that was set, or a key of the configuration file
 }
 
-// The sources of a [Setting] that no variable set.
-const (
-	SourceDefault = "default"
-	SourceCode    = "code"
-)
+// Problem is something that was asked for and cannot be done. Secrets in it are
+// masked.
+type Problem struct {
+	Name   string `json:"name"`            // the variable, the key of the configuration file, or the part that failed; may be empty
+	Value  string `json:"value,omitempty"` // as it was found
+	Reason string `json:"reason"`          // what is wrong, and what is accepted
+	Using  string `json:"using,omitempty"` // what is in effect instead
+}
+
+// String is one line, for example:
+//
+//	OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1
+func (p Problem) String() string { return settings.Problem(p).String() }
+
+// UndeliveredError says how much was recorded between [Start] and
+// [Telemetry.Shutdown], or taken over from the spool, and not delivered: dropped
+// by a full queue, refused by the collector, not sent in time, or kept in the
+// spool. There is one for each signal that is sent by OTLP over HTTP, and for
+// each other exporter, that has something to tell.
+type UndeliveredError struct {
+	Signal      string // "traces", "metrics" or "logs"
+	Undelivered int64  // spans, data points or log records
+	Recorded    int64
+	Kept        int64 // of Undelivered, what waits in the spool for the next start
+	Err         error // why, as far as it is known; may be nil
+}
+
+func (e *UndeliveredError) Error() string {
+	text := fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Undelivered, e.Recorded, export.Units[e.Signal])
+	if e.Err != nil {
+		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *UndeliveredError) Unwrap() error { return e.Err }
 
 // Report says what is in effect, in the order in which it was read, and where
 // each value comes from. Precedence, the same everywhere: an option in code,
 // the signal's own variable, the general variable, the default.
 func (t *Telemetry) Report() Report {
-	r := Report{Settings: slices.Clone(t.settings), Problems: []string{}}
-	for _, err := range t.problems {
-		r.Problems = append(r.Problems, err.Error())
+	return Report{Settings: slices.Clone(t.report.Settings), Problems: slices.Clone(t.report.Problems)}
+}
+
+func newReport(effective []settings.Setting, c *config, problems []settings.Problem) Report {
+	r := Report{Settings: []Setting{}, Problems: []Problem{}}
+	for _, s := range effective {
+		r.Settings = append(r.Settings, Setting(s))
+	}
+	for _, name := range c.given {
+		r.Settings = append(r.Settings, Setting{Name: name, Source: "code"})
+	}
+	for _, p := range problems {
+		r.Problems = append(r.Problems, Problem(p))
 	}
 	return r
 }
@@ -51,36 +96,4 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "problem: %s\n", p)
 	}
 	return b.String()
-}
-
-// settings are what the options say.
-func (c *config) settings() []Setting {
-	var set []Setting
-	add := func(name string, value any, given bool) {
-		if given {
-			set = append(set, Setting{name, fmt.Sprint(value), SourceCode})
-		}
-	}
-	for _, a := range c.attributes {
-		add("WithResourceAttributes", string(a.Key)+"="+a.Value.String(), true)
-	}
-	add("WithSpanProcessor", len(c.processors), len(c.processors) > 0)
-	add("WithoutDefaultTransport", true, !c.defaultTransport)
-	add("WithOTLPTransport", true, c.otlpTransport != nil)
-	for _, customizers := range []struct {
-		name string
-		n    int
-	}{
-		{"CustomizeSampler", len(c.sampler)},
-		{"CustomizePropagator", len(c.propagator)},
-		{"CustomizeResource", len(c.resource)},
-		{"CustomizeSpanProcessor", len(c.spanProcessor)},
-		{"CustomizeSpanExporter", len(c.spanExporter)},
-		{"CustomizeMetricExporter", len(c.metricExporter)},
-		{"CustomizeLogExporter", len(c.logExporter)},
-		{"CustomizeDelivery", len(c.delivery)},
-	} {
-		add(customizers.name, customizers.n, customizers.n > 0)
-	}
-	return set
 }

@@ -12,6 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 func TestReport(t *testing.T) {
@@ -30,25 +31,25 @@ func TestReport(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
-		otelsetup.CustomizeSampler(func(s sdktrace.Sampler) sdktrace.Sampler { return s }))
-	if telemetry == nil || err == nil {
-		t.Fatalf("Start returned %v, %v", telemetry, err)
+		otelsetup.Customize(extend.Customizers{Sampler: func(s sdktrace.Sampler) sdktrace.Sampler { return s }}))
+	if err != nil {
+		t.Fatal(err)
 	}
 	defer telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
 	report := telemetry.Report()
 	for _, want := range []otelsetup.Setting{
 		{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "200", Source: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"},
 		{Name: "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", Value: "100", Source: "OTEL_EXPORTER_OTLP_TIMEOUT"},
-		{Name: "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", Value: "none", Source: otelsetup.SourceDefault},
+		{Name: "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", Value: "none", Source: "default"},
 		{Name: "OTEL_EXPORTER_OTLP_METRICS_HEADERS", Value: "Api-Key=***", Source: "OTEL_EXPORTER_OTLP_HEADERS"},
 		{Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Value: "http://REDACTED:REDACTED@127.0.0.1:1/v1/traces", Source: "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{Name: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", Value: "http://REDACTED:REDACTED@127.0.0.1:1/v1?api-key=REDACTED&tenant=7", Source: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"},
 		{Name: "OTEL_TRACES_SAMPLER", Value: "always_on", Source: "OTEL_TRACES_SAMPLER"},
-		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "8192", Source: otelsetup.SourceDefault},
+		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "8192", Source: "default"},
 		{Name: "OTEL_RESOURCE_ATTRIBUTES", Value: "team=blue", Source: "OTEL_RESOURCE_ATTRIBUTES"},
 		{Name: "CLEW_DELIVERY_QUEUE_SIZE", Value: "1000000", Source: "CLEW_DELIVERY_QUEUE_SIZE"},
-		{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: otelsetup.SourceDefault},
-		{Name: "CustomizeSampler", Value: "1", Source: otelsetup.SourceCode},
+		{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: "default"},
+		{Name: "Customize", Source: "code"},
 	} {
 		if !slices.Contains(report.Settings, want) {
 			t.Errorf("the report has no %+v", want)
@@ -66,7 +67,7 @@ func TestReport(t *testing.T) {
 	if err := json.Unmarshal(encoded, &decoded); err != nil || !reflect.DeepEqual(decoded, report) {
 		t.Errorf("as JSON and back: %v, %+v", err, decoded)
 	}
-	for _, s := range []string{text, string(encoded), err.Error()} {
+	for _, s := range []string{text, string(encoded)} {
 		if strings.Contains(s, "topsecret") {
 			t.Errorf("a secret is shown: %s", s)
 		}
@@ -77,9 +78,11 @@ func ExampleReport() {
 	report := otelsetup.Report{
 		Settings: []otelsetup.Setting{
 			{Name: "OTEL_SERVICE_NAME", Value: "checkout", Source: "OTEL_SERVICE_NAME"},
-			{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "10000", Source: otelsetup.SourceDefault},
+			{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "10000", Source: "default"},
 		},
-		Problems: []string{`OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 1048576; using 8192`},
+		Problems: []otelsetup.Problem{{
+			Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "-1", Reason: "must be a whole number from 1 to 1048576", Using: "8192",
+		}},
 	}
 	fmt.Print(report)
 	// Output:

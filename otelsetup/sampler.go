@@ -3,55 +3,119 @@ package otelsetup
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"strconv"
 	"strings"
 
+	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/internal/redact"
+	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/sampler"
 )
 
-const (
-	samplerVariable    = "OTEL_TRACES_SAMPLER"
-	samplerArgVariable = "OTEL_TRACES_SAMPLER_ARG"
-	parentBased        = "parentbased_"
-)
-
-func init() {
-	RegisterSampler("always_on", func(context.Context, *Env) (sdktrace.Sampler, error) { return sdktrace.AlwaysSample(), nil })
-	RegisterSampler("always_off", func(context.Context, *Env) (sdktrace.Sampler, error) { return sdktrace.NeverSample(), nil })
-	RegisterSampler("traceidratio", func(_ context.Context, env *Env) (sdktrace.Sampler, error) {
-		return sdktrace.TraceIDRatioBased(env.Ratio(samplerArgVariable)), nil
-	})
-	RegisterComposableSampler("probability", func(_ context.Context, env *Env) (sampler.Composable, error) {
-		return sampler.Probability(env.Ratio(samplerArgVariable)), nil
-	})
-	RegisterComposableSampler("adaptive", newAdaptive)
+// buildSampler makes a sampler, or the standard one if that fails.
+func (b *builder) buildSampler(ctx context.Context, s settings.Sampler) sdktrace.Sampler {
+	if s.ParentBased != nil {
+		return b.parentBased(ctx, s.ParentBased)
+	}
+	made, err := b.namedSampler(ctx, s)
+	if err != nil {
+		p := settings.Problem{Name: s.ArgAt, Value: redact.Text(s.Arg), Reason: s.Name + ": " + err.Error(), Using: settings.SamplerStandard}
+		if s.Arg == "" {
+			p.Name, p.Value = s.Source, s.Name
+		}
+		b.problems = append(b.problems, p)
+		return sdktrace.ParentBased(sdktrace.AlwaysSample())
+	}
+	return made
 }
 
-// RegisterComposableSampler makes name a value of OTEL_TRACES_SAMPLER, and
-// "parentbased_" with it the same for roots alone, in
-// [sampler.ParentThreshold].
-func RegisterComposableSampler(name string, f func(ctx context.Context, env *Env) (sampler.Composable, error)) {
-	register := func(name string, wrap func(sampler.Composable) sampler.Composable) {
-		RegisterSampler(name, func(ctx context.Context, env *Env) (sdktrace.Sampler, error) {
-			root, err := f(ctx, env)
-			if err != nil {
-				return nil, err
-			}
-			return sampler.New(wrap(root), sampler.WithMeterProvider(env.MeterProvider())), nil
-		})
+// parentBased makes the sampler that a configuration file puts together.
+func (b *builder) parentBased(ctx context.Context, p *settings.ParentBased) sdktrace.Sampler {
+	root := sdktrace.AlwaysSample()
+	if p.Root != nil {
+		root = b.buildSampler(ctx, *p.Root)
 	}
-	register(name, func(c sampler.Composable) sampler.Composable { return c })
-	register(parentBased+name, sampler.ParentThreshold)
+	var opts []sdktrace.ParentBasedSamplerOption
+	for _, delegate := range []struct {
+		to     *settings.Sampler
+		option func(sdktrace.Sampler) sdktrace.ParentBasedSamplerOption
+	}{
+		{p.RemoteSampled, sdktrace.WithRemoteParentSampled},
+		{p.RemoteUnsampled, sdktrace.WithRemoteParentNotSampled},
+		{p.LocalSampled, sdktrace.WithLocalParentSampled},
+		{p.LocalUnsampled, sdktrace.WithLocalParentNotSampled},
+	} {
+		if delegate.to != nil {
+			opts = append(opts, delegate.option(b.buildSampler(ctx, *delegate.to)))
+		}
+	}
+	return sdktrace.ParentBased(root, opts...)
+}
+
+// namedSampler makes a sampler by its name, which may have the prefix
+// parentbased_.
+func (b *builder) namedSampler(ctx context.Context, s settings.Sampler) (sdktrace.Sampler, error) {
+	root, forRoots := strings.CutPrefix(s.Name, settings.ParentPrefix)
+	var plain sdktrace.Sampler
+	var composable sampler.Composable
+	var err error
+	switch root {
+	case "always_on":
+		plain = sdktrace.AlwaysSample()
+	case "always_off":
+		plain = sdktrace.NeverSample()
+	case "traceidratio":
+		plain = sdktrace.TraceIDRatioBased(s.Ratio)
+	case "probability":
+		composable = sampler.Probability(s.Ratio)
+	case "adaptive":
+		composable, err = newAdaptive(s.Arg, b.meters)
+	default:
+		return b.pluggedSampler(ctx, s, root)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case composable != nil && forRoots:
+		return sampler.New(sampler.ParentThreshold(composable), sampler.WithMeterProvider(b.meters)), nil
+	case composable != nil:
+		return sampler.New(composable, sampler.WithMeterProvider(b.meters)), nil
+	case forRoots:
+		return sdktrace.ParentBased(plain), nil
+	}
+	return plain, nil
+}
+
+// pluggedSampler makes a registered sampler: by its whole name, or the
+// parent-based form of one that was registered without.
+func (b *builder) pluggedSampler(ctx context.Context, s settings.Sampler, root string) (sdktrace.Sampler, error) {
+	env := env{builder: b, arg: s.Arg}
+	if f, ok := extend.Samplers.Lookup(s.Name); ok {
+		return f(ctx, env)
+	}
+	f, ok := extend.Samplers.Lookup(root)
+	if !ok {
+		return nil, errors.New("no such sampler") // it was there when the name was read
+	}
+	made, err := f(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return sdktrace.ParentBased(made), nil
 }
 
 // newAdaptive reads the argument of the sampler "adaptive": traces per second,
 // or a list of key=value.
-func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
+func newAdaptive(arg string, meters metric.MeterProvider) (sampler.Composable, error) {
 	const rate, operations, replicas, low, high = "traces_per_second", "max_operations", "replicas", "min_probability", "max_probability"
-	pairs := env.Pairs([]string{"", rate, operations, replicas, low, high}, samplerArgVariable)
+	pairs, err := extend.Pairs(arg, "", rate, operations, replicas, low, high)
+	if err != nil {
+		return nil, err
+	}
 	if v, ok := pairs[""]; ok {
 		pairs[rate] = v
 	}
@@ -63,7 +127,7 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 		}
 		f, err := strconv.ParseFloat(v, 64)
 		if err != nil {
-			errs = append(errs, valueError(key+" must be a number"))
+			errs = append(errs, errors.New(key+" must be a number"))
 		}
 		return f
 	}
@@ -72,16 +136,16 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 		if !ok {
 			return 0
 		}
-		n, err := wholeNumber(v, 1, "")
-		if err != nil {
-			errs = append(errs, valueError(key+" "+err.Error()))
+		n, err := strconv.ParseInt(v, 10, 32)
+		if err != nil || n < 1 {
+			errs = append(errs, fmt.Errorf("%s must be a whole number from 1 to 2147483647", key))
 		}
-		return n
+		return int(n)
 	}
 	cfg := sampler.AdaptiveConfig{
 		TracesPerSecond: float(rate), MaxOperations: whole(operations), Replicas: whole(replicas),
 		MinProbability: float(low), MaxProbability: float(high),
-		MeterProvider: env.MeterProvider(),
+		MeterProvider: meters,
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -89,70 +153,4 @@ func newAdaptive(_ context.Context, env *Env) (sampler.Composable, error) {
 	// Its metrics end with the meter provider: to end them before would keep
 	// them out of the last export.
 	return sampler.NewAdaptive(cfg)
-}
-
-// sampler is what the environment or a configuration file asks for.
-func (e *Env) sampler(ctx context.Context) sdktrace.Sampler {
-	if e.file != nil {
-		return e.fileSampler(ctx)
-	}
-	return e.namedSampler(ctx)
-}
-
-// namedSampler reads OTEL_TRACES_SAMPLER and its argument.
-func (e *Env) namedSampler(ctx context.Context) sdktrace.Sampler {
-	const standard = parentBased + "always_on"
-	var roots, accepted []string
-	for _, name := range samplers.names() {
-		root, _ := strings.CutPrefix(name, parentBased)
-		roots = append(roots, root)
-	}
-	roots = slices.Compact(slices.Sorted(slices.Values(roots)))
-	accepted = append(accepted, roots...)
-	for _, name := range roots {
-		accepted = append(accepted, parentBased+name)
-	}
-	name := read(e, standard, []string{samplerVariable}, itself, func(v string) (string, error) {
-		lower := strings.ToLower(v)
-		if _, known := findSampler(lower); known {
-			return lower, nil
-		}
-		return "", valueError("must be " + oneOf(accepted) + samplerHint(lower))
-	})
-	newSampler, _ := findSampler(name)
-	s, err := newSampler(ctx, e)
-	if err != nil {
-		variable, value := e.Lookup(samplerArgVariable, samplerVariable)
-		e.Problem(variable, value, name+": "+err.Error(), standard)
-		return sdktrace.ParentBased(sdktrace.AlwaysSample())
-	}
-	return s
-}
-
-// samplerHint says what to do about a sampler that is not there.
-func samplerHint(name string) string {
-	if strings.TrimPrefix(name, parentBased) == "xray" {
-		return "; there is no OpenTelemetry module with the sampler xray, a program can register one with RegisterSampler"
-	}
-	return hint(optInSamplers, name)
-}
-
-// findSampler also knows the parent-based form of a sampler that was
-// registered without one.
-func findSampler(name string) (factory[sdktrace.Sampler], bool) {
-	if f, ok := samplers.get(name); ok {
-		return f, true
-	}
-	root, isParentBased := strings.CutPrefix(name, parentBased)
-	f, ok := samplers.get(root)
-	if !ok || !isParentBased {
-		return nil, false
-	}
-	return func(ctx context.Context, env *Env) (sdktrace.Sampler, error) {
-		s, err := f(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		return sdktrace.ParentBased(s), nil
-	}, true
 }

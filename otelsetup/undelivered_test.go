@@ -25,9 +25,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 // TestShutdownCountsWhatIsLost sends to collectors that behave badly, and
@@ -95,7 +97,9 @@ func checkLost(t *testing.T, url string, want int64, endless bool) {
 	t.Setenv("OTEL_METRICS_EXPORTER", "none")
 	knocked := make(chan struct{}, 1)
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.NewTextHandler(os.Stderr, nil)),
-		otelsetup.WithOTLPTransport(func(_ string, next http.RoundTripper) http.RoundTripper { return knock{next, knocked} }))
+		otelsetup.Customize(extend.Customizers{
+			OTLPTransport: func(_ string, next http.RoundTripper) http.RoundTripper { return knock{next, knocked} },
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +183,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			handler := otelsetup.Handler(http.NotFoundHandler())
+			handler := clewhttp.Handler(http.NotFoundHandler())
 			for _, path := range []string{"/good", "/%ff", "/good"} {
 				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 				request.Header.Set("User-Agent", "b\xffd")
@@ -283,12 +287,15 @@ func TestBadCustomDelivery(t *testing.T) {
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
-		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config {
+		otelsetup.Customize(extend.Customizers{Delivery: func(c delivery.Config) delivery.Config {
 			c.QueueSize = 1
 			return c
-		}))
-	if err == nil || !strings.Contains(err.Error(), "CustomizeDelivery: delivery: Config.QueueSize is 1") {
-		t.Errorf("Start returned %v", err)
+		}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := problems(telemetry); !strings.Contains(got, "Customizers.Delivery: delivery: Config.QueueSize is 1") {
+		t.Errorf("problems %s", got)
 	}
 	_, span := otel.Tracer("test").Start(t.Context(), "work")
 	span.End()

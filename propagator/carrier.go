@@ -1,8 +1,6 @@
 package propagator
 
 import (
-	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"unsafe"
@@ -12,8 +10,12 @@ import (
 	"github.com/clewtrace/clew/tracecontext"
 )
 
-// Names of the two fields as the Recommendation writes them (sections 3.2.1
-// and 3.3.1), and as [net/http.Header] has them.
+// Names in a header are case-insensitive (Trace Context Level 2, "Header Name"),
+// but keys of a Go map are not. Two spellings are looked for: the canonical one of
+// net/http, which gives it to every name that it reads, and the lower-case one of
+// the Recommendation, which is in headers that something else has made. To find
+// others, every name in the header would have to be looked at, which costs more
+// than all the rest.
 const (
 	traceparentName   = "traceparent"
 	tracestateName    = "tracestate"
@@ -21,26 +23,23 @@ const (
 	tracestateHeader  = "Tracestate"
 )
 
-// fields is what a carrier holds.
+// fields is what a carrier holds. If there are two traceparent fields, nobody can
+// tell which one to trust, so they count as none.
 type fields struct {
 	parent string   // the traceparent, empty unless there is exactly one
 	state  string   // the first tracestate
 	states []string // all of them, in order, if there is more than one
 }
 
-// read sets f to the fields in carrier. If there are two traceparent fields,
-// nobody can tell which one to trust, so they count as none.
-func (f *fields) read(ctx context.Context, carrier propagation.TextMapCarrier) {
+// read sets f to what is in a carrier that is not a header.
+func (f *fields) read(carrier propagation.TextMapCarrier) {
 	switch c := carrier.(type) {
-	case propagation.HeaderCarrier:
-		if len(c) > 0 {
-			f.readHeader(ctx, http.Header(c))
-		}
 	case propagation.MapCarrier:
 		f.parent, f.state = c[traceparentName], c[tracestateName]
 	case propagation.ValuesGetter:
 		if parents := c.Values(traceparentName); len(parents) == 1 {
-			f.set(parents, c.Values(tracestateName))
+			f.parent = parents[0]
+			f.setStates(c.Values(tracestateName))
 		}
 	default:
 		if f.parent = carrier.Get(traceparentName); f.parent != "" {
@@ -49,11 +48,7 @@ func (f *fields) read(ctx context.Context, carrier propagation.TextMapCarrier) {
 	}
 }
 
-func (f *fields) set(parents, states []string) {
-	if len(parents) != 1 {
-		return
-	}
-	f.parent = parents[0]
+func (f *fields) setStates(states []string) {
 	if len(states) > 0 {
 		f.state = states[0]
 		if len(states) > 1 {
@@ -62,55 +57,27 @@ func (f *fields) set(parents, states []string) {
 	}
 }
 
-// readHeader finds every spelling of the names, for they are case-insensitive
-// (sections 3.2.1 and 3.3.1).
-func (f *fields) readHeader(ctx context.Context, h http.Header) {
-	known := 0
-	var states []string
-	parents, ok := h[traceparentHeader]
-	if ok {
-		known++
-		if states, ok = h[tracestateHeader]; ok {
-			known++
-		}
+// values returns the values of a name in both spellings, which are one list.
+func values(h map[string][]string, canonical, lower string) []string {
+	values, ok := h[canonical]
+	if ok && len(h) == 1 {
+		return values
 	}
-	// A net/http server leaves one spelling, so a request that has the usual one
-	// has no other, and looking for one would double the cost. Without the
-	// usual one h may be some other header, of a message for example.
-	if len(h) > known && (known == 0 || ctx.Value(http.ServerContextKey) == nil) {
-		parents, states = readSpellings(h, parents)
+	others, ok := h[lower]
+	if !ok {
+		return values
 	}
-	f.set(parents, states)
-}
-
-// readSpellings looks at every name in h. parents is what has the usual one.
-func readSpellings(h http.Header, parents []string) (_, states []string) {
-	var others []string // other spellings of tracestate
-	for name, values := range h {
-		switch {
-		case name == traceparentHeader:
-		case isName(name, traceparentName):
-			parents = join(parents, values)
-		case isName(name, tracestateName):
-			others = append(others, name)
-		}
-	}
-	slices.Sort(others) // a map has no order; the same fields give the same list
-	for _, name := range others {
-		states = join(states, h[name])
-	}
-	return parents, states
+	return join(values, others)
 }
 
 func join(a, b []string) []string {
-	if len(a) == 0 {
+	switch {
+	case len(b) == 0:
+		return a
+	case len(a) == 0:
 		return b
 	}
 	return append(slices.Clip(a), b...)
-}
-
-func isName(s, name string) bool {
-	return len(s) == len(name) && strings.EqualFold(s, name)
 }
 
 // trim removes optional whitespace around a field value, which is not part of
@@ -157,29 +124,54 @@ func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, 
 	}
 }
 
-// writeHeader replaces the trace context in h and leaves one spelling of each name.
-func writeHeader(h http.Header, parent tracecontext.Traceparent, state string) {
+// writeHeader replaces the trace context in h under the canonical names, and
+// removes it under the lower-case ones.
+func writeHeader(h map[string][]string, parent tracecontext.Traceparent, state string) {
+	parents, states := newValues(parent, state)
+	h[traceparentHeader] = parents
+	if states != nil {
+		h[tracestateHeader] = states
+	} else if len(h) > 1 {
+		remove(h, tracestateHeader)
+	}
+	if len(h) > 1 {
+		remove(h, traceparentName)
+		remove(h, tracestateName)
+	}
+}
+
+// writeLowerHeader replaces the trace context in h under the lower-case names,
+// and removes it under the canonical ones.
+func writeLowerHeader(h map[string][]string, parent tracecontext.Traceparent, state string) {
+	parents, states := newValues(parent, state)
+	h[traceparentName] = parents
+	if states != nil {
+		h[tracestateName] = states
+	} else {
+		remove(h, tracestateName)
+	}
+	remove(h, traceparentHeader)
+	remove(h, tracestateHeader)
+}
+
+// newValues returns what a header holds of a traceparent and, if state is not
+// empty, of a tracestate.
+func newValues(parent tracecontext.Traceparent, state string) (parents, states []string) {
 	var s *sent
-	written := 1
 	if state == "" {
 		s = &sent{}
 	} else {
 		both := &sentBoth{states: [1]string{state}}
-		s = &both.sent
-		h[tracestateHeader] = both.states[:]
-		written = 2
+		s, states = &both.sent, both.states[:]
 	}
 	text, _ := parent.AppendText(s.text[:0])
 	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
-	h[traceparentHeader] = s.values[:]
-	if len(h) == written {
-		return
-	}
-	for name := range h {
-		switch {
-		case name == traceparentHeader, name == tracestateHeader && state != "":
-		case isName(name, traceparentName), isName(name, tracestateName):
-			delete(h, name)
-		}
+	return s.values[:], states
+}
+
+// remove deletes a name that is seldom there: to look is cheaper than to delete.
+func remove(h map[string][]string, name string) {
+	if _, ok := h[name]; ok {
+		delete(h, name)
 	}
 }

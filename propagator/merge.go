@@ -4,9 +4,9 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
-)
 
-const maxMembers = 32 // section "tracestate Header Field Values"
+	"github.com/clewtrace/clew/tracecontext"
+)
 
 type member struct{ key, value string }
 
@@ -34,7 +34,7 @@ func (r *received) merge(ts trace.TraceState) string {
 	case !r.partial():
 		return ts.String()
 	}
-	var room [2][maxMembers]member
+	var room [2][tracecontext.MaxMembers]member
 	now, before := membersOf(ts, room[0][:0]), membersOf(r.held, room[1][:0])
 
 	changed := len(now)
@@ -50,7 +50,7 @@ func (r *received) merge(ts trace.TraceState) string {
 	b.Grow(len(r.all.String()) + 64)
 	n := 0
 	add := func(m member) {
-		if n == maxMembers {
+		if n == tracecontext.MaxMembers {
 			return
 		}
 		if n++; n > 1 {

@@ -12,11 +12,13 @@ package propagator
 
 import (
 	"context"
-	"net/http"
+	"math"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/internal/boundary"
+	"github.com/clewtrace/clew/internal/lowercase"
 	"github.com/clewtrace/clew/tracecontext"
 )
 
@@ -36,7 +38,7 @@ type traceContext struct {
 // kept beside the SpanContext, and Inject sends them too as long as the context
 // continues the trace that was received.
 func New(opts ...Option) propagation.TextMapPropagator {
-	p := &traceContext{maxTracestate: maxTracestateLen, seen: newCache()}
+	p := &traceContext{maxTracestate: math.MaxInt, seen: newCache()}
 	for _, o := range opts {
 		o.apply(p)
 	}
@@ -51,14 +53,28 @@ func (*traceContext) Fields() []string {
 // Extract returns ctx with the span context in carrier as the remote parent.
 func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var f fields
-	if f.read(ctx, carrier); f.parent == "" {
+	// Most requests at the edge of a system come without a trace, so that is
+	// found out first.
+	if h, ok := carrier.(propagation.HeaderCarrier); ok {
+		parents := values(h, traceparentHeader, traceparentName)
+		if len(parents) != 1 {
+			return ctx
+		}
+		f.parent = parents[0]
+		if len(h) > 1 {
+			f.setStates(values(h, tracestateHeader, tracestateName))
+		}
+	} else {
+		f.read(carrier)
+	}
+	if f.parent == "" {
 		return ctx
 	}
 	parent, err := tracecontext.ParseTraceparent(trim(f.parent))
 	if err != nil {
 		return ctx
 	}
-	b, untrusted := boundaryOf(ctx)
+	mark, untrusted := boundary.From(ctx)
 	c := &remoteContext{Context: ctx, span: remoteSpan{Span: &noopSpan}}
 	config := trace.SpanContextConfig{
 		TraceID:    parent.TraceID(),
@@ -75,7 +91,7 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	c.span.sc = trace.NewSpanContext(config)
 	switch {
 	case untrusted:
-		return b.restart(ctx, c.span.sc)
+		return mark.Restart(ctx, c.span.sc)
 	case spanKey == nil:
 		return trace.ContextWithSpan(c, &c.span)
 	}
@@ -87,7 +103,8 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	span := trace.SpanFromContext(ctx)
 	sc := span.SpanContext()
-	if !sc.IsValid() {
+	parent := traceparentOf(sc)
+	if !parent.IsValid() {
 		return
 	}
 	remote, forward := span.(*remoteSpan)
@@ -107,11 +124,14 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 		ts, _ := tracecontext.ParseTracestate(state)
 		state = ts.Truncate(p.maxTracestate).String()
 	}
-	if h, ok := carrier.(propagation.HeaderCarrier); ok {
-		writeHeader(http.Header(h), traceparentOf(sc), state)
-		return
+	switch c := carrier.(type) {
+	case propagation.HeaderCarrier:
+		writeHeader(c, parent, state)
+	case lowercase.Carrier:
+		writeLowerHeader(c, parent, state)
+	default:
+		write(carrier, parent, state)
 	}
-	write(carrier, traceparentOf(sc), state)
 }
 
 func traceparentOf(sc trace.SpanContext) tracecontext.Traceparent {

@@ -7,6 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/internal/boundary"
 )
 
 // Saved is the trace context and baggage of a job or message, as text that can
@@ -23,7 +25,7 @@ type Saved struct {
 }
 
 // textual is what Saved reads and writes.
-var textual = Guard(propagation.NewCompositeTextMapPropagator(New(), propagation.Baggage{}))
+var textual = boundary.Propagator{TextMapPropagator: propagation.NewCompositeTextMapPropagator(New(), propagation.Baggage{})}
 
 // Save returns the trace context and the baggage in ctx.
 func Save(ctx context.Context) Saved {

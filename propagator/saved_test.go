@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 func TestSavedRoundTrip(t *testing.T) {
@@ -96,7 +97,7 @@ func TestSavedNothing(t *testing.T) {
 
 func TestSavedIntoUntrustedContext(t *testing.T) {
 	s := propagator.Saved{Traceparent: parent, Tracestate: "foo=1", Baggage: "user=root"}
-	ctx := s.Context(propagator.ContextWithUntrusted(context.Background()))
+	ctx := s.Context(trust.Untrusted(context.Background()))
 	if trace.SpanContextFromContext(ctx).IsValid() || baggage.FromContext(ctx).Len() != 0 {
 		t.Errorf("an untrusted job chose its parent or baggage")
 	}

@@ -158,7 +158,7 @@ func FuzzHeader(f *testing.F) {
 		for line := range strings.SplitSeq(text, "\n") {
 			name, value, _ := strings.Cut(line, ":")
 			h[name] = append(h[name], value)
-			if len(name) == len("traceparent") && strings.EqualFold(name, "traceparent") {
+			if name == "traceparent" || name == "Traceparent" {
 				parents = append(parents, value)
 			}
 		}
@@ -174,7 +174,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		var sent []string
 		for name, values := range h {
-			if strings.EqualFold(name, "traceparent") {
+			if name == "traceparent" || name == "Traceparent" {
 				sent = append(sent, values...)
 			}
 		}

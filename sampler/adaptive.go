@@ -19,8 +19,10 @@ type AdaptiveConfig struct {
 	// Replicas divides the target among the processes of a fleet: each keeps
 	// TracesPerSecond / Replicas. Zero means 1.
 	Replicas int
-	// ReplicasFunc, if set, is used instead of Replicas and asked about once
-	// per second. Results below 1 count as 1. It must return quickly.
+	// ReplicasFunc, if set, is asked about once per second and used instead of
+	// Replicas. A result below 1 says that the number is not known, as does a
+	// panic: the last one stays in force, at first Replicas. It must return
+	// quickly.
 	ReplicasFunc func() int
 
 	// MaxOperations bounds how many operations are told apart; all others are

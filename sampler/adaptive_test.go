@@ -66,10 +66,32 @@ func TestTargetIsDividedByReplicas(t *testing.T) {
 		replicas = 4
 		keepRate(s, rnd, 1000, 5)
 		expectRate(t, "one of four", keepRate(s, rnd, 1000, 60), 5)
-		replicas = 0
-		keepRate(s, rnd, 1000, 5)
-		expectRate(t, "no answer", keepRate(s, rnd, 1000, 60), 20)
 	})
+}
+
+func TestLastShareStaysWhenReplicasAreUnknown(t *testing.T) {
+	for name, fail := range map[string]func() int{
+		"zero":     func() int { return 0 },
+		"negative": func() int { return -1 },
+		"panic":    func() int { panic("no connection") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := handledErrors(t)
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(1, 1))
+				replicas := fail
+				s := ours(adaptive(t, sampler.AdaptiveConfig{TracesPerSecond: 20, Replicas: 2, ReplicasFunc: func() int { return replicas() }}))
+				expectRate(t, "before the first answer, Replicas", keepRate(s, rnd, 1000, 60), 10)
+				replicas = func() int { return 4 }
+				keepRate(s, rnd, 1000, 5)
+				replicas = fail
+				expectRate(t, "after an answer, the last one", keepRate(s, rnd, 1000, 60), 5)
+			})
+			if want := map[string]int{"panic": 1}[name]; len(*errs) != want {
+				t.Errorf("got %d errors, want %d: %v", len(*errs), want, *errs)
+			}
+		})
+	}
 }
 
 func TestTargetFollowsLoad(t *testing.T) {

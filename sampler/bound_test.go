@@ -125,3 +125,69 @@ func zipfRates(n int, exponent, perSecond float64) []float64 {
 	}
 	return rates
 }
+
+// leastSpreadWithinLimit returns a lower bound for the variance that the
+// estimated number of spans has at a target of one per second, as a multiple of
+// n²/K, when so many spans per second are kept although two were kept in the
+// second before.
+//
+// A law can only choose the rate r at which it keeps spans by what it has kept
+// so far: by the time a since the last one and b since the one before. The
+// variance is the mean of 1/r over time. By weak duality no law has less than
+// the least mean of 1/r + penalty·r[b < 1], minus penalty·exceeding, whatever
+// the penalty. This bound holds even for laws that keep more than the target.
+func leastSpreadWithinLimit(exceeding float64) float64 {
+	best := 0.0
+	for penalty := 1.0; penalty < 1e8; penalty *= 2 {
+		best = max(best, leastCost(penalty)-penalty*exceeding)
+	}
+	return best
+}
+
+// leastCost solves the Hamilton-Jacobi-Bellman equation of that mean: the value
+// W of having kept what was kept changes by cost - 2√D per second, where D is
+// what W rises by when a span is kept, plus the penalty if it is due. W is 0
+// when nothing was kept for a second. The solution is found by iteration.
+func leastCost(penalty float64) (cost float64) {
+	const steps, step = 40, 1.0 / 40
+	// after[i] is W when a span was just kept, i steps after another one.
+	var after [steps + 1]float64
+	for range 300 {
+		cost = 2 * math.Sqrt(after[steps])
+		// one[i] is W when a span was kept i steps ago, alone.
+		var one, next [steps + 1]float64
+		for i := steps - 1; i >= 0; i-- {
+			one[i] = one[i+1] - step*(cost-2*math.Sqrt(max(0, after[i]-one[i+1])))
+		}
+		next[steps] = one[0]
+		for gap := range steps {
+			two := one[steps-gap] // when the older of two is forgotten
+			for i := steps - gap - 1; i >= 0; i-- {
+				two -= step * (cost - 2*math.Sqrt(max(0, penalty+after[i]-two)))
+			}
+			next[gap] = two
+		}
+		for i := range after {
+			after[i] += (next[i] - after[i]) / 2
+		}
+	}
+	return cost
+}
+
+// At a target of one the limit of two in any one second cannot be kept together
+// with the limit of the variance.
+func TestLimitIsOutOfReachAtATargetOfOne(t *testing.T) {
+	for _, c := range []struct {
+		exceeding float64 // times per second
+		above     float64
+	}{
+		{0.05, 1.5}, // one in 20 seconds
+		{1.0 / (2000 * 120), 10},
+	} {
+		got := leastSpreadWithinLimit(c.exceeding)
+		t.Logf("exceeded %.2g times per second: the variance is at least %.2f times n²/K", c.exceeding, got)
+		if got < c.above {
+			t.Errorf("exceeded %.2g times per second: got %.2f, want more than %v", c.exceeding, got, c.above)
+		}
+	}
+}

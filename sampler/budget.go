@@ -52,7 +52,7 @@ type budget struct {
 	clock func() time.Duration
 
 	// What decisions read; written by update.
-	feedback  atomicFloat // grows with the balance, 1 when it is even
+	feedback  atomicFloat // grows with the balance; less when the window is nearly full
 	perSpan   atomicFloat // probability of every span
 	perWeight atomicFloat // probability per second of weight
 	overdue   atomicFloat // age in seconds
@@ -72,6 +72,7 @@ type budget struct {
 	tracked float64       // operations that are told apart
 	last    time.Duration // time of the last update
 	balance float64       // how many spans fewer were kept than the target allows
+	window  window
 
 	bucket struct{ seconds, spans, weight, overdue, covered float64 }
 	// Means per second up to the current bucket.
@@ -99,6 +100,10 @@ func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // scale is the change of the balance that changes probabilities by e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
+
+// perSecond is the target, or one where the target is less: as there are no
+// fractions of a trace, one per second is always allowed.
+func (b *budget) perSecond() float64 { return max(b.target, 1) }
 
 // now returns the time of a clock that is never set back.
 func (b *budget) now() time.Duration { return b.clock() + time.Duration(b.offset.Load()) }
@@ -208,7 +213,10 @@ func (b *budget) update(now time.Duration) {
 	}
 	elapsed := max(0, (now - b.last).Seconds())
 	b.last = max(b.last, now)
-	b.balance += elapsed*b.target - float64(b.kept.Swap(0))
+	kept := float64(b.kept.Swap(0))
+	b.window.advance(b.last)
+	b.window.add(kept / b.perSecond())
+	b.balance += elapsed*b.target - kept
 	b.balance = min(max(b.balance, -b.maxDebt()), b.maxCredit())
 
 	// A weight counts up to where it makes the span certain: more of it has no
@@ -250,7 +258,7 @@ func (b *budget) publish() {
 	b.perSpan.Store((rest - fair) / perSecond(b.spans, b.bucket.spans, resolution))
 	b.perWeight.Store(fair / perSecond(b.weight, b.bucket.weight, resolution))
 	b.minWeight.Store(3 / b.target)
-	b.feedback.Store(math.Exp(b.balance / b.scale()))
+	b.feedback.Store(math.Exp(b.balance/b.scale()) * b.window.gate(b.perSecond()))
 }
 
 // trafficChanged reports whether chance cannot explain how many spans are in

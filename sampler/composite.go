@@ -25,7 +25,7 @@ func New(root Composable, opts ...Option) sdktrace.Sampler {
 	if follow, ok := root.(parentThreshold); ok {
 		c.root, c.follow = follow.root, true
 	}
-	c.registerMetrics(cfg.meterProvider)
+	c.countDecisions(cfg.meterProvider)
 	return c
 }
 
@@ -34,7 +34,7 @@ type composite struct {
 	follow      bool // root decides about spans without a parent only
 	description Composable
 	overflow    sync.Once
-	decisions   sharded[decisions]
+	decisions   *decisions
 	states      [64]atomic.Pointer[publishedState]
 }
 
@@ -80,7 +80,7 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 	if publish != ot.threshold || ot.hasTh && publish.IsNone() {
 		state = c.publish(state, value, publish)
 	}
-	c.count(sh.index, kept)
+	c.decisions.count(sh.index, kept)
 	shardPool.Put(sh)
 	if !kept {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: state}

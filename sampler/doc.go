@@ -39,7 +39,7 @@
 // A span's probability comes from the past only, never from its own R, so that
 // the sum of adjusted counts is right on average whatever the rest does:
 //
-//	probability = feedback × (even + fair + overdue)
+//	probability = gate × feedback × (even + fair + overdue)
 //
 // Overdue rises steeply to 1 as an operation was not kept for 50 seconds, or
 // for longer where the target does not suffice for that. It takes up to 85% of
@@ -59,6 +59,12 @@
 // Too many kept spans lower all probabilities until the balance is even. The
 // balance is bounded, by what 0.8 seconds allow, so that idle time does not
 // end in a burst.
+//
+// Gate keeps what is kept in any one second below twice the target. It is 1
+// until 1.4 times the target were kept in the last second and falls to e^-8 as
+// that reaches twice the target. It is never 0: a span without a chance would
+// be missing from every sum. Targets below 10 have a flatter gate, as chance
+// takes them to their limit all the time.
 //
 // The rate of traffic is the mean over 10 seconds. When the number of spans in
 // the current tenth of a second has odds of less than e^-25 to be chance, that

@@ -2,6 +2,9 @@ package sampler
 
 import (
 	"context"
+	"reflect"
+	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -15,54 +18,110 @@ const (
 	maxOperationSeries = 100
 )
 
-func meter(provider metric.MeterProvider) metric.Meter {
+// decisions counts what all samplers that export to one meter provider decide.
+// They share it so that the totals do not fall when one of them is gone, which
+// a backend would take for a counter that started anew.
+type decisions struct {
+	counts       sharded[struct{ kept, dropped atomic.Int64 }]
+	provider     metric.MeterProvider
+	registration metric.Registration // nil if the provider refused
+	users        int                 // guarded by decisionsOf.mu
+}
+
+// decisionsOf holds the decisions of each meter provider while a sampler uses
+// them.
+var decisionsOf = struct {
+	mu   sync.Mutex
+	each map[metric.MeterProvider]*decisions
+}{each: make(map[metric.MeterProvider]*decisions)}
+
+func (d *decisions) count(shard uint8, kept bool) {
+	c := &d.counts[shard%shards].value
+	if kept {
+		c.kept.Add(1)
+	} else {
+		c.dropped.Add(1)
+	}
+}
+
+// countDecisions has the decisions of c counted and exported until c is
+// garbage: a sampler has no Shutdown that the SDK would call.
+func (c *composite) countDecisions(provider metric.MeterProvider) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
-	return provider.Meter(scopeName)
+	decisionsOf.mu.Lock()
+	defer decisionsOf.mu.Unlock()
+	shareable := reflect.ValueOf(provider).Comparable() // or it cannot be a key
+	var d *decisions
+	if shareable {
+		d = decisionsOf.each[provider]
+	}
+	if d == nil {
+		d = &decisions{provider: provider}
+		if err := d.register(); err != nil {
+			otel.Handle(err)
+		}
+		if shareable {
+			decisionsOf.each[provider] = d
+		}
+	}
+	d.users++
+	c.decisions = d
+	runtime.AddCleanup(c, (*decisions).release, d)
 }
 
-// decisions counts what was decided.
-type decisions struct{ kept, dropped atomic.Int64 }
-
-func (c *composite) count(shard uint8, kept bool) {
-	d := &c.decisions[shard%shards].value
-	if kept {
-		d.kept.Add(1)
-	} else {
-		d.dropped.Add(1)
+// release ends the export when the last sampler is gone.
+func (d *decisions) release() {
+	decisionsOf.mu.Lock()
+	defer decisionsOf.mu.Unlock()
+	if d.users--; d.users > 0 {
+		return
+	}
+	if reflect.ValueOf(d.provider).Comparable() {
+		delete(decisionsOf.each, d.provider)
+	}
+	if d.registration == nil {
+		return
+	}
+	if err := d.registration.Unregister(); err != nil {
+		otel.Handle(err)
 	}
 }
 
-func (c *composite) registerMetrics(provider metric.MeterProvider) {
+func (d *decisions) register() error {
 	kept := metric.WithAttributeSet(attribute.NewSet(attribute.String("clew.sampler.decision", "kept")))
 	dropped := metric.WithAttributeSet(attribute.NewSet(attribute.String("clew.sampler.decision", "dropped")))
-	m := meter(provider)
+	m := d.provider.Meter(scopeName)
 	count, err := m.Int64ObservableCounter("clew.sampler.decisions",
 		metric.WithUnit("{span}"),
 		metric.WithDescription("Spans that the sampler decided about."))
-	if err == nil {
-		// Not by WithInt64Callback, of which the SDK takes the first for each name.
-		_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-			var k, d int64
-			for i := range c.decisions {
-				k += c.decisions[i].value.kept.Load()
-				d += c.decisions[i].value.dropped.Load()
-			}
-			o.ObserveInt64(count, k, kept)
-			o.ObserveInt64(count, d, dropped)
-			return nil
-		}, count)
-	}
 	if err != nil {
-		otel.Handle(err)
+		return err
 	}
+	// This is not done by WithInt64Callback, of which the SDK takes only the
+	// first for each name.
+	d.registration, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		var k, n int64
+		for i := range d.counts {
+			k += d.counts[i].value.kept.Load()
+			n += d.counts[i].value.dropped.Load()
+		}
+		o.ObserveInt64(count, k, kept)
+		o.ObserveInt64(count, n, dropped)
+		return nil
+	}, count)
+	return err
 }
 
 // registerMetrics exports what an operator wants to know about a: what it aims
 // at, why, and which probabilities follow.
 func (a *Adaptive) registerMetrics() error {
-	m := meter(a.cfg.MeterProvider)
+	provider := a.cfg.MeterProvider
+	if provider == nil {
+		provider = otel.GetMeterProvider()
+	}
+	m := provider.Meter(scopeName)
 	target, err := m.Float64ObservableGauge("clew.sampler.target", metric.WithUnit("{trace}/s"),
 		metric.WithDescription("Traces that this process aims to keep per second, after replicas and load."))
 	if err != nil {

@@ -39,7 +39,7 @@ func scenarios() []scenario {
 			name: "1,000 to 10,000/s", operations: 1, from: 20, to: 30,
 			traffic: fixed(source{step(1000, 20, 10_000), only(0)}),
 			require: func(o *outcomes) []requirement {
-				return []requirement{atMost("kept in the first 10 s", o.kept(), 115), atMost("kept in any one second", o.perSecond(), 20)}
+				return []requirement{atMost("kept in the first 10 s", o.kept(), 115)}
 			},
 		},
 		{
@@ -168,8 +168,9 @@ func TestScenarios(t *testing.T) {
 	rows := make(map[string][]requirement)
 	for _, sc := range scenarios() {
 		t.Run(sc.name, func(t *testing.T) {
-			o := runScenario(t, &sc)
-			rows[sc.name] = append(sc.require(o), o.estimates()...)
+			o := runScenario(t, &sc, targetPerSecond, *seeds)
+			rows[sc.name] = append(sc.require(o), atMost("kept in any one second", o.worstSecond(), 2*targetPerSecond))
+			rows[sc.name] = append(rows[sc.name], o.estimates()...)
 			for _, r := range rows[sc.name] {
 				t.Logf("%d seeds: %s: required %s, found %s", *seeds, r.figure, r.required, r.found)
 				if !r.met {
@@ -180,6 +181,44 @@ func TestScenarios(t *testing.T) {
 	}
 	if *update {
 		writeTable(t, rows)
+	}
+}
+
+// TestAnyOneSecond shows for other targets how many spans are kept in the worst
+// second of all scenarios, and that estimates stay right.
+func TestAnyOneSecond(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
+	seeds := (*seeds + 5) / 6 // there are three targets, and traffic is as heavy as the largest
+	var table strings.Builder
+	fmt.Fprint(&table, "| target | seeds | allowed | worst | in scenario |\n|---|---|---|---|---|\n")
+	for _, c := range []struct{ target, allowed float64 }{
+		{1, 7}, // TestLimitIsOutOfReachAtATargetOfOne says why
+		{100, 200},
+		{1000, 2000},
+	} {
+		worst, where := 0.0, ""
+		for _, sc := range scenarios() {
+			t.Run(fmt.Sprintf("%v/%s", c.target, sc.name), func(t *testing.T) {
+				o := runScenario(t, &sc, c.target, seeds)
+				for _, kept := range o.worstSecond() {
+					if kept > worst {
+						worst, where = kept, sc.name
+					}
+				}
+				for _, r := range []requirement{atMost("kept in any one second", o.worstSecond(), c.allowed), o.estimates()[0]} {
+					if !r.met {
+						t.Errorf("%s: required %s, found %s", r.figure, r.required, r.found)
+					}
+				}
+			})
+		}
+		fmt.Fprintf(&table, "| %v | %d | %v | %v | %s |\n", c.target, seeds, c.allowed, worst, where)
+	}
+	t.Logf("\n%s", table.String())
+	if *update {
+		replaceInDocs(t, "other targets", table.String())
 	}
 }
 
@@ -243,15 +282,15 @@ func cutDocs(tb testing.TB, name string) (head, text, tail string) {
 	return head + begin, text, end + tail
 }
 
-func runScenario(t *testing.T, sc *scenario) *outcomes {
+func runScenario(t *testing.T, sc *scenario, target float64, seeds int) *outcomes {
 	t.Helper()
-	o := &outcomes{sc: sc, all: make([]outcome, *seeds)}
+	o := &outcomes{sc: sc, all: make([]outcome, seeds)}
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := range next {
-				o.all[seed] = simulate(t, sc, uint64(seed))
+				o.all[seed] = simulate(t, sc, target, uint64(seed))
 			}
 		})
 	}
@@ -281,6 +320,14 @@ func (o *outcomes) perSecond() (values []float64) {
 		for _, kept := range o.all[i].perSecond[int(o.sc.from):] {
 			values = append(values, float64(kept))
 		}
+	}
+	return values
+}
+
+// worstSecond returns how many were kept in the second with most of them.
+func (o *outcomes) worstSecond() (values []float64) {
+	for i := range o.all {
+		values = append(values, float64(o.all[i].worstSecond))
 	}
 	return values
 }

@@ -35,6 +35,7 @@ type scenario struct {
 // An outcome is what one seed led to, in the part that counts.
 type outcome struct {
 	perSecond        []int // kept, from the very beginning
+	worstSecond      int   // most kept in any one second, sliding, from the very beginning
 	spans, kept, sum float64
 	least            float64 // variance that is least possible for that many kept
 	busy             float64 // seconds with traffic
@@ -67,11 +68,11 @@ func adaptiveDecider(t *testing.T, a *sampler.Adaptive) decider {
 
 // simulate drives real ShouldSample calls. It runs in a bubble of its own, in
 // which sleeping takes no time. Spans come in steps of a millisecond.
-func simulate(t *testing.T, sc *scenario, seed uint64) (o outcome) {
+func simulate(t *testing.T, sc *scenario, target float64, seed uint64) (o outcome) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		a, err := sampler.NewAdaptive(sampler.AdaptiveConfig{
-			TracesPerSecond: targetPerSecond,
+			TracesPerSecond: target,
 			MaxOperations:   1000,
 			MeterProvider:   noop.NewMeterProvider(),
 		})
@@ -125,6 +126,7 @@ type recorder struct {
 	sc                      *scenario
 	counts                  bool
 	lastBusy                int
+	lastSecond              []float64 // when something was kept
 	minute                  float64
 	minuteSpans, minuteKept float64
 }
@@ -139,6 +141,11 @@ func newOutcome(sc *scenario) *recorder {
 func (r *recorder) add(t float64, operation int, adjustedCount float64) {
 	if adjustedCount > 0 {
 		r.perSecond[int(t)]++
+		r.lastSecond = append(r.lastSecond, t)
+		for r.lastSecond[0] <= t-1 {
+			r.lastSecond = r.lastSecond[1:]
+		}
+		r.worstSecond = max(r.worstSecond, len(r.lastSecond))
 	}
 	if t < r.sc.from {
 		return

@@ -1,9 +1,12 @@
 package sampler
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel"
 )
 
 const (
@@ -26,11 +29,14 @@ type target struct {
 	perSecond atomicFloat
 	smoothed  atomicFloat // the load
 
-	mu sync.Mutex // held during update
+	mu       sync.Mutex // held during update
+	replicas int        // the last number that was known
+	failed   bool       // ReplicasFunc has panicked
 }
 
 func (t *target) init(cfg *AdaptiveConfig) {
 	t.cfg = cfg
+	t.replicas = cfg.Replicas
 	t.update(0)
 }
 
@@ -40,9 +46,10 @@ func (t *target) due(now time.Duration) bool { return int64(now) >= t.next.Load(
 
 func (t *target) update(now time.Duration) float64 {
 	t.next.Store(int64(now + targetInterval))
-	replicas := t.cfg.Replicas
 	if t.cfg.ReplicasFunc != nil {
-		replicas = max(1, t.cfg.ReplicasFunc())
+		if n := t.askReplicas(); n >= 1 {
+			t.replicas = n
+		}
 	}
 	var highest float64
 	for _, signal := range t.cfg.Load {
@@ -54,7 +61,19 @@ func (t *target) update(now time.Duration) float64 {
 		t.smoothed.Store(smoothed)
 	}
 	share := min(1, max(leastShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
-	perSecond := t.cfg.TracesPerSecond / float64(replicas) * share
+	perSecond := t.cfg.TracesPerSecond / float64(t.replicas) * share
 	t.perSecond.Store(perSecond)
 	return perSecond
+}
+
+// askReplicas returns 0 if ReplicasFunc panics: it runs while the program
+// starts a span, which must not fail for that.
+func (t *target) askReplicas() (n int) {
+	defer func() {
+		if cause := recover(); cause != nil && !t.failed {
+			t.failed = true
+			otel.Handle(fmt.Errorf("sampler: AdaptiveConfig.ReplicasFunc panicked, the last number of replicas, %d, is used: %v", t.replicas, cause))
+		}
+	}()
+	return t.cfg.ReplicasFunc()
 }

@@ -32,6 +32,7 @@ func TestAllocations(t *testing.T) {
 		{"ParseTracestate, 2 members", 0, func() { _, _ = tracecontext.ParseTracestate("foo=1,bar=2") }},
 		{"ParseTracestate, 32 members", 0, func() { _, _ = tracecontext.ParseTracestate(ts.String()) }},
 		{"ParseTracestate, whitespace", 1, func() { _, _ = tracecontext.ParseTracestate("foo=1, bar=2") }},
+		{"ParseTracestate, invalid", 1, func() { _, _ = tracecontext.ParseTracestate("foo=1,Bar=2") }},
 		{"ParseTracestate, two fields", 1, func() { _, _ = tracecontext.ParseTracestate("foo=1", "bar=2") }},
 		{"Get", 0, func() { ts.Get("k31") }},
 		{"All", 0, func() {
@@ -151,35 +152,5 @@ func TestTextForms(t *testing.T) {
 	}
 	if err := j.State.UnmarshalText([]byte("x")); err == nil || j != before {
 		t.Errorf("invalid text set the tracestate to %q, error %v", j.State, err)
-	}
-}
-
-func TestErrorsNameTheFault(t *testing.T) {
-	for in, want := range map[string]string{
-		"x":                             `"x": shorter than 55 characters`,
-		sample + "-":                    "characters after trace-flags",
-		"ff" + sample[2:]:               "version",
-		sample[:53] + "0A":              "trace-flags",
-		sample[:10] + "X" + sample[11:]: "trace-id",
-		sample[:40] + "X" + sample[41:]: "parent-id",
-		"00-" + strings.Repeat("0", 32) + sample[35:]: "trace-id is all zero",
-		sample[:36] + "0000000000000000-01":           "parent-id is all zero",
-		strings.Repeat("x", 5000):                     "...",
-	} {
-		_, err := tracecontext.ParseTraceparent(in)
-		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 400 {
-			t.Errorf("ParseTraceparent(%.60q) gives the error %v, want one with %q", in, err, want)
-		}
-	}
-	for in, want := range map[string]string{
-		"foo=1,bar":      `field 1, position 6, "bar": member without equals sign`,
-		"FOO=1":          "invalid key",
-		"foo=1,bar=\x00": `field 1, position 6, "bar=\x00": invalid value`,
-		members(33):      "more than 32 members",
-	} {
-		_, err := tracecontext.ParseTracestate(in)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseTracestate(%q) gives the error %v, want one with %q", in, err, want)
-		}
 	}
 }

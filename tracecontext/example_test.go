@@ -84,7 +84,7 @@ func ExampleParseTracestate() {
 	fmt.Println(err)
 	// Output:
 	// rojo=1,congo=2,1a@b=4 3 <nil>
-	// tracestate field 1, position 7, "Congo=2": invalid key
+	// tracestate field 1, position 7, in "Congo=2": a key begins with a-z or 0-9, not 'C'
 }
 
 func ExampleTracestate_All() {

@@ -39,10 +39,13 @@ func hex2(hi, lo byte) (byte, bool) {
 	return h<<4 | l&0x0f, (h|l)&0xf0 == 0
 }
 
-// hexValue is the value of each lower-case hex digit, 0xff for other bytes.
+// notHexValue is what hexValue has for bytes that are no hex digits.
+const notHexValue = 0xff
+
+// hexValue is the value of each lower-case hex digit.
 var hexValue = func() (t [256]byte) {
 	for i := range t {
-		t[i] = 0xff
+		t[i] = notHexValue
 	}
 	for i := range byte(10) {
 		t['0'+i] = i

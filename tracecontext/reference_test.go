@@ -1,6 +1,7 @@
 package tracecontext_test
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +47,18 @@ func slowTracestate(fields ...string) (members []string, ok bool) {
 	return members, true
 }
 
+// checkInside checks that an error points into what was parsed.
+func checkInside(t *testing.T, err error, fields ...string) {
+	t.Helper()
+	var e *tracecontext.ParseError
+	if !errors.As(err, &e) || e.Field() >= len(fields) || e.Position() > len(fields[e.Field()]) || e.Rule() == "" || e.Section() == "" {
+		t.Fatalf("%q: error %v", fields, err)
+	}
+	if len(err.Error()) > 1000 {
+		t.Errorf("an error text of %d bytes", len(err.Error()))
+	}
+}
+
 func FuzzParseTraceparent(f *testing.F) {
 	for _, s := range []string{
 		sample, sample + "-", sample + "-00", "cc" + sample[2:], "cc" + sample[2:] + "-x", "cc" + sample[2:] + "x", "ff" + sample[2:],
@@ -62,9 +75,7 @@ func FuzzParseTraceparent(f *testing.F) {
 			t.Fatalf("ParseTraceparent(%q) = %q, %v; the reference says %q", s, tp, err, want)
 		}
 		if err != nil {
-			if len(err.Error()) > 1000 {
-				t.Errorf("an error text of %d bytes", len(err.Error()))
-			}
+			checkInside(t, err, s)
 			return
 		}
 		again, err := tracecontext.ParseTraceparent(tp.String())
@@ -97,9 +108,7 @@ func FuzzParseTracestate(f *testing.F) {
 			t.Fatalf("ParseTracestate(%q) = %q (%d), %v; the reference says %q, %t", fields, ts, ts.Len(), err, want, ok)
 		}
 		if err != nil {
-			if len(err.Error()) > 1000 {
-				t.Errorf("an error text of %d bytes", len(err.Error()))
-			}
+			checkInside(t, err, fields...)
 			return
 		}
 		again, err := tracecontext.ParseTracestate(ts.String())

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"unsafe"
 )
 
@@ -82,9 +81,9 @@ func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparen
 func ParseTraceparent(s string) (Traceparent, error) {
 	// Short enough to be inlined: an error that the caller only compares with
 	// nil is then not allocated.
-	tp, fault := parseTraceparent(s)
-	if fault != noFault {
-		return tp, traceparentError(s)
+	tp, ok := parseTraceparent(s)
+	if !ok {
+		return tp, &ParseError{text: s}
 	}
 	return tp, nil
 }
@@ -203,89 +202,43 @@ func (tp Traceparent) put(b *[traceparentLen]byte) {
 	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
 }
 
-// fault is what is wrong with a traceparent.
-type fault uint8
-
-const (
-	noFault fault = iota
-	faultLength
-	faultVersion
-	faultDelimiter
-	faultTraceID
-	faultParentID
-	faultFlags
-	faultZeroTraceID
-	faultZeroParentID
-	faultTrailing
-)
-
-var faultText = [...]string{
-	noFault:           "",
-	faultLength:       "shorter than 55 characters",
-	faultVersion:      "version is not two lower-case hex digits below ff",
-	faultDelimiter:    "no dash after version, trace-id and parent-id (positions 2, 35, 52)",
-	faultTraceID:      "trace-id is not 32 lower-case hex digits",
-	faultParentID:     "parent-id is not 16 lower-case hex digits",
-	faultFlags:        "trace-flags are not two lower-case hex digits",
-	faultZeroTraceID:  "trace-id is all zero",
-	faultZeroParentID: "parent-id is all zero",
-	faultTrailing:     "characters after trace-flags",
-}
-
-// traceparentError is the text that could not be parsed. What is wrong with it
-// is found again when somebody asks.
-type traceparentError string
-
-func (e traceparentError) Error() string {
-	_, fault := parseTraceparent(string(e))
-	return "traceparent " + quote(string(e)) + ": " + faultText[fault]
-}
-
-// quote keeps error texts short whatever was received.
-func quote(s string) string {
-	const most = 64
-	if len(s) > most {
-		return strconv.Quote(s[:most]) + "..."
-	}
-	return strconv.Quote(s)
-}
-
-func parseTraceparent(s string) (tp Traceparent, _ fault) {
+// parseTraceparent decides what is valid. traceparentFault says why not.
+func parseTraceparent(s string) (tp Traceparent, ok bool) {
 	if len(s) < traceparentLen {
-		return tp, faultLength
+		return tp, false
 	}
 	version, ok := hex2(s[0], s[1])
 	if !ok || version == 0xff {
-		return tp, faultVersion
+		return tp, false
 	}
 	if s[2] != '-' || s[35] != '-' || s[52] != '-' {
-		return tp, faultDelimiter
+		return tp, false
 	}
 	if len(s) > traceparentLen && (version == 0 || s[traceparentLen] != '-') {
-		return tp, faultTrailing
+		return tp, false
 	}
 	t0, t1, t2, t3 := hex8(s[3:11]), hex8(s[11:19]), hex8(s[19:27]), hex8(s[27:35])
 	if notHex(t0)|notHex(t1)|notHex(t2)|notHex(t3) != 0 {
-		return tp, faultTraceID
+		return tp, false
 	}
 	p0, p1 := hex8(s[36:44]), hex8(s[44:52])
 	if notHex(p0)|notHex(p1) != 0 {
-		return tp, faultParentID
+		return tp, false
 	}
 	const zeros = '0' * each
 	if t0 == zeros && t1 == zeros && t2 == zeros && t3 == zeros {
-		return tp, faultZeroTraceID
+		return tp, false
 	}
 	if p0 == zeros && p1 == zeros {
-		return tp, faultZeroParentID
+		return tp, false
 	}
 	flags, ok := hex2(s[53], s[54])
 	if !ok {
-		return tp, faultFlags
+		return tp, false
 	}
 	tp.traceHigh = fromHex(t0)<<32 | fromHex(t1)
 	tp.traceLow = fromHex(t2)<<32 | fromHex(t3)
 	tp.parent = fromHex(p0)<<32 | fromHex(p1)
 	tp.flags = Flags(flags) & knownFlags
-	return tp, noFault
+	return tp, true
 }

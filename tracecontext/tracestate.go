@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
-// Limits of the section "tracestate Header Field Values".
+// MaxMembers is how many members a [Tracestate] has at most (Trace Context
+// Level 2, "list").
+const MaxMembers = 32
+
 const (
-	maxMembers     = 32
 	maxKeyLen      = 256
 	maxValueLen    = 256
 	largeMemberLen = 128 // "tracestate Limits": longer members are removed first
@@ -78,7 +80,7 @@ func (ts Tracestate) Set(key, value string) (Tracestate, error) {
 			": want 1 to 256 printable ASCII characters without comma and equals sign, the last one no space")
 	}
 	rest := ts.Delete(key)
-	if rest.n == maxMembers {
+	if rest.n == MaxMembers {
 		rest = rest.without(rest.n - 1)
 	}
 	if rest.n == 0 {

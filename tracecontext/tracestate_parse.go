@@ -1,9 +1,6 @@
 package tracecontext
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // canonical reports whether s is a list as [Tracestate.String] writes it, and
 // of how many members. It is one pass over s; parser takes whatever it refuses.
@@ -32,7 +29,7 @@ func canonical(s string) (n int, ok bool) {
 		for i < end && class[s[i]]&valueByte != 0 {
 			i++
 		}
-		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == maxMembers {
+		if i == start || i-start > maxValueLen || s[i-1] == ' ' || n == MaxMembers {
 			return 0, false
 		}
 		n++
@@ -62,14 +59,15 @@ func hasKey(list, key string) bool {
 
 // parser combines header fields to one list.
 type parser struct {
-	members [maxMembers]string // key=value, without surrounding whitespace
-	keyLens [maxMembers]int
+	members [MaxMembers]string // key=value, without surrounding whitespace
+	keyLens [MaxMembers]int
 	n       int // of members kept
 	seen    int // of members read, with those whose key came before
 	textLen int // of the members kept, and a comma for each
 }
 
-func (p *parser) parse(field string) *tracestateError {
+// parse adds the members of a field. If one is not valid, the error says so.
+func (p *parser) parse(field string) *ParseError {
 	rest := field
 	for {
 		// "tracestate Header Field Values": empty members are allowed.
@@ -80,34 +78,31 @@ func (p *parser) parse(field string) *tracestateError {
 		var member string
 		member, rest, _ = strings.Cut(rest, ",")
 		member = strings.TrimRight(member, " \t")
-		if msg := p.add(member); msg != "" {
-			return &tracestateError{in: field, at: start, msg: msg}
+		if f := p.add(member); f.rule != nil {
+			f.position += start
+			return &ParseError{text: field, fault: f}
 		}
 	}
 }
 
-func (p *parser) add(member string) (msg string) {
-	key, value, ok := strings.Cut(member, "=")
-	switch {
-	case !ok:
-		return "member without equals sign"
-	case !validKey(key):
-		return "invalid key"
-	case !validValue(value):
-		return "invalid value"
-	case p.seen == maxMembers:
-		return "more than 32 members"
+func (p *parser) add(member string) fault {
+	if f := memberFault(member); f.rule != nil {
+		return f
+	}
+	if p.seen == MaxMembers {
+		return fault{0, &ruleMembers}
 	}
 	p.seen++
+	n := keyLen(member)
 	for i := range p.n {
-		if p.keyLens[i] == len(key) && p.members[i][:len(key)] == key {
-			return ""
+		if p.keyLens[i] == n && p.members[i][:n] == member[:n] {
+			return fault{}
 		}
 	}
-	p.members[p.n], p.keyLens[p.n] = member, len(key)
+	p.members[p.n], p.keyLens[p.n] = member, n
 	p.n++
 	p.textLen += len(member) + len(",")
-	return ""
+	return fault{}
 }
 
 func (p *parser) tracestate() Tracestate {
@@ -126,20 +121,6 @@ func (p *parser) tracestate() Tracestate {
 		b.WriteString(member)
 	}
 	return Tracestate{list: b.String(), n: p.n}
-}
-
-// tracestateError says which member of which header field is wrong. Its text
-// quotes the beginning of the field from that member on.
-type tracestateError struct {
-	in    string
-	field int
-	at    int
-	msg   string
-}
-
-func (e *tracestateError) Error() string {
-	return "tracestate field " + strconv.Itoa(e.field+1) + ", position " + strconv.Itoa(e.at) +
-		", " + quote(e.in[e.at:]) + ": " + e.msg
 }
 
 // Bytes of the grammar of "tracestate Header Field Values".
@@ -163,26 +144,32 @@ var class = func() (t [256]uint8) {
 	return t
 }()
 
+// keyLen returns how many bytes a key at the beginning of s has, whatever its
+// length; 0 if there is none.
+func keyLen(s string) int {
+	if s == "" || class[s[0]]&keyFirst == 0 {
+		return 0
+	}
+	n := 1
+	for n < len(s) && class[s[n]]&keyByte != 0 {
+		n++
+	}
+	return n
+}
+
+// valueLen returns how many bytes at the beginning of s a value may have.
+func valueLen(s string) int {
+	n := 0
+	for n < len(s) && class[s[n]]&valueByte != 0 {
+		n++
+	}
+	return n
+}
+
 func validKey(s string) bool {
-	if s == "" || len(s) > maxKeyLen || class[s[0]]&keyFirst == 0 {
-		return false
-	}
-	for i := 1; i < len(s); i++ {
-		if class[s[i]]&keyByte == 0 {
-			return false
-		}
-	}
-	return true
+	return s != "" && len(s) <= maxKeyLen && keyLen(s) == len(s)
 }
 
 func validValue(s string) bool {
-	if s == "" || len(s) > maxValueLen || s[len(s)-1] == ' ' {
-		return false
-	}
-	for i := range len(s) {
-		if class[s[i]]&valueByte == 0 {
-			return false
-		}
-	}
-	return true
+	return s != "" && len(s) <= maxValueLen && valueLen(s) == len(s) && s[len(s)-1] != ' '
 }

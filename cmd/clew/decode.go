@@ -171,7 +171,7 @@ func (p *printer) header(name, text string, fault *explain.Fault) {
 	if mark <= most {
 		fmt.Fprintf(p.out, "%s%s\n", strings.Repeat(" ", mark), p.paint(red, "^"))
 	}
-	fmt.Fprintf(p.out, "  %s position %d: %s (Trace Context Level 2, section %s)\n", p.paint(red, "invalid"), fault.Position, fault.Rule, fault.Section)
+	fmt.Fprintf(p.out, "  %s position %d: %s (Trace Context Level 2, %q)\n", p.paint(red, "invalid"), fault.Position, fault.Rule, fault.Section)
 }
 
 func (p *printer) field(name, value string) { fmt.Fprintf(p.out, "  %-9s  %s\n", name, value) }

@@ -39,11 +39,11 @@ func TestDecode(t *testing.T) {
 		{"both headers", "", []string{header, "ot=th:c,shop=1"}, valid + "\n" + state, 0},
 		{"an invalid one", "", []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00F067aa0ba902b7-01"}, `traceparent "00-4bf92f3577b34da6a3ce929d0e0e4736-00F067aa0ba902b7-01"
                                                    ^
-  invalid position 38: parent-id must be lower-case hex digits, not 'F' (Trace Context Level 2, section 3.2.2.4)
+  invalid position 38: parent-id must be lower-case hex digits, not 'F' (Trace Context Level 2, "parent-id")
 `, 1},
 		{"control characters", "", []string{"a=\x1b[31m"}, `tracestate "a=\x1b[31m"
               ^
-  invalid position 2: a value has printable ASCII characters without comma and equals sign, not byte 0x1b (Trace Context Level 2, section 3.3.1.3.2)
+  invalid position 2: a value has printable ASCII characters without comma and equals sign, not byte 0x1b (Trace Context Level 2, "Value")
 `, 1},
 		{"what curl prints", "> GET / HTTP/1.1\r\n> traceparent: " + header + "\r\n> tracestate: ot=th:c,shop=1\r\n", nil, valid + "\n" + state, 0},
 		{"a log as text", `level=INFO traceparent=` + header + ` tracestate="ot=th:c,shop=1" msg=hi`, nil, valid + "\n" + state, 0},

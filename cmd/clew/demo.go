@@ -142,7 +142,7 @@ func runPair(ctx context.Context, endpoint string) error {
 	if clientErr != nil {
 		return fmt.Errorf("the client failed: %w\n%s", clientErr, output)
 	}
-	if code := server.ProcessState.ExitCode(); code != 128+int(syscall.SIGTERM) {
+	if code := server.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("the server failed: %w\n%s", serverErr, ready)
 	}
 	return nil

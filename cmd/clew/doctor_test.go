@@ -32,12 +32,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // process runs the command as a process with nothing but env in its environment.
@@ -105,12 +104,19 @@ func silent(l net.Listener) {
 	}
 }
 
-func grpcServer(t *testing.T, opts ...grpc.ServerOption) (address string, store *otlpreceiver.Store) {
+func grpcServer(t *testing.T, certificates ...tls.Certificate) (address string, store *otlpreceiver.Store) {
 	t.Helper()
 	store = &otlpreceiver.Store{}
-	server := otlpreceiver.GRPCServer(store, opts...)
-	address = listen(t, func(l net.Listener) { server.Serve(l) }) //nolint:errcheck // ends when stopped
-	t.Cleanup(server.Stop)
+	server := otlpreceiver.New(store, nil).GRPCServer()
+	address = listen(t, func(l net.Listener) {
+		if len(certificates) == 0 {
+			server.Serve(l) //nolint:errcheck // ends when closed
+			return
+		}
+		server.TLSConfig = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
+		server.ServeTLS(l, "", "") //nolint:errcheck // ends when closed
+	})
+	t.Cleanup(func() { server.Close() })
 	return address, store
 }
 
@@ -213,7 +219,7 @@ func TestDoctorFindsAReceiverWell(t *testing.T) {
 	defer http1.Close()
 	secure, secureStore := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{loopback}}) //nolint:gosec // a test
 	grpcPlain, grpcStore := grpcServer(t)
-	grpcTLS, grpcTLSStore := grpcServer(t, grpc.Creds(credentials.NewServerTLSFromCert(&loopback)))
+	grpcTLS, grpcTLSStore := grpcServer(t, loopback)
 	for _, test := range []struct {
 		name  string
 		env   []string
@@ -344,7 +350,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"no such service over gRPC", []string{endpoint("http://" + noService), overGRPC}, `the receiver does not take traces`, `OTEL_TRACES_EXPORTER=none`, 3},
 		{"bad values", []string{endpoint(good.URL), "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=1.5", "OTEL_BSP_SCHEDULE_DELAY=5s"}, `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`, `change OTEL_TRACES_SAMPLER_ARG to what the message accepts`, 2},
 		{"bad endpoint", []string{endpoint(good.URL), "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=localhost:4318", "OTEL_LOGS_EXPORTER=otlp"}, `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="localhost:4318": must be a URL`, `set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT to a whole URL`, -1},
-		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS is not a variable that is read`, `use OTEL_EXPORTER_OTLP_HEADERS`, 1},
+		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS: not a variable that is read; did you mean OTEL_EXPORTER_OTLP_HEADERS?`, `correct the name`, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := examine(t, test.env)
@@ -388,7 +394,7 @@ func TestDoctorLeavesTheSpoolAlone(t *testing.T) {
 	if _, err := os.Stat(spool); !r.OK || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, problems %v", err, r.Problems)
 	}
-	if !slices.ContainsFunc(r.Settings, func(s otelsetup.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
+	if !slices.ContainsFunc(r.Settings, func(s settings.Setting) bool { return s.Name == "CLEW_DELIVERY_SPOOL_DIR" && s.Value == spool }) {
 		t.Errorf("settings %v", r.Settings)
 	}
 }

@@ -10,10 +10,13 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/internal/view"
@@ -31,9 +34,10 @@ Receives traces and logs over OTLP and shows them on a web page.
   -allow-host name  host name the page may be asked under, beside localhost;
                     may be repeated
   -cors-origin url  origin whose pages may send OTLP/HTTP; may be repeated
-  -memory size      most memory for traces, oldest out first (default 256MiB)
+  -memory size      most memory, 64MiB or more; the oldest traces make room for
+                    new ones (default 256MiB)
   -file path        keep the traces there too, across restarts and crashes;
-                    path.old is used as well
+                    path.old and path.lock are used as well
   -open             open the page in the browser
 
 Send to it:  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 your-program
@@ -87,6 +91,13 @@ func isLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// minMemory is the least that -memory can be: the program itself takes a part
+// of it.
+const (
+	minMemory       = 64 << 20
+	memoryOfProgram = 28 << 20 // its code, and what the runtime does not count
+)
+
 // parseSize reads a number of bytes with an optional unit.
 func parseSize(s string) (int64, error) {
 	number, factor := s, int64(1)
@@ -96,8 +107,8 @@ func parseSize(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > 1<<40/factor || n*factor < view.MinBytes {
-		return 0, errors.New("must be bytes or have the unit KiB, MiB or GiB, such as 256MiB; at least 1MiB")
+	if err != nil || n <= 0 || n > 1<<40/factor || n*factor < minMemory {
+		return 0, errors.New("must be bytes or have the unit KiB, MiB or GiB, such as 256MiB; at least 64MiB")
 	}
 	return n * factor, nil
 }
@@ -115,8 +126,12 @@ type viewer struct {
 
 // startView listens and serves, and writes what goes wrong later to warn. Call
 // stop when done.
+//
+// Of c.memory, 9/16 are for traces, 1/4 for requests that are under way, and a
+// quarter of the traces' part, in [view.Handler], for answers. The rest is for
+// connections and the program itself.
 func startView(ctx context.Context, c viewConfig, warn io.Writer) (*viewer, error) {
-	v := &viewer{ring: view.NewRing(c.memory)}
+	v := &viewer{ring: view.NewRing(c.memory / 16 * 9)}
 	var sink otlpreceiver.Sink = v.ring
 	if c.file != "" {
 		journal, damaged, err := view.OpenJournal(v.ring, c.file, func(err error) {
@@ -144,29 +159,38 @@ func startView(ctx context.Context, c viewConfig, warn io.Writer) (*viewer, erro
 		return nil, err
 	}
 	v.pageURL = "http://" + l.Addr().String()
-	v.serveHTTP(l, view.Handler(v.ring, c.hosts...))
+	receiver := otlpreceiver.New(sink, otlpreceiver.NewBudget(c.memory/4))
+	connections := int(c.memory / memoryOfConnection)
+	page := view.Handler(v.ring, c.hosts...)
+	v.serve(netutil.LimitListener(l, max(connections/2, minConnections)), &http.Server{Handler: page})
 	if c.http != "" {
 		if l, err = listen(c.http, "http"); err != nil {
 			return nil, err
 		}
 		v.httpURL = "http://" + l.Addr().String()
-		v.serveHTTP(l, view.AllowOrigins(otlpreceiver.Handler(sink), c.origins...))
+		v.serve(netutil.LimitListener(l, connections), &http.Server{Handler: view.AllowOrigins(receiver.HTTP(), c.origins...)})
 	}
 	if c.grpc != "" {
 		if l, err = listen(c.grpc, "grpc"); err != nil {
 			return nil, err
 		}
 		v.grpc = l.Addr().String()
-		server := otlpreceiver.GRPCServer(sink)
-		ended := make(chan struct{})
-		go func() { defer close(ended); server.Serve(l) }() //nolint:errcheck // ends when stopped
-		v.stops = append(v.stops, func() { server.Stop(); <-ended })
+		v.serve(netutil.LimitListener(l, connections), receiver.GRPCServer())
 	}
 	return v, nil
 }
 
-func (v *viewer) serveHTTP(l net.Listener, h http.Handler) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+const (
+	// memoryOfConnection is the part of -memory for each connection that a
+	// receiver may have; further ones wait to be accepted. A connection takes a
+	// sixteenth of it.
+	memoryOfConnection = 512 << 10
+	minConnections     = 32
+)
+
+// serve sets the bounds that the server does not have yet.
+func (v *viewer) serve(l net.Listener, server *http.Server) {
+	server.ReadHeaderTimeout, server.ReadTimeout, server.MaxHeaderBytes = 10*time.Second, time.Minute, 16<<10
 	ended := make(chan struct{})
 	go func() { defer close(ended); server.Serve(l) }() //nolint:errcheck // ends with ErrServerClosed
 	v.stops = append(v.stops, func() { server.Close(); <-ended })
@@ -183,6 +207,11 @@ func (v *viewer) stop() error {
 
 // runView serves until ctx ends.
 func runView(ctx context.Context, c viewConfig, out, warn io.Writer) error {
+	// What is held stays below c.memory; with what is not yet collected, and the
+	// program itself, it may take half as much again.
+	if most := min(c.memory/4*5, c.memory/2*3-memoryOfProgram); debug.SetMemoryLimit(-1) > most { // unless GOMEMLIMIT is lower
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(most))
+	}
 	v, err := startView(ctx, c, warn)
 	if err != nil {
 		return err

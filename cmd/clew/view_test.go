@@ -92,7 +92,8 @@ func TestViewUsage(t *testing.T) {
 		{[]string{"-http", ":4318"}, "add -expose"},
 		{[]string{"-grpc", "192.0.2.1:4317"}, "add -expose"},
 		{[]string{"-page", "nonsense"}, "add -expose"},
-		{[]string{"-memory", "10"}, "at least 1MiB"},
+		{[]string{"-memory", "10"}, "at least 64MiB"},
+		{[]string{"-memory", "63MiB"}, "at least 64MiB"},
 		{[]string{"-memory", "10GB"}, "such as 256MiB"},
 		{[]string{"-memory", "9999999999GiB"}, "such as 256MiB"},
 		{[]string{"-unknown"}, "flag provided but not defined"},
@@ -182,20 +183,32 @@ func TestViewKeepsTracesWhenKilled(t *testing.T) {
 	} else if _, err := f.WriteString("t\x10\x00"); err != nil || f.Close() != nil {
 		t.Fatal(err)
 	}
-	_, page, _ := viewProcess(t, file)
+	holder, page, _ := viewProcess(t, file)
 	if status := request(t, http.MethodGet, page+path, ""); status != http.StatusOK {
 		t.Errorf("after the restart: status %d", status)
 	}
+	// A second one would write over what the first acknowledged.
+	_, stderr, code := runWith(t, "", "view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "", "-file", file)
+	if want := fmt.Sprintf("%s is in use by process %d", file, holder.Pid); code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("a second clew view with the file: code %d, %q; want %q", code, stderr, want)
+	}
 }
 
-// viewProcess starts clew view as a process that is killed with the test.
+// viewProcess starts clew view with a file.
 func viewProcess(t *testing.T, file string) (p *os.Process, page, otlp string) {
+	t.Helper()
+	p, page, otlp, _ = startViewProcess(t, "-file", file)
+	return p, page, otlp
+}
+
+// startViewProcess starts clew view as a process that is killed with the test.
+func startViewProcess(t *testing.T, args ...string) (p *os.Process, page, otlp, grpc string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "", "-file", file)
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, args...)...)
 	cmd.Env = append(os.Environ(), runsMain+"=1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -208,10 +221,10 @@ func viewProcess(t *testing.T, file string) (p *os.Process, page, otlp string) {
 		cmd.Process.Kill() //nolint:errcheck // it may be gone
 		cmd.Wait()         //nolint:errcheck // it was killed
 	})
-	if _, err := fmt.Fscanf(out, "Page %s\nOTLP/HTTP %s\n", &page, &otlp); err != nil {
+	if _, err := fmt.Fscanf(out, "Page %s\nOTLP/HTTP %s\nOTLP/gRPC %s\n", &page, &otlp, &grpc); err != nil {
 		t.Fatal(err)
 	}
-	return cmd.Process, page, otlp
+	return cmd.Process, page, otlp, grpc
 }
 
 func request(t *testing.T, method, url, body string) (status int) {

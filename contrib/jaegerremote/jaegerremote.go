@@ -23,10 +23,10 @@ import (
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
-func init() { otelsetup.RegisterSampler("jaeger_remote", newSampler) }
+func init() { extend.Samplers.Register("jaeger_remote", newSampler) }
 
 const (
 	keyEndpoint = "endpoint"
@@ -34,8 +34,11 @@ const (
 	keyRate     = "initialSamplingRate"
 )
 
-func newSampler(_ context.Context, env *otelsetup.Env) (sdktrace.Sampler, error) {
-	pairs := env.Pairs([]string{keyEndpoint, keyInterval, keyRate}, "OTEL_TRACES_SAMPLER_ARG")
+func newSampler(_ context.Context, env extend.Env) (sdktrace.Sampler, error) {
+	pairs, err := extend.Pairs(env.SamplerArg(), keyEndpoint, keyInterval, keyRate)
+	if err != nil {
+		return nil, err
+	}
 	// The library reads the variable too, and checks less; each option is given.
 	const standard = "http://localhost:5778/sampling"
 	endpoint, interval, rate := standard, time.Minute, 0.001

@@ -12,18 +12,17 @@ package zipkin
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"go.opentelemetry.io/otel/exporters/zipkin" //nolint:staticcheck // deprecated, and still a value that the specification lists
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 func init() {
-	otelsetup.RegisterSpanExporter("zipkin", func(_ context.Context, env *otelsetup.Env) (sdktrace.SpanExporter, error) {
-		endpoint := env.URL("http://localhost:9411/api/v2/spans", "OTEL_EXPORTER_ZIPKIN_ENDPOINT")
-		timeout := env.Millis(10*time.Second, "OTEL_EXPORTER_ZIPKIN_TIMEOUT")
+	extend.SpanExporters.Register("zipkin", func(_ context.Context, env extend.Env) (sdktrace.SpanExporter, error) {
+		endpoint := env.URL("OTEL_EXPORTER_ZIPKIN_ENDPOINT")
+		timeout := env.Duration("OTEL_EXPORTER_ZIPKIN_TIMEOUT")
 		// Not http.DefaultTransport, because exporting must not be traced.
 		client := &http.Client{Timeout: timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
 		made, err := zipkin.New(endpoint.String(), zipkin.WithClient(client))

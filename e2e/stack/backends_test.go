@@ -6,14 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/clewtrace/clew/e2e/internal/gobuild"
 	"github.com/clewtrace/clew/e2e/internal/process"
+	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
 var (
@@ -24,18 +25,6 @@ var (
 		Sum:     "h1:sFGZWmC2Hk9N1NBJGCnXYZb5hyLCq8yuAMoEjLAg6ac=",
 		Program: "./cmd/prometheus",
 		Tags:    []string{"remove_all_sd"}, // it scrapes nothing; a third of the build
-	}.Build)
-	lokiBinary = sync.OnceValues(gobuild.Module{
-		Name:        "loki",
-		Path:        "github.com/grafana/loki/v3",
-		Version:     "v3.7.8",
-		Sum:         "h1:bJ0WFWVOjgvG/jYmT9fIX15SYXXDwuEu/IMgTwMA97U=",
-		Program:     "./cmd/loki",
-		DropReplace: []string{"github.com/grafana/loki/pkg/push"},
-		Sums: []string{
-			"github.com/grafana/loki/pkg/push v0.0.0-20250630054201-94c0ba7b0952 h1:rLzoJGDnoXsZV2j/2atL6OVk9AHluTbDOD8Ls9trtIA=",
-			"github.com/grafana/loki/pkg/push v0.0.0-20250630054201-94c0ba7b0952/go.mod h1:ny/0bFitf8KNZkZfweaI4hmwb5XPhaFD2d0kVcyKmjo=",
-		},
 	}.Build)
 	collectorBinary = sync.OnceValues(func() (string, error) { return gobuild.Main("collector", "collector") })
 )
@@ -61,22 +50,30 @@ func startPrometheus(t *testing.T) string {
 	return "http://" + addr
 }
 
-// startLoki returns the base URL of a Loki with our file.
-func startLoki(t *testing.T) string {
+// logStore stands in Loki's place: it takes OTLP at Loki's path, and keeps all.
+type logStore struct {
+	otlpreceiver.Store
+	url string // base URL
+}
+
+func startLogStore(t *testing.T) *logStore {
 	t.Helper()
-	addrs, dir := process.FreeAddrs(t, 2), t.TempDir()
-	process.Start(t, built(t, lokiBinary), []string{
-		"-config.file=../../loki/loki.yaml",
-		"-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + port(t, addrs[0]),
-		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=" + port(t, addrs[1]),
-		"-common.storage.ring.instance-addr=127.0.0.1", "-frontend.instance-addr=127.0.0.1",
-		"-common.path-prefix=" + dir,
-		"-common.storage.filesystem.chunk-directory=" + filepath.Join(dir, "chunks"),
-		"-common.storage.filesystem.rules-directory=" + filepath.Join(dir, "rules"),
-		"-log.level=warn",
-	}, nil)
-	awaitReady(t, "http://"+addrs[0]+"/ready")
-	return "http://" + addrs[0]
+	s := new(logStore)
+	server := httptest.NewServer(http.StripPrefix("/otlp", s.Handler()))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+// find returns what a query finds: numbers of records by group, under "" if it
+// does not group.
+func (s *logStore) find(t *testing.T, query string) map[string]int {
+	t.Helper()
+	q, err := parseLogQL(query, indexLabels(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.count(s.Logs())
 }
 
 // collector is a running OpenTelemetry Collector.
@@ -89,7 +86,12 @@ type collector struct {
 // the variables that say where the rest of the stack is.
 func startCollector(t *testing.T, file string, args []string, env ...string) collector {
 	t.Helper()
-	addrs := process.FreeAddrs(t, 3)
+	return startCollectorAt(t, process.FreeAddrs(t, 3), file, args, env...)
+}
+
+// startCollectorAt is told the addresses of gRPC, HTTP and the health check.
+func startCollectorAt(t *testing.T, addrs []string, file string, args []string, env ...string) collector {
+	t.Helper()
 	c := collector{grpc: addrs[0], http: addrs[1]}
 	c.Process = process.Start(t, built(t, collectorBinary), append([]string{"--config=../../collector/" + file}, args...),
 		append([]string{"OTLP_GRPC=" + c.grpc, "OTLP_HTTP=" + c.http, "HEALTH=" + addrs[2]}, env...))
@@ -150,12 +152,11 @@ func do(t *testing.T, method, url string, body io.Reader, out any) ([]byte, erro
 	return answer, err
 }
 
-// series is a result of PromQL or LogQL: labels and values.
+// series is a result of PromQL: labels and values.
 type series struct {
-	Metric map[string]string // of PromQL, and of a metric query in LogQL
-	Stream map[string]string // of a log query
-	Value  [2]any            // of an instant query
-	Values [][2]any          // of a range query
+	Metric map[string]string
+	Value  [2]any   // of an instant query
+	Values [][2]any // of a range query
 }
 
 // query runs an instant query at Prometheus.

@@ -1,8 +1,14 @@
 package stack_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,25 +16,18 @@ import (
 	"github.com/clewtrace/clew/e2e/internal/process"
 )
 
-// stores are where telemetry ends: base URLs of Prometheus and Loki, and Jaeger
-// in Tempo's place.
+// stores are where telemetry ends: base URLs of Prometheus and of what stands in
+// Loki's place, and Jaeger in Tempo's place.
 type stores struct {
 	prometheus, loki string
+	logs             *logStore
 	jaeger           *jaeger.Server
 }
 
 func startStores(t *testing.T) stores {
 	t.Helper()
-	return stores{startPrometheus(t), startLoki(t), jaeger.Start(t, jaeger.Config{})}
-}
-
-// direct are the three variables with which services do without a Collector.
-func (s stores) direct() []string {
-	return []string{
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + s.jaeger.OTLP + "/v1/traces",
-		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + s.prometheus + "/api/v1/otlp/v1/metrics",
-		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=" + s.loki + "/otlp/v1/logs",
-	}
+	logs := startLogStore(t)
+	return stores{startPrometheus(t), logs.url, logs, jaeger.Start(t, jaeger.Config{})}
 }
 
 // behind are the variables with which a Collector finds the stores.
@@ -38,10 +37,13 @@ func (s stores) behind() []string {
 
 const visits = 200
 
-// TestDirect is the compose file's default: services send to the stores.
-func TestDirect(t *testing.T) {
+// TestForward is the compose file's default: services send to a Collector that
+// hands on what it gets.
+func TestForward(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
-	shop := startShop(t, s.direct()...)
+	collector := startCollector(t, "forward.yaml", nil, s.behind()...)
+	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
 	shop.customers(25, visits).Wait(t, time.Minute)
 	shop.stop()
 
@@ -57,9 +59,48 @@ func TestDirect(t *testing.T) {
 	}
 }
 
+// TestForwardHoldsNothing has the trace store away, and kills the Collector
+// meanwhile: the services keep what is not stored.
+func TestForwardHoldsNothing(t *testing.T) {
+	t.Parallel()
+	s := startStores(t)
+	store, err := url.Parse(s.jaeger.OTLP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open atomic.Bool
+	var refused atomic.Int64
+	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if open.Load() {
+			httputil.NewSingleHostReverseProxy(store).ServeHTTP(w, r)
+			return
+		}
+		refused.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(door.Close)
+	env := append(s.behind(), "TEMPO_URL="+door.URL)
+	addrs := process.FreeAddrs(t, 3)
+	collector := startCollectorAt(t, addrs, "forward.yaml", nil, env...)
+	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
+	sent := request(t, shop.url("checkout")+"/products", 20, 2*time.Second)
+	process.Eventually(t, time.Minute, func() error {
+		if refused.Load() == 0 {
+			return errors.New("the Collector has not asked the store")
+		}
+		return nil
+	})
+	collector.Signal(t, syscall.SIGKILL)
+	collector.Wait(t, time.Minute)
+	startCollectorAt(t, addrs, "forward.yaml", nil, env...)
+	open.Store(true)
+	checkWhole(t, s.awaitTraces(t, "checkout", sent))
+}
+
 // TestTail is the profile tail: one Collector, which counts every trace and
 // keeps the failed, the slow and some of the rest.
 func TestTail(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http)
@@ -133,7 +174,7 @@ func (s stores) traces(t *testing.T, service string) ([]storedTrace, error) {
 // as many as wanted.
 func (s stores) awaitTraces(t *testing.T, service string, want int) (traces []storedTrace) {
 	t.Helper()
-	process.Eventually(t, 30*time.Second, func() (err error) {
+	process.Eventually(t, time.Minute, func() (err error) {
 		if traces, err = s.traces(t, service); err == nil && len(traces) != want {
 			err = fmt.Errorf("%d traces, want %d", len(traces), want)
 		}
@@ -186,7 +227,7 @@ func checkWhole(t *testing.T, traces []storedTrace) {
 }
 
 // checkLogs checks that every trace with a reservation in it has lines of the
-// inventory and the checkout in Loki, found by its id alone.
+// inventory and the checkout, found by its id.
 func (s stores) checkLogs(t *testing.T, traces []storedTrace) {
 	t.Helper()
 	checked := 0
@@ -200,30 +241,19 @@ func (s stores) checkLogs(t *testing.T, traces []storedTrace) {
 		}
 		checked++
 		process.Eventually(t, 30*time.Second, func() error {
-			services, err := s.logs(t, trace.TraceID)
-			if err == nil && (services["checkout"] == 0 || services["inventory"] == 0) {
-				err = fmt.Errorf("trace %s: %v log lines by service, want some of checkout and inventory", trace.TraceID, services)
+			for _, service := range []string{"checkout", "inventory"} {
+				query := fmt.Sprintf(`{service_name=~".+"} | trace_id=%q | service_name=%q`, trace.TraceID, service)
+				if len(s.logs.find(t, query)) == 0 {
+					return fmt.Errorf("trace %s has no log lines of %s", trace.TraceID, service)
+				}
 			}
-			return err
+			return nil
 		})
 	}
 	t.Logf("%d traces have log lines of two services and more", checked)
 	if checked == 0 {
 		t.Error("no trace has a reservation")
 	}
-}
-
-// logs returns how many lines each service has written in a trace.
-func (s stores) logs(t *testing.T, traceID string) (map[string]int, error) {
-	t.Helper()
-	var answer struct{ Data struct{ Result []series } }
-	_, err := get(t, s.loki+"/loki/api/v1/query_range?limit=1000&since=1h&query="+
-		url.QueryEscape(fmt.Sprintf(`{service_name=~".+"} | trace_id=%q`, traceID)), &answer)
-	services := make(map[string]int)
-	for _, stream := range answer.Data.Result {
-		services[stream.Stream["service_name"]] += len(stream.Values)
-	}
-	return services, err
 }
 
 // exemplars returns the ids of the traces that the metric's exemplars name.

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +33,10 @@ type dashboard struct {
 type panel struct {
 	Type, Title, Description string
 	Datasource               struct{ Type, UID string }
-	FieldConfig              struct{ Defaults struct{ Unit string } }
-	Targets                  []struct{ RefID, Expr, QueryType, Query string }
+	FieldConfig              struct {
+		Defaults struct{ Unit, NoValue string }
+	}
+	Targets []struct{ RefID, Expr, QueryType, Query string }
 }
 
 func dashboards(t *testing.T) map[string]dashboard {
@@ -77,6 +81,7 @@ func TestPanelsSayWhatTheyShow(t *testing.T) {
 			if p.Description == "" || p.FieldConfig.Defaults.Unit == "" {
 				t.Errorf("%s: panel %q has the description %q and the unit %q", file, p.Title, p.Description, p.FieldConfig.Defaults.Unit)
 			}
+			checkNoValue(t, file, p)
 			if p.Datasource.Type != p.Datasource.UID || len(p.Targets) == 0 {
 				t.Errorf("%s: panel %q asks %+v for %d things", file, p.Title, p.Datasource, len(p.Targets))
 			}
@@ -84,15 +89,59 @@ func TestPanelsSayWhatTheyShow(t *testing.T) {
 	}
 }
 
-// variables are what Grafana replaces, and what everything is asked with here.
-var variables = strings.NewReplacer(
-	"$service", ".+", "$environment", ".*", "$__rate_interval", "1m", "$__auto", "1m",
-	"$__tags", `service_name="payment"`,
-)
+// checkNoValue wants an empty panel to say why it is empty, and what would fill it
+// to be there.
+func checkNoValue(t *testing.T, file string, p panel) {
+	t.Helper()
+	text := p.FieldConfig.Defaults.NoValue
+	if !strings.HasSuffix(text, ".") && !strings.Contains(text, ": ") {
+		t.Errorf("%s: panel %q says %q when it is empty", file, p.Title, text)
+	}
+	if _, rest, ok := strings.Cut(text, "--env-file "); ok {
+		if _, err := os.Stat(filepath.Join("../..", strings.Fields(rest)[0])); err != nil {
+			t.Errorf("%s: panel %q: %v", file, p.Title, err)
+		}
+	}
+}
 
-// TestDashboards asks every question of every dashboard while a shop runs, whose
-// services sample adaptively, and a sender that is in trouble.
+// A regular expression in TraceQL does not match what is absent, as one in PromQL
+// does: services that name no environment have to be asked for.
+func TestEnvironmentMayBeAbsent(t *testing.T) {
+	const chosen = `resource.deployment.environment.name =~ "$environment"`
+	for file, d := range dashboards(t) {
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				rest := strings.ReplaceAll(target.Query, "("+chosen+" || resource.deployment.environment.name = nil)", "")
+				if rest == target.Query && target.QueryType == "traceql" || strings.Contains(rest, "$environment") {
+					t.Errorf("%s: panel %q leaves out services without an environment: %s", file, p.Title, target.Query)
+				}
+			}
+		}
+	}
+}
+
+// timeRanges are what dashboards are looked at over, with the step that Grafana
+// takes for panels of about 1000 points.
+var timeRanges = []struct{ lasts, step time.Duration }{
+	{time.Hour, scrapeInterval}, {24 * time.Hour, 2 * time.Minute}, {7 * 24 * time.Hour, 10 * time.Minute},
+}
+
+// scrapeInterval is timeInterval of grafana/provisioning/datasources/prometheus.yaml.
+const scrapeInterval = 15 * time.Second
+
+// replaceVariables does what Grafana does to a query before it asks.
+func replaceVariables(query string, step time.Duration) string {
+	return strings.NewReplacer(
+		"$service", ".+", "$environment", ".*", "$__tags", `service_name="payment"`,
+		"$__rate_interval", fmt.Sprint(int(max(step+scrapeInterval, 4*scrapeInterval).Seconds()), "s"),
+		"$__auto", fmt.Sprint(int(step.Seconds()), "s"),
+	).Replace(query)
+}
+
+// TestDashboards asks every question of every dashboard and document while a shop
+// runs, whose services sample adaptively, and a sender that is in trouble.
 func TestDashboards(t *testing.T) {
+	t.Parallel()
 	s := startStores(t)
 	collector := startCollector(t, "tail.yaml", nil, s.behind()...)
 	refuseTraces(t, s)
@@ -110,16 +159,40 @@ func TestDashboards(t *testing.T) {
 			for _, target := range p.Targets {
 				asked++
 				t.Run(fmt.Sprintf("%s/%s/%s", file, p.Title, target.RefID), func(t *testing.T) {
-					s.ask(t, p.Datasource.UID, target.QueryType, variables.Replace(target.Expr+target.Query))
+					s.ask(t, p.Datasource.UID, target.QueryType, target.Expr+target.Query)
 				})
 			}
 		}
 	}
 	for name, expr := range linkedQueries(t) {
 		asked++
-		t.Run(name, func(t *testing.T) { s.ask(t, "prometheus", "", variables.Replace(expr)) })
+		t.Run(name, func(t *testing.T) { s.ask(t, "prometheus", "", expr) })
+	}
+	for language, queries := range documentedQueries(t) {
+		for _, query := range queries {
+			asked++
+			store := map[string]string{"promql": "prometheus", "logql": "loki", "traceql": "tempo"}[language]
+			t.Run("documents", func(t *testing.T) { s.ask(t, store, language, query) })
+		}
 	}
 	t.Logf("%d queries asked", asked)
+}
+
+// documentedQueries are those in docs/stack.md, by language.
+func documentedQueries(t *testing.T) map[string][]string {
+	t.Helper()
+	content, err := os.ReadFile("../../docs/stack.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string][]string)
+	for _, block := range regexp.MustCompile("(?s)```(promql|logql|traceql)\n(.*?)```").FindAllStringSubmatch(string(content), -1) {
+		found[block[1]] = append(found[block[1]], block[2])
+	}
+	if len(found) != 3 {
+		t.Errorf("docs/stack.md has queries in %d languages", len(found))
+	}
+	return found
 }
 
 // serviceMap are the metrics that Grafana draws the service map from.
@@ -128,20 +201,36 @@ var serviceMap = []string{
 	"traces_service_graph_request_server_seconds_sum", "traces_service_graph_request_server_seconds_bucket",
 }
 
-// ask fails the test unless the query has data for its answer.
+// ask fails the test unless the query, in which Grafana's variables stand, has data
+// for its answer, now and over every time that the dashboards show.
 func (s stores) ask(t *testing.T, store, queryType, expr string) {
 	t.Helper()
+	now := replaceVariables(expr, scrapeInterval)
 	switch {
 	case store == "prometheus":
-		s.expectData(t, s.prometheus+"/api/v1/query?query="+url.QueryEscape(expr))
+		s.expectData(t, s.prometheus+"/api/v1/query?query="+url.QueryEscape(now))
+		for _, r := range timeRanges {
+			end := time.Now()
+			s.expectData(t, s.prometheus+"/api/v1/query_range?"+url.Values{
+				"query": {replaceVariables(expr, r.step)}, "step": {fmt.Sprint(r.step.Seconds())},
+				"start": {end.Add(-r.lasts).Format(time.RFC3339Nano)}, "end": {end.Format(time.RFC3339Nano)},
+			}.Encode())
+		}
 	case store == "loki":
-		s.expectData(t, s.loki+"/loki/api/v1/query_range?since=15m&step=15s&query="+url.QueryEscape(expr))
+		// Of a trace that somebody has looked for, there is no other.
+		now = regexp.MustCompile(`trace_id="[0-9a-f]{32}"`).ReplaceAllString(now, `trace_id!=""`)
+		process.Eventually(t, 90*time.Second, func() error {
+			if len(s.logs.find(t, now)) == 0 {
+				return fmt.Errorf("no data: %s", now)
+			}
+			return nil
+		})
 	case queryType == "serviceMap":
 		for _, metric := range serviceMap {
 			s.ask(t, "prometheus", "", metric)
 		}
 	case queryType == "traceql":
-		if err := checkTraceQL(expr); err != nil {
+		if err := checkTraceQL(now); err != nil {
 			t.Error(err)
 		}
 	default:
@@ -164,7 +253,7 @@ func (s stores) expectData(t *testing.T, url string) {
 		var results struct{ Result []series }
 		if json.Unmarshal(answer.Data, &results) == nil {
 			for _, r := range results.Result {
-				if len(r.Stream) > 0 || number(r.Value[1]) || len(r.Values) > 0 && number(r.Values[0][1]) {
+				if number(r.Value[1]) || slices.ContainsFunc(r.Values, func(v [2]any) bool { return number(v[1]) }) {
 					return nil
 				}
 			}

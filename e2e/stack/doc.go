@@ -1,6 +1,7 @@
-// Package stack runs the shop against Prometheus, Loki and the OpenTelemetry
-// Collector with the configuration files of this repository, and proves that
-// what the dashboards ask for is there. Tempo is not published as a Go module:
-// Jaeger stores the traces in its place, and what is said to Tempo is checked
-// against its documented configuration and grammar.
+// Package stack runs the shop against Prometheus and the OpenTelemetry Collector
+// with the configuration files of this repository, and proves that what the
+// dashboards ask for is there. Tempo, Loki and Grafana are under the AGPL, and no
+// part of any build here: Jaeger stores the traces and a receiver of this
+// repository the log records, and what is said to Tempo and Loki is checked against
+// their documented configuration and grammar.
 package stack

@@ -18,6 +18,7 @@ import (
 // many times as it stands for, and the sampler's own account. About 3000 traces
 // are kept in a phase, which makes a standard deviation of about 1%.
 func TestSampling(t *testing.T) {
+	t.Parallel()
 	prometheus := startPrometheus(t)
 	collector := startCollector(t, "tail.yaml", nil, "TEMPO_URL=http://127.0.0.1:1", "PROMETHEUS_URL="+prometheus, "LOKI_URL=http://127.0.0.1:1")
 	addr := process.FreeAddrs(t, 1)[0]

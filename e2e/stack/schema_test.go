@@ -19,6 +19,7 @@ const (
 // TestDashboardsHaveGrafanasTypes has TypeScript's compiler compare every
 // dashboard with the types that Grafana publishes. It skips where there is no npm.
 func TestDashboardsHaveGrafanasTypes(t *testing.T) {
+	t.Parallel()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		t.Skip("needs npm, to install ", grafanaSchema)

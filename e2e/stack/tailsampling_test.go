@@ -35,6 +35,7 @@ import (
 // tail.CollectorConfig, and compares what each keeps under each policy alone and
 // under all together.
 func TestCollectorDecidesAlike(t *testing.T) {
+	t.Parallel()
 	attributes := func(key attribute.Key, pattern string) sampler.Match {
 		return sampler.Match{Attributes: map[attribute.Key]string{key: pattern}}
 	}

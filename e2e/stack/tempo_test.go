@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -56,6 +57,18 @@ func TestTempoConfiguration(t *testing.T) {
 	} {
 		if at(path) != want {
 			t.Errorf("%s is %v, want %v", path, at(path), want)
+		}
+	}
+	const week = 7 * 24 * time.Hour
+	for path, want := range map[string]time.Duration{
+		"query_frontend.metrics.max_duration":                  week, // the longest time that the dashboards are tested with
+		"live_store.wal.ingestion_time_range_slack":            24 * time.Hour,
+		"query_frontend.search.query_backend_after":            2 * time.Hour,
+		"metrics_generator.metrics_ingestion_time_range_slack": time.Hour,
+	} {
+		text, _ := at(path).(string)
+		if d, err := time.ParseDuration(text); err != nil || d < want {
+			t.Errorf("%s is %q, want %v or more", path, text, want)
 		}
 	}
 	processors, _ := at("overrides.defaults.metrics_generator.processors").([]any)

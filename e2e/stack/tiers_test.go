@@ -43,6 +43,7 @@ type tiers struct {
 // of those meanwhile. All traces have an error in them, so that none is dropped
 // on purpose.
 func TestTiers(t *testing.T) {
+	t.Parallel()
 	s := startTiers(t, stores{prometheus: startPrometheus(t), loki: "http://127.0.0.1:1", jaeger: jaeger.Start(t, jaeger.Config{})})
 	t.Log("case                                traces   whole   in part   lost")
 	sent := 0

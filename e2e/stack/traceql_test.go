@@ -39,6 +39,7 @@ var intrinsics = map[string][]string{
 var keywords = map[string]string{
 	"server": "kind", "client": "kind", "internal": "kind", "producer": "kind", "consumer": "kind",
 	"error": "status", "ok": "status", "unset": "status",
+	"nil": "nil", // what an absent attribute is, and only that: no regular expression matches it
 }
 
 // functions of a pipeline: how many arguments they take, of which type. "field"
@@ -161,11 +162,11 @@ func (p *traceQL) compare() {
 	types := p.field()
 	operator := p.next()
 	literal := p.literal()
-	if types != nil && !slices.Contains(types, literal) {
+	if types != nil && !slices.Contains(types, literal) { // a field that is always there is never nil
 		p.fail("compares with a " + literal)
 	}
 	allowed := map[string][]string{
-		"string": {"=", "!=", "=~", "!~"}, "kind": {"=", "!="}, "status": {"=", "!="},
+		"string": {"=", "!=", "=~", "!~"}, "kind": {"=", "!="}, "status": {"=", "!="}, "nil": {"=", "!="},
 		"number": {"=", "!=", "<", ">", "<=", ">="}, "duration": {"=", "!=", "<", ">", "<=", ">="},
 	}
 	if !slices.Contains(allowed[literal], operator) {
@@ -246,6 +247,7 @@ func TestTraceQL(t *testing.T) {
 		`{ name = "a" }`: true,
 		`{ resource.service.name =~ ".*" && (kind = server || kind = consumer) } | rate() by (name) | topk(10)`: true,
 		`{ nestedSetParent < 0 && duration > 500ms } >> { kind = internal } | sum_over_time(duration)`:          true,
+		`{ resource.ab =~ ".*" || resource.ab = nil }`:                                                          true,
 		`{ status = error } | quantile_over_time(duration, .5, .95) by (span.http.route)`:                       true,
 
 		``:                                   false,
@@ -266,6 +268,8 @@ func TestTraceQL(t *testing.T) {
 		`{ } | quantile_over_time(duration)`: false,
 		`{ } { }`:                            false,
 		`{ name = "a" && }`:                  false,
+		`{ name = nil }`:                     false,
+		`{ resource.ab =~ nil }`:             false,
 	} {
 		if err := checkTraceQL(query); (err == nil) != valid {
 			t.Errorf("%q: %v", query, err)

@@ -1,5 +1,5 @@
 // Command childprocess runs a command as a child process and hands it the trace
-// in its environment. Is childprocess itself run like that, it continues the
+// in its environment. A childprocess that is run by another one continues its
 // trace: three of them, one inside the other, are one trace.
 //
 //	OTEL_SERVICE_NAME=build go run ./examples/childprocess sh -c 'echo $TRACEPARENT'
@@ -37,7 +37,7 @@ func main() {
 	})
 }
 
-// run is the span of this process, or of as much of it as it can see.
+// run makes the span of this process, which lasts as long as run does.
 func run(ctx context.Context, args []string) error {
 	ctx, span := tracer.Start(ctx, filepath.Base(os.Args[0]))
 	defer span.End()

@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
 )
 
 func main() {
@@ -39,7 +40,7 @@ type printer struct{ w io.Writer }
 
 func (p printer) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 	if !s.Parent().IsValid() {
-		propagator.LinkCaller(ctx, s)
+		trust.Link(ctx, s)
 	}
 	if s.SpanKind() != trace.SpanKindServer {
 		return
@@ -58,7 +59,7 @@ func run(ctx context.Context, w io.Writer) error {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(printer{w}))
 	defer func() { _ = provider.Shutdown(ctx) }()
 	otel.SetTracerProvider(provider)
-	otel.SetTextMapPropagator(propagator.Guard(propagation.NewCompositeTextMapPropagator(
+	otel.SetTextMapPropagator(trust.Propagator(propagation.NewCompositeTextMapPropagator(
 		propagator.New(), propagation.Baggage{})))
 
 	own := service(w, "own service")
@@ -67,16 +68,16 @@ func run(ctx context.Context, w io.Writer) error {
 	defer third.Close()
 
 	// Outbound: localhost is ours; 127.0.0.1 plays the third party.
-	hosts, err := propagator.ParseHosts("localhost", "*.internal.example")
+	hosts, err := trust.ParseHosts("localhost", "*.internal.example")
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: otelhttp.NewTransport(propagator.Outbound(nil, hosts))}
+	client := &http.Client{Transport: otelhttp.NewTransport(trust.Transport(nil, hosts))}
 	defer client.CloseIdleConnections()
 
 	// Inbound: callers that know the secret are believed.
-	trusted := propagator.WithSecret("X-Edge-Secret", "s3cret")
-	edge := httptest.NewServer(propagator.Boundary(otelhttp.NewHandler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	trusted := trust.Secret("X-Edge-Secret", "s3cret")
+	edge := httptest.NewServer(trust.Handler(otelhttp.NewHandler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "  edge: baggage %q\n", baggage.FromContext(r.Context()))
 		for _, url := range []string{strings.Replace(own.URL, "127.0.0.1", "localhost", 1), third.URL} {
 			if err := get(r.Context(), client, url, nil); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/propagator"
 )
@@ -49,30 +50,17 @@ func main() {
 }
 
 func serve(ctx context.Context, addr string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
 	h := &hub{subscribers: make(map[chan event]bool)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", h.publish)
 	mux.HandleFunc("GET /events", h.stream)
-	server := &http.Server{
-		Handler:           otelsetup.Handler(mux),
+	return otelsetup.Serve(ctx, &http.Server{
+		Addr:              addr,
+		Handler:           clewhttp.Handler(mux),
 		ReadHeaderTimeout: 10 * time.Second,
-		// A stream has no end of its own: Shutdown would wait for it.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("Listening on http://" + listener.Addr().String() + "/")
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return server.Shutdown(deadline)
-	}
+		BaseContext: func(l net.Listener) context.Context {
+			slog.Info("Listening on http://" + l.Addr().String() + "/")
+			return ctx // a stream has no end of its own: Serve would wait for it
+		},
+	})
 }

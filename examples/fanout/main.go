@@ -74,9 +74,9 @@ func askAll(ctx context.Context, urls []string) (answer string, err error) {
 	return "", err
 }
 
-// ask tells on its span a call that failed, which is an error, from one that was
-// no longer needed, which is none. The client span below it says "context
-// canceled" for both.
+// ask records on its span how the call ended. A call that failed is an error; one
+// that was cancelled because it was no longer needed is none, and has an attribute
+// that says so. The client span below it says "context canceled" for both.
 func ask(ctx context.Context, url string) (answer string, err error) {
 	ctx, span := tracer.Start(ctx, "ask")
 	defer span.End()

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -109,23 +110,15 @@ func receive(next string) http.HandlerFunc {
 }
 
 func serve(ctx context.Context, addr, next string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}", receive(next))
-	server := &http.Server{Handler: otelsetup.Handler(mux), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("Listening on http://" + listener.Addr().String() + "/")
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return server.Shutdown(deadline)
-	}
+	return otelsetup.Serve(ctx, &http.Server{
+		Addr:              addr,
+		Handler:           clewhttp.Handler(mux),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(l net.Listener) context.Context {
+			slog.Info("Listening on http://" + l.Addr().String() + "/")
+			return context.Background()
+		},
+	})
 }

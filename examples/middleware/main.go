@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -37,7 +38,7 @@ func newHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{id}", getUser)
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	return otelsetup.Handler(accessLog(tenant(mux)), otelsetup.WithFilter(func(r *http.Request) bool {
+	return clewhttp.Handler(accessLog(tenant(mux)), clewhttp.WithFilter(func(r *http.Request) bool {
 		return r.URL.Path != "/healthz"
 	}))
 }
@@ -81,21 +82,13 @@ func getUser(w http.ResponseWriter, r *http.Request) {
 }
 
 func serve(ctx context.Context, addr string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: newHandler(), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("Listening on http://" + listener.Addr().String() + "/")
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return server.Shutdown(deadline)
-	}
+	return otelsetup.Serve(ctx, &http.Server{
+		Addr:              addr,
+		Handler:           newHandler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(l net.Listener) context.Context {
+			slog.Info("Listening on http://" + l.Addr().String() + "/")
+			return context.Background()
+		},
+	})
 }

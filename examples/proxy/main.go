@@ -62,9 +62,9 @@ func logTrace(r *http.Request) {
 }
 
 // lowerCase restores the names that net/http has changed on the way in: Trace
-// Context Level 2, sections 3.2.1 and 3.3.1, wants them sent in lower case, and
-// there are servers that find no others. The values are left alone, valid or
-// not, for it is not the proxy that continues the trace.
+// Context Level 2, "Header Name", wants them sent in lower case, and there are
+// servers that find no others. The values are left alone, valid or not, because
+// the proxy does not continue the trace.
 func lowerCase(h http.Header) {
 	for _, name := range [...]struct{ received, sent string }{
 		{"Traceparent", "traceparent"}, {"Tracestate", "tracestate"}, {"Baggage", "baggage"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/examples/internal/exampletest"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -34,15 +35,15 @@ func testTrace(t *testing.T, program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(otelsetup.Handler(http.NotFoundHandler()))
+	server := httptest.NewServer(clewhttp.Handler(http.NotFoundHandler()))
 	defer server.Close()
 	proxy := c.Start(t, program, "proxy", "-addr", "127.0.0.1:0", "-to", server.URL)
-	client := http.Client{Transport: otelsetup.Transport(&http.Transport{DisableKeepAlives: true})}
+	client := http.Client{Transport: clewhttp.Transport(&http.Transport{DisableKeepAlives: true})}
 	status, err := get(t, &client, proxy.URL(t), nil)
 	if err != nil || status != http.StatusNotFound {
 		t.Errorf("answered %d, %v, want what the server answers: 404", status, err)
 	}
-	proxy.Terminate(t, 0)
+	proxy.Stop(t)
 	if err := telemetry.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func testWire(t *testing.T, program string) {
 			}
 		})
 	}
-	proxy.Terminate(t, 0)
+	proxy.Stop(t)
 }
 
 // roundTrip sends a request with that header through the proxy and returns the

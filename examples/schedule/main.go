@@ -58,8 +58,8 @@ func schedule(ctx context.Context, every time.Duration, runs int, work func(cont
 	}
 }
 
-// runOnce makes the root span. The option says so whatever ctx holds: a schedule
-// that is started by a request would else put each run into that request's trace.
+// runOnce makes a root span, whatever ctx holds. Without that option, a schedule
+// that a request has started would put each run into that request's trace.
 func runOnce(ctx context.Context, n int, work func(context.Context) error) {
 	ctx, span := tracer.Start(ctx, "load-prices", trace.WithNewRoot(),
 		trace.WithAttributes(attribute.Int("app.run", n)))

@@ -19,6 +19,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -36,24 +37,16 @@ func main() {
 }
 
 func serve(ctx context.Context, addr string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	traced := otelsetup.WithFilter(func(r *http.Request) bool { return r.URL.Path != health.Path })
-	server := &http.Server{Handler: otelsetup.Handler(http.HandlerFunc(answer), traced), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("Listening on http://" + listener.Addr().String() + "/")
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return server.Shutdown(deadline)
-	}
+	traced := clewhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != health.Path })
+	return otelsetup.Serve(ctx, &http.Server{
+		Addr:              addr,
+		Handler:           clewhttp.Handler(http.HandlerFunc(answer), traced),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(l net.Listener) context.Context {
+			slog.Info("Listening on http://" + l.Addr().String() + "/")
+			return context.Background()
+		},
+	})
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {

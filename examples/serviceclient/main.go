@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -56,11 +57,11 @@ type inventory struct {
 }
 
 // newInventory gives the client a transport of its own, with limits that suit
-// the service; that is why otelsetup.Transport is called here. A client on
+// the service; that is why clewhttp.Transport is called here. A client on
 // http.DefaultTransport would be traced without it.
 func newInventory(base string) *inventory {
 	transport := &http.Transport{MaxConnsPerHost: 10, ResponseHeaderTimeout: 2 * time.Second}
-	return &inventory{base: base, http: &http.Client{Transport: otelsetup.Transport(transport)}}
+	return &inventory{base: base, http: &http.Client{Transport: clewhttp.Transport(transport)}}
 }
 
 const attempts = 3

@@ -28,7 +28,7 @@ type fault struct {
 }
 
 // parseFault reads "errors=0.02,slow=0.05,delay=800ms". What is left out is 0,
-// but for the delay, which is a second.
+// except for the delay, which is a second.
 func parseFault(text string) (fault, error) {
 	f := fault{delay: time.Second}
 	for pair := range strings.SplitSeq(text, ",") {
@@ -77,7 +77,8 @@ func newFaultSwitch() (*faultSwitch, error) {
 	return s, nil
 }
 
-// strike lets work be slow, and returns failure if it is to fail.
+// strike makes a piece of work slow or makes it fail, as often as the fault says.
+// The error of work that fails has the text failure.
 func (s *faultSwitch) strike(ctx context.Context, failure string) error {
 	f := s.current.Load()
 	if rand.Float64() < f.slow {
@@ -108,7 +109,7 @@ func (s *faultSwitch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, s.current.Load())
 }
 
-// work takes about as long as told, as work does.
+// work takes about the typical time, sometimes more and sometimes less.
 func work(ctx context.Context, typical time.Duration) error {
 	return pause(ctx, time.Duration(float64(typical)*(0.5+rand.ExpFloat64()/2)))
 }

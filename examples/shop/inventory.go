@@ -98,7 +98,7 @@ func (s *stockroom) reserve(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "no such product: "+want.SKU, http.StatusNotFound)
 }
 
-// take orders new goods when somebody has asked in vain.
+// take orders new goods when there were not enough.
 func (s *stockroom) take(want reservation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *stockroom) release(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// query waits as for a database. The span is INTERNAL, as the semantic
+// query takes the time of a query to a database. The span is INTERNAL, as the semantic
 // conventions, "Database Client Spans", say of databases in memory.
 func (s *stockroom) query(ctx context.Context, operation, text string, typical time.Duration) error {
 	ctx, span := tracer.Start(ctx, operation+" products", trace.WithAttributes(

@@ -99,8 +99,8 @@ func (s *street) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, math.Float64frombits(s.rate.Load()))
 }
 
-// open lets visitors come, and waits for those who have, also when ctx ends: it
-// is no part of a visit that it ends.
+// open lets visitors come until ctx ends, and then waits for those who are there:
+// a visit that has begun goes on to its end.
 func (s *street) open(ctx context.Context, visits int) {
 	defer s.visiting.Wait()
 	opened := time.Now()
@@ -148,7 +148,7 @@ func (s *street) visit(ctx context.Context) {
 	})
 }
 
-// trace is the span of a visit. A refusal is none of the shop's errors.
+// trace makes the span of a visit. An order that the shop refuses is no error.
 func (s *street) trace(ctx context.Context, name string, visit func(context.Context) error) {
 	ctx, span := tracer.Start(ctx, name)
 	defer span.End()

@@ -58,7 +58,7 @@ func pay(w http.ResponseWriter, r *http.Request, faults *faultSwitch) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// authorize asks the bank, so to speak.
+// authorize takes the time that a bank would take to answer.
 func authorize(ctx context.Context, faults *faultSwitch) error {
 	ctx, span := tracer.Start(ctx, "authorize card")
 	defer span.End()

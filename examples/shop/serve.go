@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/health"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -22,23 +23,15 @@ var untraced = map[string]bool{health.Path: true, faultPath: true, ratePath: tru
 func serve(ctx context.Context, addr string, mux *http.ServeMux) error {
 	mux.HandleFunc(health.Path, func(http.ResponseWriter, *http.Request) {})
 	traced := func(r *http.Request) bool { return !untraced[r.URL.Path] }
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: otelsetup.Handler(mux, otelsetup.WithFilter(traced)), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("Listening on http://" + listener.Addr().String() + "/")
-
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		deadline, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return server.Shutdown(deadline)
-	}
+	return otelsetup.Serve(ctx, &http.Server{
+		Addr:              addr,
+		Handler:           clewhttp.Handler(mux, clewhttp.WithFilter(traced)),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(l net.Listener) context.Context {
+			slog.Info("Listening on http://" + l.Addr().String() + "/")
+			return context.Background()
+		},
+	})
 }
 
 // client gives up before a customer does.

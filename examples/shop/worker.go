@@ -19,7 +19,7 @@ import (
 
 const (
 	queueName   = "shipments"
-	queueSystem = "shop" // the semantic conventions know no name for a queue of one's own
+	queueSystem = "shop" // the semantic conventions have no name for a queue inside a program
 	queueSize   = 1000
 	maxAttempts = 3
 )

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
-// certificate describes one: whose it is, for which names, how long.
+// certificate says whose a certificate is, for which names, and until when.
 func certificate(c *x509.Certificate) string {
 	subject := c.Subject.String()
 	if subject == "" {
@@ -65,7 +65,7 @@ func verification(s send, leaf *x509.Certificate, err error) (reason, cure strin
 		if leaf.Issuer.String() == leaf.Subject.String() {
 			reason = "the certificate is signed by itself, and not trusted here"
 		}
-		if file := s.env.setting("OTEL_EXPORTER_OTLP_" + strings.ToUpper(s.Signal) + "_CERTIFICATE"); file.Source != "" && file.Source != otelsetup.SourceDefault {
+		if file := s.env.setting("OTEL_EXPORTER_OTLP_" + strings.ToUpper(s.Signal) + "_CERTIFICATE"); file.Source != "" && file.Source != settings.Default {
 			return reason, fmt.Sprintf("%s=%s holds other certificates: give it the file of the authority that signed this one", ca, file.Value)
 		}
 		return reason, "if you trust it, set " + ca + " to a PEM file with the authority's certificate"
@@ -73,8 +73,8 @@ func verification(s send, leaf *x509.Certificate, err error) (reason, cure strin
 	return "the certificate is not accepted: " + err.Error(), "give the server another certificate"
 }
 
-// clientCertificate reports whether the other side ended the handshake for want
-// of a certificate.
+// clientCertificate reports whether the server ended the handshake because it wants
+// a certificate from its client.
 func clientCertificate(err error) bool {
 	for _, alert := range []string{"certificate required", "bad certificate", "unknown certificate authority", "unsupported certificate"} {
 		if strings.Contains(err.Error(), "remote error: tls: "+alert) {

@@ -1,9 +1,9 @@
 // Package doctor finds out what otelsetup would do in the environment of this
 // process, and whether what it would export arrives.
 //
-// Every address is tested by a request of its own, made from the configuration
-// that otelsetup resolved: a queue between a program and the network would
-// answer at once, and hide what a receiver says.
+// Every address is tested by a request of its own, made from the settings that
+// otelsetup would use. A program's exporter would not do, because its queue
+// answers at once and hides what the receiver says.
 package doctor
 
 import (
@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 // Config says where a test span is read back. The zero value reads none.
@@ -24,13 +24,13 @@ type Config struct {
 
 // Result is what was found. It marshals as JSON; secrets in it are masked.
 type Result struct {
-	OK        bool                `json:"ok"` // no problems
-	Settings  []otelsetup.Setting `json:"settings"`
-	Notes     []string            `json:"notes"` // worth knowing, and not wrong
-	Endpoints []*Endpoint         `json:"endpoints"`
-	TraceID   string              `json:"traceId,omitempty"` // of the test span, if one was sent
-	ReadBack  []Step              `json:"readBack"`
-	Problems  []Problem           `json:"problems"`
+	OK        bool               `json:"ok"` // no problems
+	Settings  []settings.Setting `json:"settings"`
+	Notes     []string           `json:"notes"` // worth knowing, and not wrong
+	Endpoints []*Endpoint        `json:"endpoints"`
+	TraceID   string             `json:"traceId,omitempty"` // of the test span, if one was sent
+	ReadBack  []Step             `json:"readBack"`
+	Problems  []Problem          `json:"problems"`
 }
 
 // Endpoint is an address that one or more signals are sent to.
@@ -42,8 +42,8 @@ type Endpoint struct {
 }
 
 // Step is one test. The steps of an [Endpoint] are "resolve", "connect", "tls"
-// and one for each signal; a step that fails ends them, but signals do not
-// stop each other.
+// and one for each signal. A step that fails is the last one, except that every
+// signal is tried.
 type Step struct {
 	Name         string  `json:"name"`
 	OK           bool    `json:"ok"`
@@ -57,12 +57,11 @@ type Problem struct {
 	Cure    string `json:"cure"`
 }
 
-// Run looks and tests. It takes at most a few times the timeout of the exporters,
-// and the wait for reading back; it ends early with ctx. It calls
-// [otelsetup.Start], so only one may run at a time.
+// Run reads the settings and makes the tests. It takes at most a few times the
+// timeout of the exporters, and the wait for reading back. It ends early with ctx.
 func Run(ctx context.Context, c Config) *Result {
 	r := &Result{Notes: []string{}, Endpoints: []*Endpoint{}, ReadBack: []Step{}, Problems: []Problem{}}
-	env := resolve(ctx, r)
+	env := resolve(r)
 	sample := newSample(env.resource, time.Now())
 	targets := group(env)
 	tested := make([][]Problem, len(targets))

@@ -73,7 +73,7 @@ func (s send) proxy() *url.URL {
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &u})
 	if err != nil {
-		return nil // the request will say so
+		return nil // the request will fail, and its error says why
 	}
 	return proxy
 }

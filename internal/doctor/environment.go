@@ -1,63 +1,55 @@
 package doctor
 
 import (
-	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
 
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-	"github.com/clewtrace/clew/delivery"
-	"github.com/clewtrace/clew/otelsetup"
-	// What a program could import, so that no name is unknown here.
-	_ "github.com/clewtrace/clew/otelsetup/configfile"
-	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
-	_ "github.com/clewtrace/clew/otelsetup/rulesfile"
+	"github.com/clewtrace/clew/internal/settings"
+	_ "github.com/clewtrace/clew/otelsetup/configfile" // to read a configuration file
 )
 
 const (
-	protocolProtobuf = "http/protobuf"
-	protocolJSON     = "http/json"
-	protocolGRPC     = "grpc"
+	protocolProtobuf = settings.ProtocolProtobuf
+	protocolJSON     = settings.ProtocolJSON
+	protocolGRPC     = settings.ProtocolGRPC
 
-	signalTraces  = "traces"
-	signalMetrics = "metrics"
-	signalLogs    = "logs"
+	signalTraces  = settings.Traces
+	signalMetrics = settings.Metric
+	signalLogs    = settings.LogsOut
 )
 
-// signals are in the order in which they are tested and told.
+// signals are in the order in which they are tested and shown.
 var signals = []string{signalTraces, signalMetrics, signalLogs}
 
-// environment is what otelsetup made of the variables.
+// environment is what the variables, or a configuration file, ask for.
 type environment struct {
-	settings []otelsetup.Setting
+	settings settings.Settings
 	sends    []send // in the order of signals
 	resource *resource.Resource
 }
 
 // send is how one signal is sent.
 type send struct {
-	otelsetup.OTLP
+	settings.OTLP
+	TLS      *tls.Config // of OTLP, ready to use
 	protocol string
 	env      *environment
 }
 
 // setting returns what is in effect for a variable.
-func (e *environment) setting(name string) otelsetup.Setting {
-	for _, s := range e.settings {
+func (e *environment) setting(name string) settings.Setting {
+	for _, s := range e.settings.Effective {
 		if s.Name == name {
 			return s
 		}
 	}
-	return otelsetup.Setting{Name: name}
+	return settings.Setting{Name: name}
 }
 
 // variable names the variable to change for an option of a signal: the one that
@@ -65,101 +57,89 @@ func (e *environment) setting(name string) otelsetup.Setting {
 func (s send) variable(option string) string {
 	const prefix = "OTEL_EXPORTER_OTLP_"
 	source := s.env.setting(prefix + strings.ToUpper(s.Signal) + "_" + option).Source
-	if source == "" || source == otelsetup.SourceDefault {
+	if source == "" || source == settings.Default {
 		return prefix + option
 	}
 	return source
 }
 
-// resolve has otelsetup read the environment, and notes what it says. Nothing
-// is exported by it: the protocols are replaced by ones that remember how they
-// would send, and all other exporters are silenced.
-func resolve(ctx context.Context, r *Result) *environment {
-	env := &environment{}
-	for _, name := range []string{protocolProtobuf, protocolJSON, protocolGRPC} {
-		p, _ := otelsetup.LookupProtocol(name)
-		otelsetup.RegisterProtocol(name, env.remember(name, p))
+// resolve reads the environment into r. It accepts every name that a package of
+// this project adds, because the program that is asked about may import it; a note
+// says which import a name needs.
+func resolve(r *Result) *environment {
+	settings.AcceptImports()
+	read, problems := settings.Read(os.LookupEnv)
+	env := &environment{settings: read}
+	problems = append(problems, env.settings.Delivery.NeedSpool()...)
+	misspelt, unknown := settings.Misspelt(os.Environ())
+	for _, p := range problems {
+		r.problem(p.String(), cureOf(p.Name))
 	}
-	registerUntested()
-	telemetry, err := otelsetup.Start(ctx, otelsetup.WithoutDefaultTransport(), otelsetup.WithLogHandler(slog.DiscardHandler),
-		otelsetup.CustomizeResource(func(res *resource.Resource) *resource.Resource { env.resource = res; return res }),
-		otelsetup.CustomizeSpanExporter(func(sdktrace.SpanExporter) sdktrace.SpanExporter { return discard{} }),
-		otelsetup.CustomizeMetricExporter(func(sdkmetric.Exporter) sdkmetric.Exporter { return discardMetrics{} }),
-		otelsetup.CustomizeLogExporter(func(sdklog.Exporter) sdklog.Exporter { return discardLogs{} }),
-		// A spool belongs to the program, which may be running.
-		otelsetup.CustomizeDelivery(func(c delivery.Config) delivery.Config { c.SpoolDir = ""; return c }))
-	for _, err := range parts(err) {
-		r.problem(err.Error(), cureOf(err))
+	for _, p := range misspelt {
+		r.problem(p.String(), "correct the name, or unset "+p.Name)
 	}
-	if telemetry == nil {
-		return env
+	for _, name := range unknown {
+		r.note(name + " is not a variable that otelsetup reads")
 	}
-	slices.SortStableFunc(env.sends, func(a, b send) int { return slices.Index(signals, a.Signal) - slices.Index(signals, b.Signal) })
-	env.settings = slices.DeleteFunc(telemetry.Report().Settings, func(s otelsetup.Setting) bool { return s.Source == otelsetup.SourceCode })
-	r.Settings = env.settings
-	telemetry.Shutdown(ctx) //nolint:errcheck // nothing was recorded
-	misspelt(r, os.Environ())
+	r.Settings = read.Effective
+	env.resource = sampleResource(read)
+	for _, signal := range signals {
+		for _, c := range env.otlp(signal) {
+			env.sends = append(env.sends, send{*c, c.TLS.Config(), c.Protocol, env})
+		}
+	}
 	env.remarks(r)
 	return env
 }
 
-// registerUntested makes values known that come with packages which the doctor
-// has no use for: it does not test what they name.
-func registerUntested() {
-	otelsetup.RegisterSampler("jaeger_remote", func(context.Context, *otelsetup.Env) (sdktrace.Sampler, error) { return sdktrace.AlwaysSample(), nil })
-	otelsetup.RegisterSpanExporter("zipkin", func(context.Context, *otelsetup.Env) (sdktrace.SpanExporter, error) { return discard{}, nil })
-	otelsetup.RegisterMetricReader("prometheus", func(context.Context, *otelsetup.Env) (sdkmetric.Reader, error) {
-		return sdkmetric.NewManualReader(), nil
-	})
+// otlp returns how a signal is sent, once for each exporter.
+func (e *environment) otlp(signal string) []*settings.OTLP {
+	var exports []settings.Export
+	switch signal {
+	case settings.Traces:
+		exports = e.settings.Spans
+	case settings.LogsOut:
+		exports = e.settings.Logs
+	case settings.Metric:
+		for _, m := range e.settings.Metrics.Readers {
+			exports = append(exports, m.Export)
+		}
+	}
+	var all []*settings.OTLP
+	for _, export := range exports {
+		if export.OTLP != nil {
+			all = append(all, export.OTLP)
+		}
+	}
+	return all
 }
 
-// remember makes the exporters of a protocol.
-func (e *environment) remember(name string, p otelsetup.Protocol) otelsetup.Protocol {
-	keep := func(c otelsetup.OTLP) { e.sends = append(e.sends, send{c, name, e}) }
-	p.Traces = func(_ context.Context, c otelsetup.OTLP) (sdktrace.SpanExporter, error) {
-		keep(c)
-		return discard{}, nil
+// sampleResource has what a program's resource would have of the settings.
+func sampleResource(s settings.Settings) *resource.Resource {
+	attrs := slices.Clone(s.Attributes)
+	if s.ServiceName == "" {
+		attrs = append(attrs, semconv.ServiceName("unknown_service:clew"))
 	}
-	p.Metrics = func(_ context.Context, c otelsetup.OTLP) (sdkmetric.Exporter, error) {
-		keep(c)
-		return discardMetrics{}, nil
-	}
-	p.Logs = func(_ context.Context, c otelsetup.OTLP) (sdklog.Exporter, error) {
-		keep(c)
-		return discardLogs{}, nil
-	}
-	return p
+	return resource.NewWithAttributes(semconv.SchemaURL, attrs...)
 }
 
-// parts takes joined errors apart.
-func parts(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join returns as it is
-		return joined.Unwrap()
-	}
-	return []error{err}
-}
-
-// cureOf says what to do about an error of Start.
-func cureOf(err error) string {
-	bad, ok := errors.AsType[*otelsetup.EnvError](err)
+// cureOf says what to do about a value that cannot be used.
+func cureOf(name string) string {
 	switch {
-	case !ok:
+	case strings.HasSuffix(name, "_ENDPOINT"):
+		return "set " + name + " to a whole URL such as http://localhost:4318, or unset it"
+	case strings.HasSuffix(name, "_CERTIFICATE") || strings.HasSuffix(name, "_KEY"):
+		return "give " + name + " the path of a PEM file that this user may read, or unset it"
+	case name == "":
 		return "correct what the message names, or unset the variable"
-	case strings.HasSuffix(bad.Variable, "_ENDPOINT"):
-		return "set " + bad.Variable + " to a whole URL such as http://localhost:4318, or unset it"
-	case strings.HasSuffix(bad.Variable, "_CERTIFICATE") || strings.HasSuffix(bad.Variable, "_KEY"):
-		return "give " + bad.Variable + " the path of a PEM file that this user may read, or unset it"
 	default:
-		return "change " + bad.Variable + " to what the message accepts, or unset it"
+		return "change " + name + " to what the message accepts, or unset it"
 	}
 }
 
-// remarks notes what is right and may still surprise.
+// remarks notes settings that are valid and may still surprise.
 func (e *environment) remarks(r *Result) {
-	if e.setting("OTEL_SDK_DISABLED").Value == "true" {
+	if e.settings.Disabled {
 		r.note("OTEL_SDK_DISABLED=true: nothing is recorded or sent, so nothing was tested; contexts are passed on")
 		return
 	}
@@ -183,9 +163,6 @@ func (e *environment) remarks(r *Result) {
 			}
 		}
 	}
-	if os.Getenv("OTEL_CONFIG_FILE") != "" && !slices.ContainsFunc(e.sends, func(s send) bool { return s.Signal == signalMetrics }) {
-		r.note("OTEL_CONFIG_FILE: if the file exports metrics, that was not tested")
-	}
 	for _, needed := range e.imports() {
 		r.note(needed)
 	}
@@ -203,52 +180,25 @@ func (e *environment) serviceName() string {
 
 // imports says what a program must import to do what the variables ask for.
 func (e *environment) imports() []string {
-	const path = "github.com/clewtrace/clew/"
 	var needed []string
+	seen := map[string]bool{}
 	add := func(variable, value, pkg string) {
-		needed = append(needed, variable+"="+value+" needs the program to import "+path+pkg)
+		if pkg != "" && !seen[pkg] {
+			seen[pkg] = true
+			needed = append(needed, variable+"="+value+" needs the program to import "+pkg)
+		}
 	}
-	if file := os.Getenv("OTEL_CONFIG_FILE"); file != "" {
-		add("OTEL_CONFIG_FILE", file, "otelsetup/configfile")
-		return needed // which brings what its file can name
+	if e.settings.ConfigFile != "" {
+		add("OTEL_CONFIG_FILE", e.settings.ConfigFile, settings.ConfigFileImport)
 	}
-	if slices.ContainsFunc(e.sends, func(s send) bool { return s.protocol == protocolGRPC }) {
-		add("OTEL_EXPORTER_OTLP_PROTOCOL", protocolGRPC, "otelsetup/otlpgrpc")
-	}
-	if strings.Contains(e.setting("OTEL_TRACES_EXPORTER").Value, "zipkin") {
-		add("OTEL_TRACES_EXPORTER", "zipkin", "contrib/zipkin")
-	}
-	if strings.Contains(e.setting("OTEL_METRICS_EXPORTER").Value, "prometheus") {
-		add("OTEL_METRICS_EXPORTER", "prometheus", "otelsetup/prometheus")
-	}
-	sampler := e.setting("OTEL_TRACES_SAMPLER").Value
-	for name, pkg := range map[string]string{"jaeger_remote": "contrib/jaegerremote", "rules": "otelsetup/rulesfile"} {
-		if strings.TrimPrefix(sampler, "parentbased_") == name {
-			add("OTEL_TRACES_SAMPLER", sampler, pkg)
+	for _, s := range e.settings.Effective {
+		variable := s.Name
+		if strings.HasSuffix(variable, "_PROTOCOL") {
+			variable = "OTEL_EXPORTER_OTLP_PROTOCOL"
+		}
+		for value := range strings.SplitSeq(s.Value, ",") {
+			add(variable, value, settings.Import(variable, value))
 		}
 	}
 	return needed
 }
-
-// discard exports nothing.
-type discard struct{}
-
-func (discard) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
-func (discard) Shutdown(context.Context) error                             { return nil }
-
-type discardLogs struct{ discard }
-
-func (discardLogs) Export(context.Context, []sdklog.Record) error { return nil }
-func (discardLogs) ForceFlush(context.Context) error              { return nil }
-
-type discardMetrics struct{ discard }
-
-func (discardMetrics) Temporality(k sdkmetric.InstrumentKind) metricdata.Temporality {
-	return sdkmetric.DefaultTemporalitySelector(k)
-}
-
-func (discardMetrics) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
-	return sdkmetric.DefaultAggregationSelector(k)
-}
-func (discardMetrics) Export(context.Context, *metricdata.ResourceMetrics) error { return nil }
-func (discardMetrics) ForceFlush(context.Context) error                          { return nil }

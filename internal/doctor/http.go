@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
 const (
@@ -76,7 +76,7 @@ func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Req
 	body, err := proto.Marshal(request)
 	contentType := typeProtobuf
 	if s.protocol == protocolJSON {
-		body, err = otlpreceiver.MarshalJSON(request)
+		body, err = otlpjson.Marshal(request)
 		contentType = typeJSON
 	}
 	if err != nil {
@@ -152,8 +152,8 @@ func (s send) refusedHTTP(resp *http.Response, body []byte) *Problem {
 	}
 }
 
-// said is the reason in an answer: a Status message, as the specification asks
-// for, or text.
+// said is the reason that an answer gives: the message of a Status, OTLP
+// Specification, "Failures", or its text.
 func (s send) said(resp *http.Response, body []byte) string {
 	var status spb.Status
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -174,7 +174,7 @@ func (s send) said(resp *http.Response, body []byte) string {
 	return ` "` + s.masked(message) + `"`
 }
 
-// pathCure says how the path came about.
+// pathCure says how the path of the request came about, and what to change.
 func (s send) pathCure() string {
 	variable, standard := s.variable("ENDPOINT"), "/v1/"+s.Signal
 	switch {
@@ -193,4 +193,23 @@ func (s send) switchToGRPC() string {
 
 func (s send) switchToHTTP() string {
 	return "set " + s.variable("PROTOCOL") + " to http/protobuf, or use the receiver's OTLP/gRPC port, 4317 by default, in " + s.variable("ENDPOINT")
+}
+
+// masked hides the values of the headers that were sent, which a receiver may
+// repeat, and the characters that would control a terminal.
+func (s send) masked(text string) string {
+	for name, value := range s.Headers {
+		if len(value) >= len("1234") {
+			text = strings.ReplaceAll(text, value, "***")
+		}
+		if _, credential, ok := strings.Cut(value, " "); ok && strings.EqualFold(name, "Authorization") && len(credential) >= len("1234") {
+			text = strings.ReplaceAll(text, credential, "***")
+		}
+	}
+	const most = 200
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return strings.Trim(fmt.Sprintf("%q", text), `"`)
 }

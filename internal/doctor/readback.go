@@ -123,9 +123,9 @@ func (s store) ask(ctx context.Context, traceID string) error {
 	return err
 }
 
-// missing tells the answer for a trace that is not there from that of another
-// server: Jaeger's is an object with errors; Tempo, where it answers so at all,
-// has an address for being asked whether it is one.
+// missing reports whether a 404 means that the trace is not there, and not that
+// another server answers. Jaeger sends an object with errors then. Tempo is asked
+// at an address that only Tempo has.
 func (s store) missing(ctx context.Context, body []byte) bool {
 	if s.name == "tempo" {
 		status, _, err := s.get(ctx, "/api/echo")

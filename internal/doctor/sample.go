@@ -86,8 +86,8 @@ func refused(answer proto.Message) (items int64, reason string) {
 	return 0, ""
 }
 
-// attributes describe the service, as far as that does not describe this
-// program instead.
+// attributes are those of the resource that describe the service, without those
+// that describe this program.
 func attributes(res *resource.Resource) []*commonpb.KeyValue {
 	var attrs []*commonpb.KeyValue
 	for _, a := range res.Attributes() {

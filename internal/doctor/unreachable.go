@@ -51,8 +51,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// unanswered explains a request that was sent to a port that can be connected to
-// and came to nothing.
+// unanswered explains why a request had no answer although the port accepts
+// connections.
 func (s send) unanswered(ctx context.Context, err error) *Problem {
 	endpoint := s.variable("ENDPOINT")
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -61,7 +61,7 @@ func (s send) unanswered(ctx context.Context, err error) *Problem {
 	if clientCertificate(err) {
 		return s.problem("the server wants a certificate from its client", s.clientCertificateCure())
 	}
-	// ctx may have ended with the request.
+	// The context of the request may have ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*identifyTimeout)
 	defer cancel()
 	speaks := s.speaks(ctx)
@@ -94,8 +94,9 @@ const (
 // identifyTimeout bounds each attempt to make a port speak.
 const identifyTimeout = 2 * time.Second
 
-// speaks finds out what the endpoint speaks, "" if nothing that is known. A
-// server for TLS may answer in plain HTTP too, so the order matters.
+// speaks returns the protocol that the endpoint speaks, or "" if it is not one of
+// those that are tried. The order matters, because a server for TLS may also answer
+// a request in plain HTTP.
 func (s send) speaks(ctx context.Context) string {
 	if s.proxy() != nil {
 		return ""
@@ -136,7 +137,7 @@ func answersTLS(ctx context.Context, conn net.Conn) bool {
 }
 
 // answersHTTP2 looks for the SETTINGS frame that begins a connection: RFC 9113,
-// section 3.4.
+// "HTTP/2 Connection Preface".
 func answersHTTP2(_ context.Context, conn net.Conn) bool {
 	const preface, emptySettings = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 	if _, err := io.WriteString(conn, preface+emptySettings); err != nil {

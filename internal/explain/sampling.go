@@ -44,8 +44,8 @@ func parseSampling(value string) *Sampling {
 	return &s
 }
 
-// threshold reads th: a trace is sampled if its 56 bits of randomness are not
-// below it.
+// threshold reads th. A trace is sampled if its 56 bits of randomness are at least
+// the threshold.
 func (s *Sampling) threshold(v string) {
 	if v == "" || len(v) > thresholdDigits || !isHex(v) {
 		s.Invalid = fmt.Sprintf("th must be 1 to %d lower-case hex digits", thresholdDigits)
@@ -58,4 +58,4 @@ func (s *Sampling) threshold(v string) {
 	s.AdjustedCount = whole / float64(whole-t)
 }
 
-func isHex(s string) bool { return strings.Trim(s, hexDigits) == "" }
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

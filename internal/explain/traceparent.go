@@ -3,8 +3,6 @@ package explain
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/clewtrace/clew/tracecontext"
@@ -35,8 +33,7 @@ func ParseTraceparent(header string, now time.Time) Traceparent {
 	t := Traceparent{Header: header}
 	tp, err := tracecontext.ParseTraceparent(header)
 	if err != nil {
-		fault := traceparentFault(header)
-		t.Fault = &fault
+		t.Fault = faultOf(err)
 		return t
 	}
 	traceID, parentID := tp.TraceID(), tp.ParentID()
@@ -50,57 +47,4 @@ func ParseTraceparent(header string, now time.Time) Traceparent {
 		t.Started = &started
 	}
 	return t
-}
-
-const hexDigits = "0123456789abcdef"
-
-// traceparentFault finds the first rule that an invalid header breaks, going
-// through it from left to right.
-func traceparentFault(s string) Fault {
-	fields := []struct {
-		name, section  string
-		start, end     int
-		delimiterAfter bool
-	}{
-		{"version", "3.2.2.1", 0, 2, true},
-		{"trace-id", "3.2.2.3", 3, 35, true},
-		{"parent-id", "3.2.2.4", 36, 52, true},
-		{"trace-flags", "3.2.2.5", 53, 55, false},
-	}
-	for _, f := range fields {
-		for i := f.start; i < f.end; i++ {
-			if i >= len(s) {
-				return Fault{len(s), fmt.Sprintf("the header ends inside %s, which needs %d hex digits", f.name, f.end-f.start), f.section}
-			}
-			if strings.IndexByte(hexDigits, s[i]) < 0 {
-				return Fault{i, f.name + " must be lower-case hex digits, not " + character(s[i]), f.section}
-			}
-		}
-		switch text := s[f.start:f.end]; {
-		case f.name == "version" && text == "ff":
-			return Fault{f.start, "version ff is invalid", f.section}
-		case strings.HasSuffix(f.name, "-id") && strings.Trim(text, "0") == "":
-			return Fault{f.start, f.name + " must not be all zero", f.section}
-		}
-		if !f.delimiterAfter {
-			break
-		}
-		if f.end >= len(s) {
-			return Fault{len(s), "the header ends after " + f.name, "3.2.2"}
-		}
-		if s[f.end] != '-' {
-			return Fault{f.end, "a dash must follow " + f.name + ", not " + character(s[f.end]), "3.2.2"}
-		}
-	}
-	if strings.HasPrefix(s, "00") {
-		return Fault{55, "version 00 ends after trace-flags, at 55 characters", "3.2.2.2"}
-	}
-	return Fault{55, "in a higher version a dash or the end must follow trace-flags", "4.3"}
-}
-
-func character(c byte) string {
-	if c < 0x20 || c > 0x7e {
-		return fmt.Sprintf("byte 0x%02x", c)
-	}
-	return fmt.Sprintf("%q", c)
 }

@@ -32,7 +32,7 @@ func Check(ctx context.Context, url string) error {
 	return nil
 }
 
-// Exit is Check for the health check of a container: it ends the program, with
+// Exit is the health check of a container: it calls Check and ends the program, with
 // 0 or 1.
 func Exit(url string) {
 	if err := Check(context.Background(), url); err != nil {

@@ -16,8 +16,10 @@ func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.
 		for _, scope := range resource.GetScopeSpans() {
 			all := len(scope.GetSpans())
 			scope.Spans = slices.DeleteFunc(scope.GetSpans(), func(s *tracepb.Span) bool {
-				return !isID(s.GetTraceId(), 16) || !isID(s.GetSpanId(), 8) ||
-					len(s.GetParentSpanId()) > 0 && len(s.GetParentSpanId()) != 8
+				return !isID(s.GetTraceId(), 16) || !isID(s.GetSpanId(), 8) || !isNoneOr(s.GetParentSpanId(), 8) ||
+					slices.ContainsFunc(s.GetLinks(), func(l *tracepb.Span_Link) bool {
+						return !isNoneOr(l.GetTraceId(), 16) || !isNoneOr(l.GetSpanId(), 8)
+					})
 			})
 			rejected += int64(all - len(scope.Spans))
 		}
@@ -27,7 +29,7 @@ func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.
 	if rejected > 0 {
 		reply.PartialSuccess = &coltrace.ExportTracePartialSuccess{
 			RejectedSpans: rejected,
-			ErrorMessage:  "trace_id must be 16 bytes and span_id 8, not all zero; parent_span_id empty or 8 bytes",
+			ErrorMessage:  "trace_id must be 16 bytes and span_id 8, not all zero; parent_span_id and the ids of links empty or of the same lengths",
 		}
 	}
 	return reply
@@ -40,7 +42,7 @@ func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.Expor
 		for _, scope := range resource.GetScopeLogs() {
 			all := len(scope.GetLogRecords())
 			scope.LogRecords = slices.DeleteFunc(scope.GetLogRecords(), func(r *logspb.LogRecord) bool {
-				return len(r.GetTraceId()) > 0 && len(r.GetTraceId()) != 16 || len(r.GetSpanId()) > 0 && len(r.GetSpanId()) != 8
+				return !isNoneOr(r.GetTraceId(), 16) || !isNoneOr(r.GetSpanId(), 8)
 			})
 			rejected += int64(all - len(scope.LogRecords))
 		}
@@ -59,3 +61,6 @@ func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.Expor
 func isID(id []byte, length int) bool {
 	return len(id) == length && slices.ContainsFunc(id, func(b byte) bool { return b != 0 })
 }
+
+// isNoneOr reports whether an id is empty or has the right length.
+func isNoneOr(id []byte, length int) bool { return len(id) == 0 || len(id) == length }

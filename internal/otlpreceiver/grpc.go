@@ -1,71 +1,140 @@
 package otlpreceiver
 
 import (
-	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // senders may compress
-	protocodec "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 )
 
-// GRPCServer returns a server for OTLP/gRPC that is ready to Serve. The caller
-// stops it. Options are for what the receiver does not decide, such as TLS.
-func GRPCServer(sink Sink, opts ...grpc.ServerOption) *grpc.Server {
-	server := grpc.NewServer(append(opts,
-		grpc.MaxRecvMsgSize(MaxBody),
-		grpc.MaxConcurrentStreams(2*decoding),
-		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(protocodec.Name), make(chan struct{}, decoding)}),
-	)...)
-	coltrace.RegisterTraceServiceServer(server, traceService{sink: sink})
-	collogs.RegisterLogsServiceServer(server, logsService{sink: sink})
-	colmetrics.RegisterMetricsServiceServer(server, metricsService{sink: sink})
+const (
+	// mostStreams is how many calls one connection may have at the same time,
+	// and mostUnread how many bytes of them wait in it for their readers.
+	mostStreams = 8
+	mostUnread  = 64 << 10
+)
+
+// GRPCServer returns a server of OTLP/gRPC that is ready to Serve, or to
+// ServeTLS. The caller sets its timeouts, and closes it.
+//
+// A unary call of gRPC is a request of HTTP/2 whose body is one message behind
+// five bytes (gRPC over HTTP2, "Requests"). The module google.golang.org/grpc
+// has no place where the bytes of a message can be counted as they arrive, so
+// this package reads them itself, as those of OTLP/HTTP.
+func (rc *Receiver) GRPCServer() *http.Server {
+	mux := http.NewServeMux()
+	for _, service := range services {
+		mux.HandleFunc("POST "+service.grpcPath, func(w http.ResponseWriter, r *http.Request) {
+			reply, err := rc.call(r, service)
+			answerCall(w, reply, err)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if !isGRPC(r) {
+			http.Error(w, "this address speaks OTLP/gRPC only", http.StatusUnsupportedMediaType)
+			return
+		}
+		answerCall(w, nil, callError{codes.Unimplemented, fmt.Errorf("there is no %.256q", r.URL.Path)})
+	})
+	server := &http.Server{
+		Handler: mux, Protocols: new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: mostStreams, MaxReceiveBufferPerStream: mostUnread, MaxReceiveBufferPerConnection: mostUnread,
+		},
+	}
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	return server
 }
 
-// codec decodes requests as OTLP/HTTP does, with the same limits.
-type codec struct {
-	encoding.CodecV2
-	slots chan struct{}
+func isGRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	c.slots <- struct{}{}
-	defer func() { <-c.slots }()
-	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer b.Free()
-	return unmarshalBinary(b.ReadOnlyData(), v.(proto.Message))
+type callError struct {
+	code codes.Code
+	error
 }
 
-type traceService struct {
-	coltrace.UnimplementedTraceServiceServer
-	sink Sink
+// messageHead is the bytes before a message: whether it is compressed, and its
+// length.
+const messageHead = 1 + 4
+
+func (rc *Receiver) call(r *http.Request, s service) (proto.Message, error) {
+	if !isGRPC(r) {
+		return nil, callError{codes.InvalidArgument, errors.New("not a request of gRPC")}
+	}
+	var head [messageHead]byte
+	if _, err := io.ReadFull(r.Body, head[:]); err != nil {
+		return nil, err
+	}
+	length := int64(binary.BigEndian.Uint32(head[1:]))
+	if length > MaxBody {
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody)
+	}
+	if encoding := r.Header.Get("Grpc-Encoding"); head[0] == 1 && encoding != "gzip" {
+		return nil, callError{codes.Unimplemented, fmt.Errorf("grpc-encoding %.64q: must be gzip or identity", encoding)}
+	}
+	return rc.take(r.Context(), s, protobuf, &exactly{io.LimitedReader{R: r.Body, N: length}}, length, head[0] == 1)
 }
 
-func (s traceService) Export(_ context.Context, req *coltrace.ExportTraceServiceRequest) (*coltrace.ExportTraceServiceResponse, error) {
-	return acceptTraces(s.sink, req), nil
+// exactly is an io.LimitedReader that finds it wrong when there is less.
+type exactly struct{ io.LimitedReader }
+
+func (e *exactly) Read(p []byte) (int, error) {
+	n, err := e.LimitedReader.Read(p)
+	if err == io.EOF && e.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
-type logsService struct {
-	collogs.UnimplementedLogsServiceServer
-	sink Sink
+func answerCall(w http.ResponseWriter, reply proto.Message, err error) {
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Accept-Encoding", "identity,gzip")
+	if err == nil {
+		var body []byte
+		body, err = proto.MarshalOptions{}.MarshalAppend(make([]byte, messageHead), reply)
+		if err == nil {
+			binary.BigEndian.PutUint32(body[1:], uint32(len(body)-messageHead)) //nolint:gosec // a few bytes
+			w.Write(body)
+		}
+	}
+	code, text := codes.OK, ""
+	if err != nil {
+		code, text = codes.InvalidArgument, message(err)
+		var own callError
+		switch {
+		case errors.As(err, &own):
+			code = own.code
+		case errors.Is(err, errTooLarge):
+			code = codes.ResourceExhausted
+		case errors.Is(err, ErrBusy):
+			code = codes.Unavailable
+		}
+	}
+	h.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(int(code)))
+	if text != "" {
+		h.Set(http.TrailerPrefix+"Grpc-Message", percent(text))
+	}
 }
 
-func (s logsService) Export(_ context.Context, req *collogs.ExportLogsServiceRequest) (*collogs.ExportLogsServiceResponse, error) {
-	return acceptLogs(s.sink, req), nil
-}
-
-type metricsService struct {
-	colmetrics.UnimplementedMetricsServiceServer
-	sink Sink
-}
-
-func (s metricsService) Export(_ context.Context, req *colmetrics.ExportMetricsServiceRequest) (*colmetrics.ExportMetricsServiceResponse, error) {
-	s.sink.AddMetrics(req)
-	return &colmetrics.ExportMetricsServiceResponse{}, nil
+// percent encodes a message as gRPC does: everything but printable ASCII.
+func percent(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

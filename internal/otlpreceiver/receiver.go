@@ -4,11 +4,11 @@
 // What arrives is not trusted. A request that is too large, decoded or not,
 // that nests too deep, or that does not parse is refused whole, and nothing of
 // it reaches the [Sink]. Spans and log records whose ids cannot be right are
-// left out and counted in the answer's partial success.
+// left out and counted in the answer's partial success. All requests under way
+// share one [Budget] of memory.
 package otlpreceiver
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -25,14 +25,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
 // MaxBody bounds a request in bytes, compressed or not.
 const MaxBody = 20 << 20
-
-// decoding bounds the requests that are decompressed and decoded at the same
-// time, and with it the memory they take; others wait.
-const decoding = 4
 
 // Sink takes what was received. Its methods are called concurrently, and own
 // what they are given.
@@ -42,104 +40,168 @@ type Sink interface {
 	AddMetrics(*colmetrics.ExportMetricsServiceRequest)
 }
 
-// Handler serves OTLP/HTTP: /v1/traces, /v1/metrics and /v1/logs. Everything
-// else is answered with a 4xx status.
-func Handler(sink Sink) http.Handler {
-	rc := receiver{slots: make(chan struct{}, decoding)}
+// Receiver hands what it receives to a sink.
+type Receiver struct {
+	sink   Sink
+	budget *Budget
+}
+
+// New returns a receiver whose requests share a budget; nil is one of
+// [DefaultBudget].
+func New(sink Sink, budget *Budget) *Receiver {
+	if budget == nil {
+		budget = NewBudget(DefaultBudget)
+	}
+	return &Receiver{sink, budget}
+}
+
+// Handler is the OTLP/HTTP handler of a receiver with a budget of its own.
+func Handler(sink Sink) http.Handler { return New(sink, nil).HTTP() }
+
+// HTTP serves OTLP/HTTP: /v1/traces, /v1/metrics and /v1/logs. Everything else
+// is answered with a 4xx status.
+func (rc *Receiver) HTTP() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/traces", func(w http.ResponseWriter, r *http.Request) {
-		var req coltrace.ExportTraceServiceRequest
-		if enc := rc.receive(w, r, &req); enc != nil {
-			enc.answer(w, acceptTraces(sink, &req))
-		}
-	})
-	mux.HandleFunc("POST /v1/logs", func(w http.ResponseWriter, r *http.Request) {
-		var req collogs.ExportLogsServiceRequest
-		if enc := rc.receive(w, r, &req); enc != nil {
-			enc.answer(w, acceptLogs(sink, &req))
-		}
-	})
-	mux.HandleFunc("POST /v1/metrics", func(w http.ResponseWriter, r *http.Request) {
-		var req colmetrics.ExportMetricsServiceRequest
-		if enc := rc.receive(w, r, &req); enc != nil {
-			sink.AddMetrics(&req)
-			enc.answer(w, &colmetrics.ExportMetricsServiceResponse{})
-		}
-	})
+	for path, service := range services {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) { rc.serveHTTP(w, r, service) })
+	}
 	return mux
 }
 
-type receiver struct{ slots chan struct{} }
+// service is one signal's: how its request looks, and what takes it.
+type service struct {
+	grpcPath string
+	request  func() proto.Message
+	accept   func(Sink, proto.Message) (reply proto.Message)
+}
+
+var services = map[string]service{
+	"/v1/traces": {
+		grpcPath: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+		request:  func() proto.Message { return &coltrace.ExportTraceServiceRequest{} },
+		accept: func(s Sink, m proto.Message) proto.Message {
+			return acceptTraces(s, m.(*coltrace.ExportTraceServiceRequest))
+		},
+	},
+	"/v1/logs": {
+		grpcPath: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+		request:  func() proto.Message { return &collogs.ExportLogsServiceRequest{} },
+		accept: func(s Sink, m proto.Message) proto.Message {
+			return acceptLogs(s, m.(*collogs.ExportLogsServiceRequest))
+		},
+	},
+	"/v1/metrics": {
+		grpcPath: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+		request:  func() proto.Message { return &colmetrics.ExportMetricsServiceRequest{} },
+		accept: func(s Sink, m proto.Message) proto.Message {
+			s.AddMetrics(m.(*colmetrics.ExportMetricsServiceRequest))
+			return &colmetrics.ExportMetricsServiceResponse{}
+		},
+	},
+}
 
 // payload is one of the two encodings of OTLP/HTTP; a request is answered in
 // its own.
 type payload struct {
 	mediaType string
+	cost      func([]byte, proto.Message) (int64, error) // of unmarshal, in bytes of memory
 	unmarshal func([]byte, proto.Message) error
 	marshal   func(proto.Message) ([]byte, error)
 }
 
-var payloads = map[string]*payload{
-	"application/x-protobuf": {"application/x-protobuf", unmarshalBinary, proto.Marshal},
-	"application/json":       {"application/json", unmarshalJSON, protojson.Marshal},
-}
+var (
+	protobuf = &payload{"application/x-protobuf", costOfBinary, unmarshalBinary, proto.Marshal}
+	payloads = map[string]*payload{
+		protobuf.mediaType: protobuf,
+		"application/json": {"application/json", costOfJSON, otlpjson.Unmarshal, protojson.Marshal},
+	}
+)
 
-// receive decodes the request into msg. It returns nil when it has answered
-// with an error.
-func (rc receiver) receive(w http.ResponseWriter, r *http.Request, msg proto.Message) *payload {
+func (rc *Receiver) serveHTTP(w http.ResponseWriter, r *http.Request, s service) {
 	got, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	enc := payloads[got]
 	if enc == nil {
 		http.Error(w, "Content-Type must be application/x-protobuf or application/json", http.StatusUnsupportedMediaType)
-		return nil
+		return
 	}
-	if err := rc.decode(w, r, enc, msg); err != nil {
-		enc.refuse(w, err)
-		return nil
-	}
-	return enc
-}
-
-func (rc receiver) decode(w http.ResponseWriter, r *http.Request, enc *payload, msg proto.Message) error {
 	encoding := r.Header.Get("Content-Encoding")
 	if encoding != "" && encoding != "identity" && encoding != "gzip" {
-		return fmt.Errorf("Content-Encoding %q: must be gzip or identity", encoding) //nolint:staticcheck,revive // a header field's name
+		enc.refuse(w, fmt.Errorf("Content-Encoding %q: must be gzip or identity", encoding)) //nolint:staticcheck,revive // a header field's name
+		return
 	}
-	// Read before waiting for a slot: a slow sender must not hold one.
-	body, err := readAll(http.MaxBytesReader(w, r.Body, MaxBody), r.ContentLength)
+	if r.ContentLength > MaxBody {
+		enc.refuse(w, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody))
+		return
+	}
+	body := http.MaxBytesReader(w, r.Body, MaxBody)
+	reply, err := rc.take(r.Context(), s, enc, body, r.ContentLength, encoding == "gzip")
 	if err != nil {
-		return err
+		enc.refuse(w, err)
+		return
 	}
-	if err := rc.acquire(r.Context()); err != nil {
-		return err
-	}
-	defer rc.release()
-	if encoding == "gzip" {
-		if body, err = gunzip(body); err != nil {
-			return err
+	enc.answer(w, reply)
+}
+
+// unpacking is what a reader of gzip takes.
+const unpacking = 64 << 10
+
+// take reads a request, decodes it and hands it to the sink. All that is in
+// memory meanwhile is held from the budget; the sink counts what it keeps.
+func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.Reader, length int64, packed bool) (proto.Message, error) {
+	hold := rc.budget.Hold()
+	defer hold.Release()
+	if packed {
+		if err := hold.Add(ctx, unpacking); err != nil {
+			return nil, err
 		}
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, err
+		}
+		body, length = z, 0
 	}
-	return enc.unmarshal(body, msg)
+	b, err := hold.readAll(ctx, body, length)
+	if err != nil {
+		return nil, err
+	}
+	req := s.request()
+	cost, err := enc.cost(b, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := hold.Add(ctx, cost); err != nil {
+		return nil, err
+	}
+	if err := enc.unmarshal(b, req); err != nil {
+		return nil, err
+	}
+	return s.accept(rc.sink, req), nil
 }
 
-func (rc receiver) acquire(ctx context.Context) error {
-	select {
-	case rc.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// mostMessage bounds what is said of a request that is refused: the decoders
+// quote it.
+const mostMessage = 1 << 10
 
-func (rc receiver) release() { <-rc.slots }
+func message(err error) string {
+	text := err.Error()
+	if len(text) > mostMessage {
+		text = text[:mostMessage] + "..."
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
 
 // refuse answers with the Status message that the specification asks for.
 func (enc *payload) refuse(w http.ResponseWriter, err error) {
-	status := http.StatusBadRequest
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || errors.Is(err, errTooLarge) {
+	status, code := http.StatusBadRequest, codes.InvalidArgument
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge || errors.Is(err, errTooLarge):
 		status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrBusy):
+		status, code = http.StatusServiceUnavailable, codes.Unavailable
+		w.Header().Set("Retry-After", "1")
 	}
-	body, marshalErr := enc.marshal(&spb.Status{Code: int32(codes.InvalidArgument), Message: strings.ToValidUTF8(err.Error(), "\uFFFD")})
+	body, marshalErr := enc.marshal(&spb.Status{Code: int32(code), Message: message(err)})
 	if marshalErr != nil {
 		http.Error(w, "", http.StatusInternalServerError)
 		return
@@ -157,16 +219,4 @@ func (enc *payload) answer(w http.ResponseWriter, reply proto.Message) {
 	}
 	w.Header().Set("Content-Type", enc.mediaType)
 	w.Write(body)
-}
-
-func gunzip(body []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	plain, err := readAll(io.LimitReader(z, MaxBody+1), 4*int64(len(body)))
-	if err == nil && len(plain) > MaxBody {
-		return nil, fmt.Errorf("%w: more than %d bytes when decompressed", errTooLarge, MaxBody)
-	}
-	return plain, err
 }

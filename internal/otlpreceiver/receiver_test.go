@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
@@ -70,7 +71,7 @@ func marshal(tb testing.TB, msg proto.Message) []byte {
 
 func marshalJSON(tb testing.TB, msg proto.Message) []byte {
 	tb.Helper()
-	b, err := otlpreceiver.MarshalJSON(msg)
+	b, err := otlpjson.Marshal(msg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestJSONEncoding(t *testing.T) {
 	}
 	// And back.
 	again := &coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{s.Span}}}}}}
-	b, err := otlpreceiver.MarshalJSON(again)
+	b, err := otlpjson.Marshal(again)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +246,10 @@ func TestInvalidIDsAreLeftOut(t *testing.T) {
 		func(s *tracepb.Span) { s.SpanId = []byte{1} },
 		func(s *tracepb.Span) { s.SpanId = make([]byte, 8) },
 		func(s *tracepb.Span) { s.ParentSpanId = []byte{1} },
+		func(s *tracepb.Span) { s.Links = []*tracepb.Span_Link{{TraceId: make([]byte, 1000), SpanId: s.SpanId}} },
+		func(s *tracepb.Span) {
+			s.Links = []*tracepb.Span_Link{{TraceId: s.TraceId, SpanId: make([]byte, 1000)}}
+		},
 	} {
 		bad := proto.CloneOf(good)
 		change(bad)
@@ -257,8 +262,8 @@ func TestInvalidIDsAreLeftOut(t *testing.T) {
 	if err := proto.Unmarshal(w.Body.Bytes(), &reply); err != nil || w.Code != http.StatusOK {
 		t.Fatalf("status %d, %v", w.Code, err)
 	}
-	if n := reply.GetPartialSuccess().GetRejectedSpans(); n != 6 || len(store.Spans()) != 1 {
-		t.Errorf("rejected %d, took %d; want 6 and 1", n, len(store.Spans()))
+	if n := reply.GetPartialSuccess().GetRejectedSpans(); n != 8 || len(store.Spans()) != 1 {
+		t.Errorf("rejected %d, took %d; want 8 and 1", n, len(store.Spans()))
 	}
 }
 
@@ -268,14 +273,12 @@ func TestGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := otlpreceiver.GRPCServer(&store)
+	server := otlpreceiver.New(&store, nil).GRPCServer()
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
 	defer func() {
-		server.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		server.Close()
+		<-ended
 	}()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -294,15 +297,24 @@ func TestGRPC(t *testing.T) {
 	if n := len(store.Spans()); n != 2 {
 		t.Errorf("took %d spans, want 2", n)
 	}
-	refused := map[string]*coltrace.ExportTraceServiceRequest{
-		"nested too deep": request(nested(100)),
-		"too large":       request(&commonpb.KeyValue{Key: "k", Value: text(strings.Repeat("x", otlpreceiver.MaxBody))}),
-	}
-	for name, req := range refused {
-		_, err := traces.Export(context.Background(), req, grpc.UseCompressor(grpcgzip.Name))
-		if code := status.Code(err); code == codes.OK {
-			t.Errorf("%s: accepted", name)
+	large := request(&commonpb.KeyValue{Key: "k", Value: text(strings.Repeat("x", otlpreceiver.MaxBody))})
+	for _, test := range []struct {
+		name string
+		req  *coltrace.ExportTraceServiceRequest
+		opts []grpc.CallOption
+		want codes.Code
+	}{
+		{"nested too deep", request(nested(100)), nil, codes.InvalidArgument},
+		{"too large", large, nil, codes.ResourceExhausted},
+		{"too large when decompressed", large, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.ResourceExhausted},
+	} {
+		if _, err := traces.Export(context.Background(), test.req, test.opts...); status.Code(err) != test.want {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
+	}
+	unknown := conn.Invoke(t.Context(), "/a.Service/Method", request(), request())
+	if status.Code(unknown) != codes.Unimplemented {
+		t.Errorf("a method that is not there: %v", unknown)
 	}
 	if n := len(store.Spans()); n != 2 {
 		t.Errorf("took %d spans, want 2 still", n)

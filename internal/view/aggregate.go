@@ -40,6 +40,13 @@ func quantile(sorted []int64, percent int) int64 {
 	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
 }
 
+// mostRows bounds the services, the pairs of them and the operations that are
+// told apart; all further ones are summed up as others.
+const (
+	mostRows = 2000
+	others   = "(others)"
+)
+
 // Graph is the services and who calls whom.
 type Graph struct {
 	Nodes []*GraphNode `json:"nodes"`
@@ -67,6 +74,9 @@ func (r *Ring) Graph(q Query) Graph {
 	type pair struct{ from, to string }
 	nodes, edges := map[string]*GraphNode{}, map[pair]*GraphEdge{}
 	nodeOf := func(service string) *GraphNode {
+		if nodes[service] == nil && len(nodes) >= mostRows {
+			service = others
+		}
 		if nodes[service] == nil {
 			nodes[service] = &GraphNode{Service: service, External: true}
 		}
@@ -75,8 +85,12 @@ func (r *Ring) Graph(q Query) Graph {
 	addCall := func(from, to string, s otlpreceiver.Span) {
 		nodeOf(to).add(s)
 		key := pair{from, to}
+		if edges[key] == nil && len(edges) >= mostRows || nodes[from] == nil || nodes[to] == nil {
+			key = pair{others, others}
+			nodeOf(others)
+		}
 		if edges[key] == nil {
-			edges[key] = &GraphEdge{From: from, To: to}
+			edges[key] = &GraphEdge{From: key.from, To: key.to}
 		}
 		edges[key].add(s)
 	}
@@ -120,6 +134,7 @@ func peer(n node) string {
 	}
 	for _, key := range peerAttributes {
 		if name := otlpreceiver.Attribute(n.GetAttributes(), key).GetStringValue(); name != "" {
+			cut(&name, mostService)
 			return name
 		}
 	}
@@ -143,6 +158,10 @@ func (r *Ring) Operations(q Query) []*Operation {
 		for i, n := range t.nodes {
 			k := key{n.Service(), n.GetName()}
 			o := operations[k]
+			if o == nil && len(operations) >= mostRows {
+				k = key{others, others}
+				o = operations[k]
+			}
 			if o == nil {
 				o = &Operation{Service: k.service, Name: k.name}
 				operations[k] = o
@@ -163,9 +182,10 @@ func (r *Ring) Operations(q Query) []*Operation {
 }
 
 func (r *Ring) eachTree(q Query, visit func(*tree)) {
-	for _, t := range r.snapshot() {
-		if q.matches(&t) {
+	r.each(func(t *stored) bool {
+		if q.matches(t) {
 			visit(newTree(t.spans))
 		}
-	}
+		return true
+	})
 }

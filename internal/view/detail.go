@@ -34,17 +34,22 @@ type ServiceCount struct {
 // that there are others.
 func (r *Ring) Search(q Query, before uint64, limit int) (found []Summary, more bool) {
 	found = []Summary{}
-	for _, t := range r.snapshot() {
-		if before > 0 && t.sequence >= before || !q.matches(&t) {
-			continue
+	r.each(func(t *stored) bool {
+		if before > 0 && t.sequence >= before || !q.matches(t) {
+			return true
 		}
 		if len(found) == limit {
-			return found, true
+			more = true
+			return false
 		}
-		found = append(found, summarize(&t))
-	}
-	return found, false
+		found = append(found, summarize(t))
+		return true
+	})
+	return found, more
 }
+
+// mostServices bounds the services that a summary names.
+const mostServices = 100
 
 func summarize(t *stored) Summary {
 	s := Summary{ID: hex.EncodeToString(t.id[:]), Sequence: t.sequence, Spans: len(t.spans), Logs: len(t.logs)}
@@ -65,7 +70,7 @@ func summarize(t *stored) Summary {
 			s.Errors++
 		}
 		service := span.Service()
-		if counts[service]++; counts[service] == 1 {
+		if counts[service]++; counts[service] == 1 && len(s.Services) < mostServices {
 			s.Services = append(s.Services, ServiceCount{Service: service})
 		}
 		var parent spanID
@@ -93,11 +98,13 @@ func summarize(t *stored) Summary {
 // Times are in nanoseconds since the trace's start.
 type Trace struct {
 	Summary
-	Version  uint64    `json:"version"`   // changes when something arrives
-	Dropped  int64     `json:"dropped"`   // spans and records beyond the trace's share of memory
-	Names    []string  `json:"names"`     // of services; SpanRow.Service points here
-	Rows     []SpanRow `json:"rows"`      // parents before children
-	FreeLogs []LogLine `json:"free_logs"` // of no span
+	Version  uint64             `json:"version"` // changes when something arrives
+	Dropped  int64              `json:"dropped"` // spans and records that were too large, or beyond the trace's share of memory
+	Names    []string           `json:"-"`       // of services; SpanRow.Service points here
+	Rows     []SpanRow          `json:"-"`       // parents before children
+	FreeLogs []otlpreceiver.Log `json:"-"`       // of no span
+
+	start int64
 }
 
 // SpanRow is a span in the waterfall.
@@ -153,7 +160,7 @@ func (r *Ring) Trace(id TraceID) (Trace, bool) {
 		}
 		trace.Rows[i] = row
 	}
-	trace.FreeLogs = logLines(st.logsOf(spanID{}), t.start)
+	trace.FreeLogs, trace.start = st.logsOf(spanID{}), t.start
 	return trace, true
 }
 
@@ -175,8 +182,10 @@ type SpanDetail struct {
 	Resource      []Attribute         `json:"resource"`
 	Events        []Event             `json:"events"`
 	Links         []Link              `json:"links"`
-	Logs          []LogLine           `json:"logs"`
+	Logs          []otlpreceiver.Log  `json:"-"`
 	DroppedByApp  uint32              `json:"dropped_by_app"` // attributes, events and links beyond the sender's limits
+
+	start int64
 }
 
 // Event is an event of a span.
@@ -228,7 +237,7 @@ func (r *Ring) Span(trace TraceID, id [8]byte) (SpanDetail, bool) {
 		Flags: found.GetFlags(), Tracestate: tracestate(found.GetTraceState()),
 		Scope: found.Scope.GetName(), ScopeVersion: found.Scope.GetVersion(),
 		Attributes: attributes(found.GetAttributes()), Resource: attributes(found.Resource.GetAttributes()),
-		Events: []Event{}, Links: []Link{}, Logs: logLines(st.logsOf(id), start),
+		Events: []Event{}, Links: []Link{}, Logs: st.logsOf(id), start: start,
 		DroppedByApp: found.GetDroppedAttributesCount() + found.GetDroppedEventsCount() + found.GetDroppedLinksCount(),
 	}
 	for _, e := range found.GetEvents() {
@@ -265,10 +274,6 @@ func statusText(s otlpreceiver.Span) string {
 	}
 }
 
-func logLines(logs []otlpreceiver.Log, start int64) []LogLine {
-	lines := make([]LogLine, len(logs))
-	for i, l := range logs {
-		lines[i] = LogLine{since(logTime(l), start), l.GetSeverityText(), int32(l.GetSeverityNumber()), valueText(l.GetBody()), attributes(l.GetAttributes())}
-	}
-	return lines
+func logLine(l otlpreceiver.Log, start int64) LogLine {
+	return LogLine{since(logTime(l), start), l.GetSeverityText(), int32(l.GetSeverityNumber()), valueText(l.GetBody()), attributes(l.GetAttributes())}
 }

@@ -1,14 +1,18 @@
 package view
 
 import (
+	"bufio"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
@@ -30,7 +34,7 @@ const (
 // another host name than "localhost", an IP address or one of hosts are
 // refused, and so are those that pages of other sites make.
 func Handler(ring *Ring, hosts ...string) http.Handler {
-	h := &handler{ring: ring, streams: make(chan struct{}, mostStreams)}
+	h := &handler{ring: ring, budget: otlpreceiver.NewBudget(max(ring.limit/4, leastBudget)), streams: make(chan struct{}, mostStreams)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/traces", h.search)
 	mux.HandleFunc("GET /api/traces/{trace}", h.trace)
@@ -53,6 +57,7 @@ func Handler(ring *Ring, hosts ...string) http.Handler {
 
 type handler struct {
 	ring    *Ring
+	budget  *otlpreceiver.Budget // of all answers at the same time
 	streams chan struct{}
 }
 
@@ -81,15 +86,16 @@ func (h *handler) search(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("limit must be a number up to %d", mostTraces), http.StatusBadRequest)
 		return
 	}
-	var answer struct {
-		Traces  []Summary      `json:"traces"`
-		More    bool           `json:"more"`
-		Stats   Stats          `json:"stats"`
-		Colours map[string]int `json:"colours"`
+	hold := h.begin(w, r, h.ring.costOfTraces(int64(limit))) //nolint:gosec // bounded above
+	if hold == nil {
+		return
 	}
-	answer.Traces, answer.More = h.ring.Search(q, before, int(limit)) //nolint:gosec // bounded above
-	answer.Stats, answer.Colours = h.ring.Stats(), h.ring.serviceColours()
-	writeJSON(w, answer)
+	defer hold.Release()
+	traces, more := h.ring.Search(q, before, int(limit)) //nolint:gosec // bounded above
+	writeJSON(w, struct {
+		More  bool  `json:"more"`
+		Stats Stats `json:"stats"`
+	}{more, h.ring.Stats()}, listOf("traces", slices.Values(traces)), h.ring.colourList())
 }
 
 func parseNumber(r *http.Request, name string, missing uint64) (uint64, error) {
@@ -109,15 +115,23 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request) {
 	if !pathID(w, r, "trace", id[:]) {
 		return
 	}
+	st, ok := h.ring.get(id)
+	if !ok {
+		notHere(w)
+		return
+	}
+	hold := h.begin(w, r, st.costOfTrace())
+	if hold == nil {
+		return
+	}
+	defer hold.Release()
 	trace, ok := h.ring.Trace(id)
 	if !ok {
 		notHere(w)
 		return
 	}
-	writeJSON(w, struct {
-		Trace
-		Colours map[string]int `json:"colours"`
-	}{trace, h.ring.serviceColours()})
+	writeJSON(w, trace, listOf("names", slices.Values(trace.Names)), listOf("rows", slices.Values(trace.Rows)),
+		logList("free_logs", trace.FreeLogs, trace.start), h.ring.colourList())
 }
 
 func (h *handler) span(w http.ResponseWriter, r *http.Request) {
@@ -126,12 +140,22 @@ func (h *handler) span(w http.ResponseWriter, r *http.Request) {
 	if !pathID(w, r, "trace", trace[:]) || !pathID(w, r, "span", id[:]) {
 		return
 	}
+	st, ok := h.ring.get(trace)
+	if !ok {
+		notHere(w)
+		return
+	}
+	hold := h.begin(w, r, h.ring.most*expansion+st.costOfLogs())
+	if hold == nil {
+		return
+	}
+	defer hold.Release()
 	span, ok := h.ring.Span(trace, id)
 	if !ok {
 		notHere(w)
 		return
 	}
-	writeJSON(w, span)
+	writeJSON(w, span, logList("logs", span.Logs, span.start))
 }
 
 // otlp answers with the trace as it was received: two requests of OTLP's JSON
@@ -146,38 +170,47 @@ func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	traces, logs := st.requests()
-	var answer struct {
-		Traces json.RawMessage `json:"traces"`
-		Logs   json.RawMessage `json:"logs"`
-	}
-	var err error
-	if answer.Traces, err = otlpreceiver.MarshalJSON(traces); err == nil {
-		answer.Logs, err = otlpreceiver.MarshalJSON(logs)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	hold := h.begin(w, r, h.ring.most*expansion+int64(len(st.spans)+len(st.logs))*costOfLog)
+	if hold == nil {
 		return
 	}
-	writeJSON(w, answer)
+	defer hold.Release()
+	spans := groups(st.spans, func(s otlpreceiver.Span) (otlpreceiver.Origin, proto.Message) { return s.Origin, s.Span })
+	logs := groups(st.logs, func(l otlpreceiver.Log) (otlpreceiver.Origin, proto.Message) { return l.Origin, l.LogRecord })
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	out := bufio.NewWriterSize(w, answerBuffer)
+	out.WriteString(`{"traces":`) //nolint:errcheck // Flush returns it
+	writeRequest(out, names{"resourceSpans", "scopeSpans", "spans"}, spans)
+	out.WriteString(`,"logs":`) //nolint:errcheck // as above
+	writeRequest(out, names{"resourceLogs", "scopeLogs", "logRecords"}, logs)
+	out.WriteString("}") //nolint:errcheck // as above
+	out.Flush()          //nolint:errcheck // the page is gone
 }
 
 func (h *handler) graph(w http.ResponseWriter, r *http.Request) {
-	if q, ok := query(w, r); ok {
-		writeJSON(w, struct {
-			Graph
-			Colours map[string]int `json:"colours"`
-		}{h.ring.Graph(q), h.ring.serviceColours()})
-	}
+	h.sums(w, r, func(q Query) []list {
+		g := h.ring.Graph(q)
+		return []list{listOf("nodes", slices.Values(g.Nodes)), listOf("edges", slices.Values(g.Edges))}
+	})
 }
 
 func (h *handler) operations(w http.ResponseWriter, r *http.Request) {
-	if q, ok := query(w, r); ok {
-		writeJSON(w, struct {
-			Operations []*Operation   `json:"operations"`
-			Colours    map[string]int `json:"colours"`
-		}{h.ring.Operations(q), h.ring.serviceColours()})
+	h.sums(w, r, func(q Query) []list { return []list{listOf("operations", slices.Values(h.ring.Operations(q)))} })
+}
+
+// sums answers with sums over the traces that the query selects.
+func (h *handler) sums(w http.ResponseWriter, r *http.Request, of func(Query) []list) {
+	q, ok := query(w, r)
+	if !ok {
+		return
 	}
+	hold := h.begin(w, r, h.ring.costOfSums())
+	if hold == nil {
+		return
+	}
+	defer hold.Release()
+	writeJSON(w, struct{}{}, append(of(q), h.ring.colourList())...)
 }
 
 const (
@@ -239,15 +272,4 @@ func pathID(w http.ResponseWriter, r *http.Request, name string, id []byte) bool
 
 func notHere(w http.ResponseWriter) {
 	http.Error(w, "not here: it was not received, or made room for newer traces", http.StatusNotFound)
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Write(b)
 }

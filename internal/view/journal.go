@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
+	"github.com/clewtrace/clew/internal/ownfile"
 )
 
 // Journal is a [Ring] whose content outlives the process: what is received is
@@ -35,6 +36,8 @@ type Journal struct {
 	*Ring
 	path   string
 	failed func(error)
+
+	lock *os.File // nil where the system has no locks
 
 	mu   sync.Mutex
 	file *os.File // nil once it failed or was closed
@@ -61,11 +64,26 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // what the ring receives from now on. The file is created if need be; only its
 // owner can read it. damaged are the bytes at its end that were cut off.
 //
+// It belongs to one process at a time: while another one has it, the error says
+// which. The lock is a file of its own beside it, since the file is renamed.
+//
 // failed is called once, by any goroutine, if the file can no longer be
 // written; the ring goes on in memory.
 func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damaged int64, err error) {
-	j = &Journal{Ring: ring, path: path, failed: failed}
-	if _, _, err := j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	lock, err := ownfile.Lock(path + ".lock")
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		if held, ok := errors.AsType[*ownfile.HeldError](err); ok {
+			return nil, 0, fmt.Errorf("%s is in use by process %s; choose another file", path, held.Process)
+		}
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil && lock != nil {
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	j = &Journal{Ring: ring, path: path, failed: failed, lock: lock}
+	if _, _, err = j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
 	file, damaged, err := j.load(path, os.O_RDWR|os.O_CREATE)
@@ -234,10 +252,14 @@ func (j *Journal) rotate(record int64) error {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file == nil {
-		return nil
+	var errs []error
+	if j.file != nil {
+		errs = append(errs, j.file.Sync(), j.file.Close())
+		j.file = nil
 	}
-	err := errors.Join(j.file.Sync(), j.file.Close())
-	j.file = nil
-	return err
+	if j.lock != nil {
+		errs = append(errs, j.lock.Close())
+		j.lock = nil
+	}
+	return errors.Join(errs...)
 }

@@ -26,6 +26,25 @@ func openJournal(t *testing.T, path string, limit int64) (j *view.Journal, damag
 	return j, damaged
 }
 
+// killed copies the files as a process that is killed now would leave them.
+func killed(t *testing.T, path string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{path, path + ".old"} {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, filepath.Base(path))
+}
+
 func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "traces")
 	before, _ := openJournal(t, path, 0)
@@ -35,8 +54,7 @@ func TestJournal(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	// Not closed: this is what a process that was killed leaves.
-	after, damaged := openJournal(t, path, 0)
+	after, damaged := openJournal(t, killed(t, path), 0)
 	if damaged != 0 {
 		t.Errorf("%d bytes damaged", damaged)
 	}
@@ -64,14 +82,17 @@ func TestJournalCutAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut := filepath.Join(dir, "cut")
 	open := func(content []byte) (spans, damaged int64) {
+		cut := filepath.Join(t.TempDir(), "cut")
 		if err := os.WriteFile(cut, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		j, damaged := openJournal(t, cut, 0)
 		spans = j.Stats().Spans
 		j.AddTraces(request(span{trace: 3, id: 1}))
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
 		if again, left := openJournal(t, cut, 0); left != 0 || again.Stats().Spans != spans+1 {
 			t.Errorf("with %d bytes: after another span %d, damaged %d; want %d", len(content), again.Stats().Spans, left, spans+1)
 		}
@@ -119,10 +140,10 @@ func TestJournalIsBounded(t *testing.T) {
 			t.Fatalf("%d bytes after %d traces", size, trace)
 		}
 	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 3 { // and the lock
 		t.Errorf("%v, %v", files, err)
 	}
-	again, _ := openJournal(t, path, view.MinBytes)
+	again, _ := openJournal(t, killed(t, path), view.MinBytes)
 	got, want := again.Stats(), j.Stats()
 	if want.Evicted < 7_000 || got.Traces != want.Traces || got.Spans != want.Spans || got.Bytes != want.Bytes {
 		t.Errorf("got %+v, want %+v", got, want)

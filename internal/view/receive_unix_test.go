@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/internal/view"
 )
@@ -96,7 +97,7 @@ func batchBody(b *testing.B, encoding string, first, n int) []byte {
 		req.ResourceSpans[0].ScopeSpans[0].Spans = append(req.ResourceSpans[0].ScopeSpans[0].Spans, r.GetScopeSpans()[0].GetSpans()...)
 	}
 	req.ResourceSpans = req.GetResourceSpans()[:1]
-	body, err := otlpreceiver.MarshalJSON(req)
+	body, err := otlpjson.Marshal(req)
 	if encoding == "protobuf" {
 		body, err = proto.Marshal(req)
 	}

@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
-	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
@@ -26,6 +25,7 @@ type spanID [8]byte
 type Ring struct {
 	limit int64 // bytes in all
 	share int64 // bytes of one trace
+	most  int64 // bytes of one span or log record, with its resource and scope
 
 	mu       sync.RWMutex
 	traces   map[TraceID]*stored
@@ -41,15 +41,15 @@ type Ring struct {
 // stored is what was received of one trace. Its slices are only appended to,
 // so a copy taken under the lock can be read without it.
 type stored struct {
-	id        TraceID
-	sequence  uint64 // in order of arrival
-	version   uint64 // the ring's sequence at the last change
-	bytes     int64
-	spans     []otlpreceiver.Span
-	logs      []otlpreceiver.Log
-	seen      map[spanID]struct{}
-	resources map[*resourcepb.Resource]struct{}
-	dropped   int64 // spans and records beyond the share
+	id       TraceID
+	sequence uint64 // in order of arrival
+	version  uint64 // the ring's sequence at the last change
+	bytes    int64
+	spans    []otlpreceiver.Span
+	logs     []otlpreceiver.Log
+	seen     map[spanID]struct{}
+	origins  map[otlpreceiver.Origin]int64 // with their bytes
+	dropped  int64                         // spans and records that were too large, or beyond the share
 }
 
 // Stats says what a [Ring] holds and what became of the rest.
@@ -64,16 +64,25 @@ type Stats struct {
 	Duplicates int64 `json:"duplicates"` // spans received again
 }
 
-// MinBytes is the smallest limit a [Ring] can have.
-const MinBytes = 1 << 20
+const (
+	// MinBytes is the smallest limit a [Ring] can have.
+	MinBytes = 1 << 20
+	// minMost is what a span may take at least, however small the ring.
+	minMost = 64 << 10
+	// mostName bounds the name of a span, and mostService that of a service.
+	// Longer ones are cut: names are what lists of many spans are made of.
+	mostName    = 1 << 10
+	mostService = 256
+)
 
-// NewRing returns an empty ring. It holds at most limit bytes, an estimate of
-// the memory the spans take, and never less than [MinBytes]. One trace may take
-// half of that; what arrives of it afterwards is dropped and counted.
+// NewRing returns an empty ring. It holds at most limit bytes, which are all
+// that the spans keep alive, and never less than [MinBytes]. One trace may take
+// half of that, one span a hundredth; what is larger, and what arrives of a
+// trace afterwards, is dropped and counted.
 func NewRing(limit int64) *Ring {
 	limit = max(limit, MinBytes)
 	return &Ring{
-		limit: limit, share: limit / 2,
+		limit: limit, share: limit / 2, most: max(limit/100, minMost),
 		traces: map[TraceID]*stored{}, colours: map[string]int{}, watchers: map[chan struct{}]struct{}{},
 	}
 }
@@ -105,6 +114,7 @@ func (r *Ring) addSpan(s otlpreceiver.Span) {
 		r.stats.Duplicates++
 		return
 	}
+	cut(&s.Name, mostName)
 	if r.grow(t, s.Origin, sizeOfSpan(s)) {
 		t.seen[id] = struct{}{}
 		t.spans = append(t.spans, s)
@@ -145,7 +155,7 @@ func (r *Ring) trace(id TraceID) *stored {
 	r.sequence++
 	t := r.traces[id]
 	if t == nil {
-		t = &stored{id: id, sequence: r.sequence, bytes: sizeOfTrace, seen: map[spanID]struct{}{}, resources: map[*resourcepb.Resource]struct{}{}}
+		t = &stored{id: id, sequence: r.sequence, bytes: sizeOfTrace, seen: map[spanID]struct{}{}, origins: map[otlpreceiver.Origin]int64{}}
 		r.traces[id] = t
 		r.order = append(r.order, t)
 		r.bytes += t.bytes
@@ -155,24 +165,40 @@ func (r *Ring) trace(id TraceID) *stored {
 }
 
 // grow makes room for something of a trace; it reports false if the trace has
-// had its share.
+// had its share, or if the thing is too large.
 func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
-	_, known := t.resources[o.Resource]
+	origin, known := t.origins[o]
 	if !known {
-		size += sizeOfResource(o)
+		cutService(o)
+		origin = sizeOfOrigin(o)
 	}
 	defer r.makeRoom(t)
-	if t.bytes+size > r.share {
+	added := size
+	if !known {
+		added += origin
+	}
+	if size+origin > r.most || t.bytes+added > r.share {
 		t.dropped++
 		r.stats.Dropped++
 		return false
 	}
-	if !known {
-		t.resources[o.Resource] = struct{}{}
-	}
-	t.bytes += size
-	r.bytes += size
+	t.origins[o] = origin
+	t.bytes += added
+	r.bytes += added
 	return true
+}
+
+// cut shortens a name that is too long to a copy of its beginning.
+func cut(name *string, most int) {
+	if len(*name) > most {
+		*name = strings.ToValidUTF8(strings.Clone((*name)[:most-len("…")]), "") + "…"
+	}
+}
+
+func cutService(o otlpreceiver.Origin) {
+	if v, ok := otlpreceiver.Attribute(o.Resource.GetAttributes(), "service.name").GetValue().(*commonpb.AnyValue_StringValue); ok {
+		cut(&v.StringValue, mostService)
+	}
 }
 
 // makeRoom lets the oldest traces go, but not t.
@@ -215,7 +241,7 @@ func (r *Ring) Stats() Stats {
 }
 
 // coloured bounds the services whose colour is remembered.
-const coloured = 4096
+const coloured = 1024
 
 // colour gives each service a number in order of arrival, so that the first
 // ones all differ.
@@ -253,17 +279,25 @@ func (r *Ring) changed() {
 	}
 }
 
-// snapshot returns copies of the traces that have spans, newest first.
-func (r *Ring) snapshot() []stored {
+// each calls visit with copies of the traces that have spans, newest first,
+// until it returns false. It copies one at a time: there can be very many.
+func (r *Ring) each(visit func(*stored) bool) {
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	traces := make([]stored, 0, len(r.traces))
+	traces := make([]*stored, 0, len(r.traces))
 	for _, t := range slices.Backward(r.order[r.head:]) {
 		if t != nil && len(t.spans) > 0 {
-			traces = append(traces, *t)
+			traces = append(traces, t)
 		}
 	}
-	return traces
+	r.mu.RUnlock()
+	for _, t := range traces {
+		r.mu.RLock()
+		st := *t
+		r.mu.RUnlock()
+		if !visit(&st) {
+			return
+		}
+	}
 }
 
 // get returns a copy of the trace with the given id.
@@ -282,34 +316,6 @@ func (r *Ring) serviceColours() map[string]int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return maps.Clone(r.colours)
-}
-
-// requests returns the trace as it was received. What shared a resource and a
-// scope does so again.
-func (t *stored) requests() (*coltrace.ExportTraceServiceRequest, *collogs.ExportLogsServiceRequest) {
-	var traces coltrace.ExportTraceServiceRequest
-	scopeSpans := map[otlpreceiver.Origin]*tracepb.ScopeSpans{}
-	for _, s := range t.spans {
-		scope := scopeSpans[s.Origin]
-		if scope == nil {
-			scope = &tracepb.ScopeSpans{Scope: s.Scope}
-			scopeSpans[s.Origin] = scope
-			traces.ResourceSpans = append(traces.ResourceSpans, &tracepb.ResourceSpans{Resource: s.Resource, ScopeSpans: []*tracepb.ScopeSpans{scope}})
-		}
-		scope.Spans = append(scope.Spans, s.Span)
-	}
-	var logs collogs.ExportLogsServiceRequest
-	scopeLogs := map[otlpreceiver.Origin]*logspb.ScopeLogs{}
-	for _, l := range t.logs {
-		scope := scopeLogs[l.Origin]
-		if scope == nil {
-			scope = &logspb.ScopeLogs{Scope: l.Scope}
-			scopeLogs[l.Origin] = scope
-			logs.ResourceLogs = append(logs.ResourceLogs, &logspb.ResourceLogs{Resource: l.Resource, ScopeLogs: []*logspb.ScopeLogs{scope}})
-		}
-		scope.LogRecords = append(scope.LogRecords, l.LogRecord)
-	}
-	return &traces, &logs
 }
 
 // logsOf returns the records of a span in order of time; those of no span for

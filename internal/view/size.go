@@ -11,8 +11,9 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// Sizes are estimates of heap memory: the structs themselves, and what their
-// strings, slices and pointers lead to.
+// Sizes are of heap memory: the structs themselves, and everything that their
+// strings, slices and pointers keep alive. A field that is left out here is one
+// that a sender can fill without a bound; a test goes through all of them.
 var (
 	structSpan     = size[tracepb.Span]() + size[otlpreceiver.Span]() + size[tracepb.Status]()
 	structEvent    = size[tracepb.Span_Event]() + pointer
@@ -21,38 +22,44 @@ var (
 	structKeyValue = size[commonpb.KeyValue]() + pointer
 	structValue    = size[commonpb.AnyValue]() + size[commonpb.AnyValue_StringValue]()
 	structResource = size[resourcepb.Resource]() + size[commonpb.InstrumentationScope]()
+	structEntity   = size[commonpb.EntityRef]() + pointer
 	structList     = size[commonpb.ArrayValue]()
 )
 
 const (
 	pointer     = 8
-	mapEntry    = 32      // of an id in a map, with its spare room
-	sizeOfTrace = 640     // the struct, its maps, its place in the ring
-	ids         = 16 + 16 // a trace id and two span ids, each an allocation
+	mapEntry    = 32  // of an id in a map, with its spare room
+	sizeOfTrace = 640 // the struct, its maps, its place in the ring
+	header      = 16  // of a string in a list
 )
 
 func size[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
 
 func sizeOfSpan(s otlpreceiver.Span) int64 {
-	n := structSpan + mapEntry + ids + text(s.GetName()) + text(s.GetTraceState()) + text(s.GetStatus().GetMessage()) + sizeOfAttributes(s.GetAttributes())
+	n := structSpan + mapEntry + id(s.GetTraceId()) + id(s.GetSpanId()) + id(s.GetParentSpanId()) +
+		text(s.GetName()) + text(s.GetTraceState()) + text(s.GetStatus().GetMessage()) + sizeOfAttributes(s.GetAttributes())
 	for _, e := range s.GetEvents() {
 		n += structEvent + text(e.GetName()) + sizeOfAttributes(e.GetAttributes())
 	}
 	for _, l := range s.GetLinks() {
-		n += structLink + ids + text(l.GetTraceState()) + sizeOfAttributes(l.GetAttributes())
+		n += structLink + id(l.GetTraceId()) + id(l.GetSpanId()) + text(l.GetTraceState()) + sizeOfAttributes(l.GetAttributes())
 	}
 	return n
 }
 
 func sizeOfLog(l otlpreceiver.Log) int64 {
-	return structLog + ids + text(l.GetSeverityText()) + text(l.GetEventName()) + sizeOfValue(l.GetBody()) + sizeOfAttributes(l.GetAttributes())
+	return structLog + id(l.GetTraceId()) + id(l.GetSpanId()) + text(l.GetSeverityText()) + text(l.GetEventName()) + sizeOfValue(l.GetBody()) + sizeOfAttributes(l.GetAttributes())
 }
 
-// sizeOfResource counts a resource in full for every trace with spans of it,
-// though a batch shares one: the last of them keeps it alive.
-func sizeOfResource(o otlpreceiver.Origin) int64 {
-	return structResource + mapEntry + text(o.Scope.GetName()) + text(o.Scope.GetVersion()) +
+// sizeOfOrigin counts a resource and a scope in full for every trace with spans
+// of them, though a batch shares them: the last of the traces keeps them alive.
+func sizeOfOrigin(o otlpreceiver.Origin) int64 {
+	n := structResource + mapEntry + text(o.Scope.GetName()) + text(o.Scope.GetVersion()) +
 		sizeOfAttributes(o.Scope.GetAttributes()) + sizeOfAttributes(o.Resource.GetAttributes())
+	for _, e := range o.Resource.GetEntityRefs() {
+		n += structEntity + text(e.GetSchemaUrl()) + text(e.GetType()) + texts(e.GetIdKeys()) + texts(e.GetDescriptionKeys())
+	}
+	return n
 }
 
 func sizeOfAttributes(attrs []*commonpb.KeyValue) int64 {
@@ -70,7 +77,7 @@ func sizeOfValue(v *commonpb.AnyValue) int64 {
 	case *commonpb.AnyValue_StringValue:
 		n += text(v.StringValue)
 	case *commonpb.AnyValue_BytesValue:
-		n += int64(len(v.BytesValue))
+		n += otlpreceiver.Allocated(len(v.BytesValue))
 	case *commonpb.AnyValue_ArrayValue:
 		n += structList
 		for _, e := range v.ArrayValue.GetValues() {
@@ -82,5 +89,13 @@ func sizeOfValue(v *commonpb.AnyValue) int64 {
 	return n
 }
 
-// text is what a string's bytes take: allocations are rounded up.
-func text(s string) int64 { return int64(len(s)+7) &^ 7 }
+func text(s string) int64 { return otlpreceiver.Allocated(len(s)) }
+
+func id(b []byte) int64 { return otlpreceiver.Allocated(len(b)) }
+
+func texts(list []string) (n int64) {
+	for _, s := range list {
+		n += header + text(s)
+	}
+	return n
+}

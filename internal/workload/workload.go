@@ -1,5 +1,6 @@
 // Package workload is a program that records a bit of everything, for the tests
-// and benchmarks that compare ways to set telemetry up. It knows the API alone.
+// and benchmarks that compare ways to set telemetry up. It imports the OpenTelemetry
+// API alone, so that it runs over any set-up.
 package workload
 
 import (

@@ -3,11 +3,7 @@
 //
 //	import _ "github.com/clewtrace/clew/otelsetup/configfile"
 //
-// The file is read, checked and its ${VARIABLES} replaced by
-// [go.opentelemetry.io/contrib/otelconf], which also makes the meter provider.
-// Traces, logs and propagators are made by otelsetup, so that they are what
-// they are without a file: the propagator tracecontext is this project's, and
-// a sampler may be any that is registered under a name, with its argument below
+// A sampler may be any that is registered under a name, with its argument below
 // it:
 //
 //	tracer_provider:
@@ -17,98 +13,108 @@
 //	        adaptive: {traces_per_second: 10}
 //
 // As the specification says, what the file does not mention has the file
-// format's default, and no other OTEL_* variable counts. A part of the file
-// that is not understood is an error of [otelsetup.Start], and the rest is
-// used.
+// format's default, and no other OTEL_* variable counts unless the file refers
+// to it, as ${NAME} or ${NAME:-default}, or asks for the resource detector
+// "service", which reads OTEL_SERVICE_NAME. A part of the file that is not
+// understood is a problem in the report, and the rest is used. Exporters named
+// otlp_grpc need the import of otelsetup/otlpgrpc.
 package configfile
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"strings"
 
-	"go.opentelemetry.io/contrib/otelconf"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/resource"
+	"go.yaml.in/yaml/v3"
 
-	"github.com/clewtrace/clew/otelsetup"
-	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc" // exporters named otlp_grpc; otelconf links gRPC anyway
+	"github.com/clewtrace/clew/internal/settings"
 )
 
-func init() { otelsetup.RegisterConfigFile(read) }
+func init() { settings.RegisterFileParser(parse) }
 
-// read translates a file.
-func read(file string) (*otelsetup.ConfigFile, error) {
-	text, err := os.ReadFile(file)
+// maxFile bounds the size of a file in bytes.
+const maxFile = 1 << 20
+
+// parse reads a file as maps, lists and scalars, with its variables replaced.
+func parse(path string, lookup func(name string) (string, bool)) (map[string]any, error) {
+	text, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("must be a file that can be read: %w", err)
 	}
-	model, err := otelconf.ParseYAML(text)
+	root := map[string]any{}
+	var document yaml.Node
+	err = yaml.Unmarshal(text, &document)
+	if err == nil {
+		err = replace(&document, lookup)
+	}
+	if err == nil && document.Kind != 0 { // not empty
+		err = document.Decode(&root)
+	}
 	if err != nil {
-		return nil, notUnderstood(err)
+		// The parser says it in several lines.
+		return nil, errors.New("must be a file of the declarative configuration: " + strings.ReplaceAll(err.Error(), "\n", ": "))
 	}
-	root, err := tree(text)
-	if err != nil {
-		return nil, notUnderstood(err)
-	}
-	t := translation{document: newDocument(root)}
-	config := t.configFile()
-	if model.MeterProvider != nil {
-		config.Meters = meters(*model)
-	}
-	return config, errors.Join(t.errs...)
-}
-
-// notUnderstood puts what otelconf says in several lines into one.
-func notUnderstood(err error) error {
-	return errors.New("must be a file of the declarative configuration: " + strings.ReplaceAll(err.Error(), "\n", ": "))
-}
-
-// tree is the file as maps, lists and scalars, with its variables replaced.
-// otelconf leaves out what its types do not have, such as the names of other
-// samplers, except in the value of an attribute: so the file is read once more
-// as one.
-func tree(text []byte) (map[string]any, error) {
-	wrapped := bytes.NewBufferString("file_format: \"1.0\"\nresource:\n  attributes:\n    - name: file\n      value:\n")
-	for line := range bytes.Lines(text) {
-		wrapped.WriteString("        ")
-		wrapped.Write(line)
-	}
-	model, err := otelconf.ParseYAML(wrapped.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	root, _ := model.Resource.Attributes[0].Value.(map[string]any)
 	return root, nil
 }
 
-// meters makes the meter provider of the file.
-func meters(model otelconf.OpenTelemetryConfiguration) func(context.Context, *resource.Resource) (otelsetup.MeterProvider, error) {
-	model.TracerProvider, model.LoggerProvider, model.Propagator = nil, nil, nil
-	for _, r := range model.MeterProvider.Readers {
-		if r.Periodic != nil && r.Periodic.Exporter.OTLPHttp != nil && r.Periodic.Exporter.OTLPHttp.Endpoint == nil {
-			standard := "http://localhost:4318/v1/metrics" // the format's default; without it, https is used
-			r.Periodic.Exporter.OTLPHttp.Endpoint = &standard
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return text, err
+}
+
+// replace puts the values of variables into the scalars below n. A scalar that
+// is not quoted has the type of its new text: OpenTelemetry Configuration
+// Data Model, "Environment variable substitution".
+func replace(n *yaml.Node, lookup func(name string) (string, bool)) error {
+	for _, below := range n.Content {
+		if err := replace(below, lookup); err != nil {
+			return err
 		}
 	}
-	return func(ctx context.Context, res *resource.Resource) (otelsetup.MeterProvider, error) {
-		schema := res.SchemaURL()
-		model.Resource = &otelconf.Resource{SchemaUrl: &schema}
-		for _, a := range res.Attributes() {
-			model.Resource.Attributes = append(model.Resource.Attributes,
-				otelconf.AttributeNameValue{Name: string(a.Key), Value: a.Value.AsInterface()})
-		}
-		sdk, err := otelconf.NewSDK(otelconf.WithContext(ctx), otelconf.WithOpenTelemetryConfiguration(model))
-		if err != nil {
-			return sdkmetric.NewMeterProvider(), fmt.Errorf("OTEL_CONFIG_FILE: meter_provider: %w", err)
-		}
-		provider, ok := sdk.MeterProvider().(otelsetup.MeterProvider)
-		if !ok {
-			return sdkmetric.NewMeterProvider(), errors.New("OTEL_CONFIG_FILE: meter_provider: not the SDK's")
-		}
-		return provider, nil
+	if n.Kind != yaml.ScalarNode || !strings.Contains(n.Value, "$") {
+		return nil
 	}
+	text, err := substitute(n.Value, lookup)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", n.Line, err)
+	}
+	n.Value = text
+	if n.Style == 0 {
+		n.Tag = "" // to be found anew
+	}
+	return nil
+}
+
+// reference is $$, ${NAME}, ${env:NAME} or ${NAME:-default}. The last
+// alternative finds what is none of them.
+var reference = regexp.MustCompile(`\$\$|\$\{(?:env:)?([a-zA-Z_][a-zA-Z0-9_]*)(?::-([^\n}]*))?\}|\$\{[^}]*\}?`)
+
+func substitute(text string, lookup func(name string) (string, bool)) (string, error) {
+	var err error
+	replaced := reference.ReplaceAllStringFunc(text, func(found string) string {
+		parts := reference.FindStringSubmatch(found)
+		switch {
+		case found == "$$":
+			return "$"
+		case parts[1] == "":
+			err = fmt.Errorf("%s must be ${NAME} or ${NAME:-default}", found)
+			return found
+		}
+		if value, ok := lookup(parts[1]); ok && value != "" {
+			return value
+		}
+		return parts[2]
+	})
+	return replaced, err
 }

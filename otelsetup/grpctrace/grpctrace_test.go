@@ -110,13 +110,14 @@ func TestTrust(t *testing.T) {
 	loopback, elsewhere := netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")
 	for _, test := range []struct {
 		rule    string
-		opts    []grpctrace.Option
+		opts    []grpctrace.ServerOption
 		trusted bool
 	}{
 		{"every caller by default", nil, true},
-		{"from the network", []grpctrace.Option{grpctrace.WithTrust(grpctrace.FromNetworks(elsewhere, loopback))}, true},
-		{"from another network", []grpctrace.Option{grpctrace.WithTrust(grpctrace.FromNetworks(elsewhere))}, false},
-		{"nobody", []grpctrace.Option{grpctrace.WithTrust(func(context.Context) bool { return false })}, false},
+		{"from the network", []grpctrace.ServerOption{grpctrace.WithTrust(grpctrace.Networks(elsewhere, loopback))}, true},
+		{"from another network", []grpctrace.ServerOption{grpctrace.WithTrust(grpctrace.Networks(elsewhere))}, false},
+		{"a nil predicate trusts nobody", []grpctrace.ServerOption{grpctrace.WithTrust(nil)}, false},
+		{"nobody", []grpctrace.ServerOption{grpctrace.WithTrust(func(context.Context) bool { return false })}, false},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			spans := startTelemetry(t)
@@ -163,5 +164,29 @@ func TestTracestateInTwoEntries(t *testing.T) {
 	call(ctx, t, grpctrace.Server(), grpc.WithUserAgent("test"))
 	if got := serverSpan(t, spans).Parent.TraceState().String(); got != "a=1,b=2" {
 		t.Errorf("tracestate %q, want both entries", got)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	others := func(method string) bool { return method != "/grpc.health.v1.Health/Check" }
+	for _, test := range []struct {
+		rule  string
+		opt   grpctrace.Option
+		spans int
+	}{
+		{"no filter", grpctrace.WithFilter(nil), 3},
+		{"a filter", grpctrace.WithFilter(others), 1},
+		{"health checks", grpctrace.WithoutHealthChecks(), 1},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			spans := startTelemetry(t)
+			ctx, span := caller(t)
+			all := grpctrace.WithFilter(func(string) bool { return true })
+			call(ctx, t, grpctrace.Server(test.opt, all), grpctrace.Client(all, test.opt))
+			span.End()
+			if n := len(spans.GetSpans()); n != test.spans {
+				t.Errorf("%d spans, want %d", n, test.spans)
+			}
+		})
 	}
 }

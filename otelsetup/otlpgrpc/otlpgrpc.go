@@ -21,14 +21,12 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 func init() {
-	otelsetup.RegisterProtocol("grpc", otelsetup.Protocol{
-		DefaultEndpoint: "http://localhost:4317",
-		HostPort:        true,
-		Traces: func(ctx context.Context, c otelsetup.OTLP) (sdktrace.SpanExporter, error) {
+	extend.Protocols.Register("grpc", extend.Protocol{
+		Traces: func(ctx context.Context, c extend.OTLP) (sdktrace.SpanExporter, error) {
 			conn, err := dial(c)
 			if err != nil {
 				return nil, err
@@ -37,7 +35,7 @@ func init() {
 				otlptracegrpc.WithHeaders(c.Headers), otlptracegrpc.WithTimeout(c.Timeout))
 			return spanExporter{exporter, conn}, err
 		},
-		Metrics: func(ctx context.Context, c otelsetup.OTLP) (sdkmetric.Exporter, error) {
+		Metrics: func(ctx context.Context, c extend.OTLP) (sdkmetric.Exporter, error) {
 			conn, err := dial(c)
 			if err != nil {
 				return nil, err
@@ -47,7 +45,7 @@ func init() {
 				otlpmetricgrpc.WithTemporalitySelector(c.Temporality), otlpmetricgrpc.WithAggregationSelector(c.Aggregation))
 			return metricExporter{exporter, conn}, err
 		},
-		Logs: func(ctx context.Context, c otelsetup.OTLP) (sdklog.Exporter, error) {
+		Logs: func(ctx context.Context, c extend.OTLP) (sdklog.Exporter, error) {
 			conn, err := dial(c)
 			if err != nil {
 				return nil, err
@@ -61,7 +59,7 @@ func init() {
 
 // dial makes the connection of one signal. The exporters would make their own,
 // and read the environment once more for it.
-func dial(c otelsetup.OTLP) (*grpc.ClientConn, error) {
+func dial(c extend.OTLP) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if c.Endpoint.Scheme == "https" {
 		config := c.TLS

@@ -21,18 +21,18 @@ import (
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
-func init() { otelsetup.RegisterMetricReader("prometheus", newReader) }
+func init() { extend.MetricReaders.Register("prometheus", newReader) }
 
 // readHeaderTimeout bounds how long a client may keep a connection busy before
 // it has asked for anything.
 const readHeaderTimeout = 10 * time.Second
 
-func newReader(ctx context.Context, env *otelsetup.Env) (sdkmetric.Reader, error) {
-	host := env.String("localhost", "OTEL_EXPORTER_PROMETHEUS_HOST")
-	port := env.Port(9464, "OTEL_EXPORTER_PROMETHEUS_PORT")
+func newReader(ctx context.Context, env extend.Env) (sdkmetric.Reader, error) {
+	host := env.Text("OTEL_EXPORTER_PROMETHEUS_HOST")
+	port := env.Number("OTEL_EXPORTER_PROMETHEUS_PORT")
 	// A registry of its own: nothing is left behind when telemetry starts again.
 	registry := prometheus.NewRegistry()
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))

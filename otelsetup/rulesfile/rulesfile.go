@@ -12,14 +12,14 @@ import (
 	"context"
 	"errors"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/sampler"
 	"github.com/clewtrace/clew/sampler/rulesfile"
 )
 
 func init() {
-	otelsetup.RegisterComposableSampler("rules", func(_ context.Context, env *otelsetup.Env) (sampler.Composable, error) {
-		path := env.String("", "OTEL_TRACES_SAMPLER_ARG")
+	extend.RegisterComposable("rules", func(_ context.Context, env extend.Env) (sampler.Composable, error) {
+		path := env.SamplerArg()
 		if path == "" {
 			return nil, errors.New("OTEL_TRACES_SAMPLER_ARG must be the path of a file")
 		}

@@ -11,10 +11,10 @@ import (
 	"go.opentelemetry.io/contrib/detectors/aws/ec2/v2"
 	"go.opentelemetry.io/contrib/detectors/aws/ecs"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
 func init() {
-	otelsetup.RegisterResourceDetector("ec2", ec2.NewResourceDetector())
-	otelsetup.RegisterResourceDetector("ecs", ecs.NewResourceDetector())
+	extend.Detectors.Register("ec2", ec2.NewResourceDetector())
+	extend.Detectors.Register("ecs", ecs.NewResourceDetector())
 }

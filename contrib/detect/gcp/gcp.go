@@ -11,7 +11,7 @@ package gcp
 import (
 	"go.opentelemetry.io/contrib/detectors/gcp"
 
-	"github.com/clewtrace/clew/otelsetup"
+	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
-func init() { otelsetup.RegisterResourceDetector("gcp", gcp.NewDetector()) }
+func init() { extend.Detectors.Register("gcp", gcp.NewDetector()) }

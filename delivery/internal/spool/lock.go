@@ -3,54 +3,28 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+
+	"github.com/clewtrace/clew/internal/ownfile"
 )
 
 const lockName = "lock"
 
-// errLocked is what lockFile returns if another open file holds the lock.
-var errLocked = errors.New("locked")
-
 // claim makes the directory this process's own until the lock file is closed.
+// Two processes writing to one spool would deliver each other's records, so
+// without a lock there is no spool.
 func (s *Spool) claim() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(s.dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := ownfile.Lock(filepath.Join(s.dir, lockName))
+	if held, ok := errors.AsType[*ownfile.HeldError](err); ok {
+		return fmt.Errorf("%s is in use by process %s", s.dir, held.Process)
+	}
 	if err != nil {
 		return err
 	}
-	if err := lockFile(f); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 20))
-		_ = f.Close()
-		if errors.Is(err, errLocked) {
-			return fmt.Errorf("%s is in use by process %s", s.dir, strings.TrimSpace(string(holder)))
-		}
-		return fmt.Errorf("lock %s: %w", s.dir, err)
-	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
 	s.lock = f
 	return nil
-}
-
-// sameFile reports whether path still leads to an open file.
-func sameFile(path string, f *os.File) bool {
-	if f == nil {
-		return false
-	}
-	there, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	here, err := f.Stat()
-	return err == nil && os.SameFile(there, here)
 }

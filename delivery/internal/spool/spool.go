@@ -13,16 +13,22 @@
 package spool
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
+
+	"github.com/clewtrace/clew/internal/ownfile"
 )
 
 const (
@@ -41,7 +47,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // ErrFull is returned by Append when the record would exceed the bound.
 var ErrFull = errors.New("spool is full")
 
-// Record is what was found on opening a spool.
+// Record is what an earlier process left.
 type Record struct {
 	Ref        Ref
 	Meta, Body []byte
@@ -67,7 +73,8 @@ type segment struct {
 // Spool is an open spool. It is safe for concurrent use.
 type Spool struct {
 	dir  string
-	max  int64
+	max  int64 // bytes of all segments
+	most int64 // bytes of a record to be recovered
 	sync bool
 
 	mu       sync.Mutex
@@ -78,105 +85,151 @@ type Spool struct {
 	next     uint64   // number of the next segment
 }
 
-// Open locks the directory, creating it if need be, and returns what was left
-// in it, oldest first, with the number of damaged records and segments that
-// were skipped. The segments together stay within maxBytes. With sync, Append
-// returns when the record is on stable storage; without, it survives the
-// process but not the machine.
-func Open(dir string, maxBytes int64, sync bool) (s *Spool, left []Record, damaged int, err error) {
-	s = &Spool{dir: dir, max: maxBytes, sync: sync}
-	if err := s.claim(); err != nil {
-		return nil, nil, 0, err
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+// Options say how a spool is kept.
+type Options struct {
+	MaxBytes  int64 // the segments together stay within this
+	MaxRecord int64 // records of earlier processes that are larger are not read
+	// Sync makes Append return when the record is on stable storage. Without it,
+	// it survives the process but not the machine.
+	Sync bool
+}
+
+// Found is what was in a directory beside the records.
+type Found struct {
+	Damaged int  // records and segments that were skipped
+	Unread  int  // segments for which there was no time: they stay for the next process
+	Shared  bool // others than this user can write to the directory
+}
+
+// Open locks the directory, creating it if need be. Call Recover before
+// anything else.
+func Open(dir string, opts Options) (*Spool, error) {
+	s := &Spool{dir: dir, max: opts.MaxBytes, most: opts.MaxRecord, sync: opts.Sync}
+	return s, s.claim()
+}
+
+// Recover calls fn with each record that was left in the directory, oldest
+// first; fn may remove it. It does not trust what lies there: it takes memory
+// for one record at a time, and about a second.
+func (s *Spool) Recover(fn func(Record)) (Found, error) {
+	var found Found
+	info, err := os.Stat(s.dir)
 	if err != nil {
-		return nil, nil, 0, errors.Join(err, s.lock.Close())
+		return found, err
 	}
-	slices.Sort(paths) // the names are numbers of one length
-	for _, path := range paths {
-		var n uint64
-		if _, err := fmt.Sscanf(filepath.Base(path), "%016x.seg", &n); err != nil {
-			continue
+	found.Shared = ownfile.SharedDir(info)
+	until := time.Now().Add(recovering)
+	names, err := s.names(until)
+	if err != nil {
+		return found, err
+	}
+	var read int64
+	for _, name := range names {
+		n, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 16, 64)
+		if err != nil || n >= lastSegment {
+			continue // not one of ours: they are counted from 0
 		}
 		s.next = max(s.next, n+1)
-		records, bad := s.load(path)
-		left = append(left, records...)
-		damaged += bad
+		if !time.Now().Before(until) || read > s.max {
+			found.Unread++
+			continue
+		}
+		size, damaged := s.load(filepath.Join(s.dir, name), until, fn)
+		read += size
+		found.Damaged += damaged
 	}
-	return s, left, damaged, nil
+	return found, nil
+}
+
+const (
+	suffix      = ".seg"
+	nameLength  = 16 + len(suffix)
+	lastSegment = 1 << 62
+	recovering  = time.Second
+)
+
+// names returns those that segments can have, oldest first. There is room for
+// more than a spool of full segments has.
+func (s *Spool) names(until time.Time) ([]string, error) {
+	d, err := os.Open(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	most := int(max(1024, 2*s.max/segmentSize))
+	var names []string
+	for len(names) < most && time.Now().Before(until) {
+		some, err := d.Readdirnames(1024)
+		for _, name := range some {
+			if len(name) == nameLength && strings.HasSuffix(name, suffix) {
+				names = append(names, strings.Clone(name))
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(names) // they are numbers of one length
+	return names, nil
 }
 
 // load reads a segment of an earlier process.
-func (s *Spool) load(path string) (records []Record, damaged int) {
-	data, err := os.ReadFile(path) //nolint:gosec // in the directory that was configured
-	if err != nil || len(data) < segmentHead || string(data[:len(formatMark)]) != formatMark {
-		return nil, 1 // perhaps another version's: not ours to delete
-	}
-	seg := &segment{path: path, size: int64(len(data)), marker: [markerSize]byte(data[len(formatMark):segmentHead])}
-	damaged = Scan(data, func(offset int, meta, body []byte) {
-		// Copies, so that one record does not keep the whole segment in memory.
-		records = append(records, Record{Ref: Ref{seg, int64(offset)}, Meta: bytes.Clone(meta), Body: bytes.Clone(body)})
-	})
-	if len(records) == 0 {
-		_ = os.Remove(path)
-		return nil, damaged
-	}
+func (s *Spool) load(path string, until time.Time, fn func(Record)) (read int64, damaged int) {
 	// Without write access the records are still delivered, but delivered again
 	// by the next process.
-	seg.file, _ = os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // as above
-	seg.live = len(records)
+	file, err := ownfile.Open(path, os.O_RDWR, 0)
+	seg := &segment{path: path, file: file, live: 1} // one while it is read, so that it stays open
+	if errors.Is(err, fs.ErrPermission) {
+		file, err = ownfile.Open(path, os.O_RDONLY, 0)
+		seg.file = nil
+		defer func() { _ = file.Close() }()
+	}
+	if err != nil {
+		return 0, 1
+	}
+	info, err := file.Stat()
+	// What is larger than all segments together is none of them, and what does
+	// not begin like one may be another version's: not ours to delete.
+	if err != nil || info.Size() > s.max || !begins(file) {
+		_ = file.Close()
+		return 0, 1
+	}
+	seg.size = info.Size()
 	s.segments = append(s.segments, seg)
-	return records, damaged
+	data := &timedReader{file: file, until: until}
+	damaged = Scan(data, seg.size, s.most, func(offset int64, meta, body []byte) bool {
+		seg.live++
+		fn(Record{Ref: Ref{seg, offset}, Meta: meta, Body: body})
+		return true
+	})
+	if !data.late { // or the rest of it stays for the next process
+		seg.live--
+		s.tidy(seg)
+	}
+	return seg.size, damaged
 }
 
-// Scan calls fn with each live record of a segment and returns the number of
-// damaged places it skipped. It accepts any input.
-func Scan(data []byte, fn func(offset int, meta, body []byte)) (damaged int) {
-	if len(data) < segmentHead || string(data[:len(formatMark)]) != formatMark {
-		return 1
-	}
-	marker := data[len(formatMark):segmentHead]
-	at, inDamage := segmentHead, false
-	for at < len(data) {
-		meta, body, ok := parse(data[at:], marker)
-		if ok {
-			if data[at+markerSize] == stateLive {
-				fn(at, meta, body)
-			}
-			at += recordHead + len(meta) + len(body)
-			inDamage = false
-			continue
-		}
-		if !inDamage {
-			damaged++
-			inDamage = true
-		}
-		skip := bytes.Index(data[at+1:], marker)
-		if skip < 0 {
-			break
-		}
-		at += 1 + skip
-	}
-	return damaged
+func begins(file io.ReaderAt) bool {
+	var mark [len(formatMark)]byte
+	_, err := file.ReadAt(mark[:], 0)
+	return err == nil && string(mark[:]) == formatMark
 }
 
-// parse reads the record at the start of data.
-func parse(data, marker []byte) (meta, body []byte, ok bool) {
-	if len(data) < recordHead || !bytes.Equal(data[:markerSize], marker) {
-		return nil, nil, false
+// timedReader fails when the time is over.
+type timedReader struct {
+	file  io.ReaderAt
+	until time.Time
+	late  bool
+}
+
+func (r *timedReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.late = r.late || !time.Now().Before(r.until); r.late {
+		return 0, os.ErrDeadlineExceeded
 	}
-	sum := binary.LittleEndian.Uint32(data[markerSize+1:])
-	metaLen := uint64(binary.LittleEndian.Uint32(data[markerSize+5:]))
-	bodyLen := uint64(binary.LittleEndian.Uint32(data[markerSize+9:]))
-	if metaLen+bodyLen > uint64(len(data)-recordHead) {
-		return nil, nil, false
-	}
-	end := recordHead + int(metaLen+bodyLen) //nolint:gosec // at most len(data)
-	if crc32.Checksum(data[markerSize+5:end], castagnoli) != sum {
-		return nil, nil, false
-	}
-	split := recordHead + int(metaLen) //nolint:gosec // as above
-	return data[recordHead:split:split], data[split:end:end], true
+	return r.file.ReadAt(p, at)
 }
 
 // Append stores a record.
@@ -220,7 +273,7 @@ func (s *Spool) writable() error {
 	if s.closed {
 		return os.ErrClosed
 	}
-	if !sameFile(filepath.Join(s.dir, lockName), s.lock) {
+	if !ownfile.Same(filepath.Join(s.dir, lockName), s.lock) {
 		// The directory was removed. What was in it is lost to the next
 		// process, but not to this one, which has it in memory.
 		if s.lock != nil {
@@ -231,14 +284,14 @@ func (s *Spool) writable() error {
 			return err
 		}
 	}
-	if a := s.active; a != nil && a.size < segmentSize && sameFile(a.path, a.file) {
+	if a := s.active; a != nil && a.size < segmentSize && ownfile.Same(a.path, a.file) {
 		return nil
 	}
 	seg := &segment{path: filepath.Join(s.dir, fmt.Sprintf("%016x.seg", s.next)), size: int64(segmentHead)}
 	if _, err := rand.Read(seg.marker[:]); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(seg.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(seg.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // which follows no link
 	if err != nil {
 		return err
 	}
@@ -280,7 +333,7 @@ func (s *Spool) Holder() func(Ref) bool {
 		defer s.mu.Unlock()
 		holds, known := found[ref.seg]
 		if !known {
-			holds = ref.seg.file == nil || sameFile(ref.seg.path, ref.seg.file)
+			holds = ref.seg.file == nil || ownfile.Same(ref.seg.path, ref.seg.file)
 			found[ref.seg] = holds
 		}
 		return holds
@@ -318,7 +371,7 @@ func (s *Spool) tidy(seg *segment) {
 	if seg.file == nil {
 		_ = os.Remove(seg.path)
 	} else {
-		if sameFile(seg.path, seg.file) { // or the directory is another process's now
+		if ownfile.Same(seg.path, seg.file) { // or the directory is another process's now
 			_ = seg.file.Truncate(int64(segmentHead)) // in case it cannot be deleted
 			_ = os.Remove(seg.path)
 		}

@@ -18,14 +18,26 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var options = spool.Options{MaxBytes: 64 << 20, MaxRecord: 64 << 20}
+
 func open(t *testing.T, dir string) (*spool.Spool, []spool.Record, int) {
 	t.Helper()
-	s, left, damaged, err := spool.Open(dir, 64<<20, false)
+	return openWith(t, dir, options)
+}
+
+func openWith(t *testing.T, dir string, opts spool.Options) (*spool.Spool, []spool.Record, int) {
+	t.Helper()
+	s, err := spool.Open(dir, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return s, left, damaged
+	var left []spool.Record
+	found, err := s.Recover(func(r spool.Record) { left = append(left, r) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, left, found.Damaged
 }
 
 func fill(t *testing.T, s *spool.Spool, n int) []spool.Ref {
@@ -73,11 +85,9 @@ func TestWhatIsNotRemovedIsFoundAgainInOrder(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sync %v", sync), func(t *testing.T) {
 			dir := t.TempDir()
-			s, _, _, err := spool.Open(dir, 64<<20, sync)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = s.Close() })
+			opts := options
+			opts.Sync = sync
+			s, _, _ := openWith(t, dir, opts)
 			foundAgainInOrder(t, s, dir)
 		})
 	}
@@ -167,7 +177,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 func TestOneProcessAtATime(t *testing.T) {
 	dir := t.TempDir()
 	s, _, _ := open(t, dir)
-	_, _, _, err := spool.Open(dir, 1<<20, false)
+	_, err := spool.Open(dir, options)
 	if err == nil || !strings.Contains(err.Error(), "process "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("second Open: %v, want an error naming the directory and the process", err)
 	}
@@ -178,11 +188,7 @@ func TestOneProcessAtATime(t *testing.T) {
 }
 
 func TestBound(t *testing.T) {
-	s, _, _, err := spool.Open(t.TempDir(), 1<<20, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s, _, _ := openWith(t, t.TempDir(), spool.Options{MaxBytes: 1 << 20, MaxRecord: 1 << 20, Sync: true})
 	body := make([]byte, 100<<10)
 	var refs []spool.Ref
 	for {
@@ -235,7 +241,7 @@ func TestDirectoryRemovedWhileRunning(t *testing.T) {
 // FuzzScan feeds the reader whole segments and damaged ones.
 func FuzzScan(f *testing.F) {
 	dir := f.TempDir()
-	s, _, _, err := spool.Open(dir, 1<<20, false)
+	s, err := spool.Open(dir, options)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -259,12 +265,14 @@ func FuzzScan(f *testing.F) {
 		if len(data) > 0 && at >= 0 {
 			data[at%len(data)] ^= flip
 		}
-		end := 0
-		spool.Scan(data, func(offset int, meta, body []byte) {
-			if offset < end || offset+len(meta)+len(body) > len(data) {
-				t.Errorf("record at %d with %d bytes, after one that ended at %d, in %d bytes", offset, len(meta)+len(body), end, len(data))
+		end := int64(0)
+		spool.Scan(bytes.NewReader(data), int64(len(data)), 1<<20, func(offset int64, meta, body []byte) bool {
+			length := int64(len(meta) + len(body))
+			if offset < end || offset+length > int64(len(data)) {
+				t.Errorf("record at %d with %d bytes, after one that ended at %d, in %d bytes", offset, length, end, len(data))
 			}
-			end = offset + len(meta) + len(body)
+			end = offset + length
+			return true
 		})
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // Module is a program that is built inside its own module, with the dependencies
@@ -25,11 +26,7 @@ type Module struct {
 	Sum     string   // of the module, as go.sum would pin it
 	Program string   // package, as seen from the module's root
 	Tags    []string // of the build
-
-	// DropReplace are modules that the program's go.mod replaces by folders that
-	// are not published with it, and Sums the lines of go.sum for what is used
-	// instead.
-	DropReplace, Sums []string
+	Link    string   // further flags for the linker
 }
 
 // Build returns the path of the program, which it builds if this user's cache
@@ -40,23 +37,13 @@ func (m Module) Build() (string, error) {
 		if err != nil {
 			return err
 		}
-		args := []string{"build", "-C", src, "-trimpath", "-ldflags=-s -w", "-tags", strings.Join(m.Tags, ","), "-o", path}
-		if len(m.DropReplace) > 0 {
-			modfile, err := m.modfile(ctx, src)
-			if err != nil {
-				return err
-			}
-			defer os.RemoveAll(filepath.Dir(modfile))
-			args = append(args, "-modfile="+modfile)
-		}
-		_, err = goCommand(ctx, portable, append(args, m.Program)...)
-		return err
+		return build(ctx, src, path, m.Link, "-tags="+strings.Join(m.Tags, ","), m.Program)
 	})
 }
 
 // source returns the directory of the module's source in the module cache.
 func (m Module) source(ctx context.Context) (string, error) {
-	out, err := goCommand(ctx, portable, "mod", "download", "-json", m.Path+"@"+m.Version)
+	out, err := goCommand(ctx, "mod", "download", "-json", m.Path+"@"+m.Version)
 	if err != nil {
 		return "", err
 	}
@@ -68,34 +55,6 @@ func (m Module) source(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s@%s has the checksum %s, want %s", m.Path, m.Version, found.Sum, m.Sum)
 	}
 	return found.Dir, nil
-}
-
-// modfile returns a copy of the go.mod in src, with a go.sum beside it, that
-// can be built from what is published.
-func (m Module) modfile(ctx context.Context, src string) (string, error) {
-	dir, err := os.MkdirTemp("", m.Name)
-	if err != nil {
-		return "", err
-	}
-	for name, more := range map[string][]string{"go.mod": nil, "go.sum": m.Sums} {
-		content, err := os.ReadFile(filepath.Join(src, name))
-		if err != nil {
-			return "", err
-		}
-		for _, line := range more {
-			content = append(content, line+"\n"...)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return "", err
-		}
-	}
-	path := filepath.Join(dir, "go.mod")
-	for _, module := range m.DropReplace {
-		if _, err := goCommand(ctx, portable, "mod", "edit", "-dropreplace="+module, path); err != nil {
-			return "", err
-		}
-	}
-	return path, nil
 }
 
 // Main is like [Module.Build] for the main package in dir, a module of this
@@ -110,13 +69,19 @@ func Main(name, dir string) (string, error) {
 		digest.Write(content)
 	}
 	return cached(fmt.Sprintf("%s-%.12x", name, digest.Sum(nil)), func(ctx context.Context, path string) error {
-		// As the vet of the same module builds it, so that neither does it again.
-		_, err := goCommand(ctx, nil, "build", "-C", dir, "-ldflags=-s -w", "-o", path, ".")
-		return err
+		return build(ctx, dir, path, "", ".")
 	})
 }
 
+// build builds packages as go vet and go test of all modules here do, without
+// -trimpath and the like, so that what they have compiled serves here too.
+func build(ctx context.Context, dir, path, link string, args ...string) error {
+	_, err := goCommand(ctx, append([]string{"build", "-C", dir, "-ldflags=-s -w " + link, "-o", path}, args...)...)
+	return err
+}
+
 // cached returns the path of the program, for which it calls build if need be.
+// Test programs that run at the same time wait for the first of them.
 func cached(name string, build func(ctx context.Context, path string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -129,8 +94,15 @@ func cached(name string, build func(ctx context.Context, path string) error) (st
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	// Renamed when complete: an interrupted build leaves nothing that looks built,
-	// and of two at once the last one wins.
+	unlock, err := lock(path + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return path, err
+	}
+	// Renamed when complete: an interrupted build leaves nothing that looks built.
 	building := fmt.Sprintf("%s.%d", path, os.Getpid())
 	defer func() { _ = os.Remove(building) }() // what is left of a failed build
 	// No test's context: what one test starts, the others need.
@@ -140,12 +112,22 @@ func cached(name string, build func(ctx context.Context, path string) error) (st
 	return path, os.Rename(building, path)
 }
 
-// portable is the environment of a build that needs no C compiler.
-var portable = []string{"CGO_ENABLED=0"}
+// lock waits until no other process has the file locked. The lock ends with the
+// process at the latest.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}
 
-func goCommand(ctx context.Context, env []string, args ...string) ([]byte, error) {
+func goCommand(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly"), env...)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("%v: %w\n%s", cmd, err, exit.Stderr)

@@ -23,13 +23,14 @@ import (
 // limit bounds each wait for a program.
 const limit = 20 * time.Second
 
-// asProgram is set for a test binary that is to be the program it tests.
+// asProgram is a variable that makes the test binary run the program.
 const asProgram = "CLEW_EXAMPLE_RUN"
 
 // Main is what TestMain of an example calls, with the example's main function.
-// The test binary is the program as well, when [Collector.Start] starts what [Path] returns: so the program
-// is built once, by go test, with the race detector if that is asked for, and a
-// cached test result is never older than the program.
+// It runs the tests, or the program if [Collector.Start] has started the test
+// binary under the name that [Path] returns. So go test builds the program, once,
+// with the race detector if that is asked for, and a cached test result is never
+// older than the program.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -159,20 +160,14 @@ func (p *Program) Wait(t *testing.T, code int) {
 	}
 }
 
-// Stop ends the program by SIGTERM, as a container runtime does.
+// Stop ends the program by SIGTERM, as a container runtime does: a graceful end,
+// so that it exits with 0.
 func (p *Program) Stop(t *testing.T) {
-	t.Helper()
-	p.Terminate(t, 128+int(syscall.SIGTERM))
-}
-
-// Terminate is Stop for a program that does not run under otelsetup.Main and
-// exits with another code.
-func (p *Program) Terminate(t *testing.T, code int) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatalf("signal %s: %v", p.service, err)
 	}
-	p.Wait(t, code)
+	p.Wait(t, 0)
 }
 
 // Kill ends the program at once: what it has not exported by now is lost.

@@ -49,8 +49,8 @@ func (c checker) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest
 }
 
 // serve traces by a stats handler, which sees streams from the first to the last
-// byte; an interceptor would not. It continues the trace of every caller; for a
-// service that the internet reaches there is grpctrace.WithTrust.
+// byte; an interceptor does not. It continues the trace of every caller. A service
+// that the internet reaches should have the option grpctrace.WithTrust.
 func serve(ctx context.Context, addr string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -89,9 +89,9 @@ func work(ctx context.Context, q queue, sameTrace bool) error {
 	return nil
 }
 
-// process is a consumer span: in the trace that the job comes from, or in a new
-// one that links to it. A link leaves the worker to sample for itself, and keeps
-// a job that waited for a day from making a trace that lasts a day.
+// process makes a consumer span, in the trace that the job comes from or in a new
+// one that links to it. With a link, the worker samples for itself, and a job that
+// has waited for a day does not make a trace that lasts a day.
 func process(ctx context.Context, j job, sameTrace bool) error {
 	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		semconv.MessagingOperationTypeProcess, semconv.MessagingDestinationName("webhooks"),

@@ -24,7 +24,7 @@ func badVariables() []badVariable {
 	all := []badVariable{
 		{"OTEL_SDK_DISABLED", "must be true or false", "false"},
 		{"OTEL_LOG_LEVEL", "must be none, error, warn, info or debug", "info"},
-		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded UTF-8, which", ""},
+		{"OTEL_RESOURCE_ATTRIBUTES", "must be key=value,... percent-encoded UTF-8, which", "none"},
 		{"OTEL_PROPAGATORS", "must be a list of b3, b3multi, baggage, clew, jaeger, ottrace, tracecontext, xray or none", "tracecontext,baggage"},
 		{"OTEL_TRACES_SAMPLER", "must be adaptive, always_off, always_on, ", "parentbased_always_on"},
 		{"OTEL_TRACES_EXPORTER", "must be a list of otlp, console", "otlp"},

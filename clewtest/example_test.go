@@ -1,0 +1,76 @@
+package clewtest_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/clewtest"
+)
+
+// order is the code under test.
+func order(ctx context.Context, provider trace.TracerProvider, id int) {
+	tracer := provider.Tracer("shop")
+	ctx, span := tracer.Start(ctx, "GET /orders/{id}", trace.WithAttributes(attribute.Int("order.id", id)))
+	defer span.End()
+	_, query := tracer.Start(ctx, "SELECT orders")
+	query.End()
+	_, call := tracer.Start(ctx, "POST stock")
+	call.End()
+}
+
+// t stands for the *testing.T of a test, which an example does not have.
+var t = &exampleT{}
+
+type exampleT struct{ testing.TB }
+
+func (*exampleT) Helper()                   {}
+func (*exampleT) Cleanup(func())            {}
+func (*exampleT) Context() context.Context  { return context.Background() }
+func (*exampleT) Errorf(f string, a ...any) { fmt.Println(strings.TrimSpace(fmt.Sprintf(f, a...))) }
+
+func ExampleRecord() {
+	// func TestOrder(t *testing.T) {
+	rec := clewtest.Record(t)
+	order(t.Context(), rec.TracerProvider(), 7)
+	rec.Want(`
+		GET /orders/{id}
+		  SELECT orders
+		  POST stock
+	`)
+	fmt.Println(rec.Span("GET /orders/{id}").Attr("order.id").AsInt64())
+	// Output: 7
+}
+
+func ExampleRecorder_Want() {
+	rec := clewtest.Record(t)
+	order(t.Context(), rec.TracerProvider(), 7)
+	rec.Want(`
+		GET /orders/{id}
+		  SELECT orders
+		    SELECT lines
+		  POST stock
+	`)
+	// Output:
+	// traces differ (- want, + got):
+	//   GET /orders/{id}
+	//     SELECT orders
+	// -     SELECT lines
+	//     POST stock
+}
+
+func ExampleAttributes() {
+	rec := clewtest.Record(t, clewtest.Attributes("order.id"))
+	order(t.Context(), rec.TracerProvider(), 7)
+	for _, trace := range rec.Traces() {
+		fmt.Println(trace)
+	}
+	// Output:
+	// GET /orders/{id} order.id=7
+	//   SELECT orders
+	//   POST stock
+}

@@ -1,0 +1,4 @@
+package otlpreceiver
+
+// CostOfBinary is for tests.
+var CostOfBinary = costOfBinary

@@ -1,0 +1,174 @@
+package settings
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+const configFileVariable = "OTEL_CONFIG_FILE"
+
+// A FileParser turns a file of the OpenTelemetry declarative configuration
+// into maps, lists and scalars. lookup knows the variables that the file
+// refers to.
+type FileParser func(path string, lookup func(name string) (string, bool)) (map[string]any, error)
+
+var fileParser atomic.Pointer[FileParser]
+
+// RegisterFileParser makes OTEL_CONFIG_FILE usable.
+func RegisterFileParser(parse FileParser) { fileParser.Store(&parse) }
+
+// readFile reads the file at path in place of the variables: OpenTelemetry
+// Environment Variable Specification, "Declarative configuration". What the
+// file does not mention has the default of the file's format. A part that is
+// not understood is a problem, and the rest counts. It is not ok if the file
+// cannot be used at all.
+func (r *reader) readFile(path string) (s Settings, ok bool) {
+	const instead = "the other variables"
+	parse := fileParser.Load()
+	if parse == nil {
+		r.problem(configFileVariable, path, "a configuration file needs the import of "+ConfigFileImport, instead)
+		return s, false
+	}
+	root, err := (*parse)(path, r.lookup)
+	if err != nil {
+		r.problem(configFileVariable, path, err.Error(), instead)
+		return s, false
+	}
+	r.record(configFileVariable, plain.show(path), configFileVariable)
+	f := &file{reader: r, document: newDocument(root)}
+	s = f.read(path)
+	for _, key := range f.unused() {
+		f.reject(key, "not supported, and ignored")
+	}
+	s.Effective = r.effective
+	return s, true
+}
+
+// file reads a document.
+type file struct {
+	*reader
+	*document
+}
+
+// reject notes a part of the file that cannot be used.
+func (f *file) reject(path, reason string) {
+	p := Problem{Name: configFileVariable, Reason: path + ": " + reason}
+	if !slices.Contains(f.problems, p) {
+		f.problems = append(f.problems, p)
+	}
+}
+
+// at reads the value at path, which says the same as a variable.
+func at[T any](f *file, k kind[T], variable, path string, def T) T {
+	return resolve(&f.report, k, variable, path, f.text(path), def)
+}
+
+// millisOr reads a duration whose zero has a meaning of its own.
+func millisOr(zero time.Duration) kind[time.Duration] {
+	k := millis
+	k.parse = func(text string) (time.Duration, error) {
+		if text == "0" {
+			return zero, nil
+		}
+		return millis.parse(text)
+	}
+	return k
+}
+
+// The meaning of a zero: no pause, and no limit.
+const (
+	atOnce    = time.Millisecond
+	unlimited = math.MaxInt32 * time.Millisecond
+)
+
+func (f *file) read(path string) Settings {
+	s := Settings{ConfigFile: path, lookup: f.lookup}
+	f.use("distribution") // of others
+	if format := f.text("file_format"); !strings.HasPrefix(format, "1.") {
+		f.reject("file_format", fmt.Sprintf("%q is not known, 1.0 is; read as that", format))
+	}
+	for _, key := range []string{"resource", "tracer_provider", "meter_provider", "logger_provider"} {
+		f.value(key) // an empty one is understood
+	}
+	level := oneOf(variable("OTEL_LOG_LEVEL").Accepted)
+	parse := level.parse
+	level.parse = func(text string) (string, error) { return parse(severity(text)) }
+	s.LogLevel = logLevels[at(f, level, "OTEL_LOG_LEVEL", "log_level", "info")]
+	s.Propagators = f.propagators()
+	if s.Disabled = at(f, boolean, "OTEL_SDK_DISABLED", "disabled", false); s.Disabled {
+		for _, key := range []string{"resource", "attribute_limits", "tracer_provider", "meter_provider", "logger_provider"} {
+			f.use(key)
+		}
+		return s
+	}
+	f.resource(&s)
+	s.Sampler = f.sampler()
+	s.SpanLimits, s.LogLimits = f.limits()
+	f.exports(&s)
+	return s
+}
+
+// severity turns the severities of log records, four of each, into the values
+// of OTEL_LOG_LEVEL.
+func severity(text string) string {
+	level := strings.TrimRight(strings.ToLower(text), "234")
+	return strings.NewReplacer("trace", "debug", "fatal", "error").Replace(level)
+}
+
+// propagators are none if the file names none.
+func (f *file) propagators() []string {
+	const key = "propagator"
+	var names []string
+	for _, entry := range f.entries(key + ".composite") {
+		names = append(names, f.keys(entry)...)
+		f.use(entry)
+	}
+	if list := f.text(key + ".composite_list"); list != "" {
+		names = append(names, list)
+	}
+	if names == nil {
+		names = []string{None}
+	}
+	return list(&f.report, "OTEL_PROPAGATORS", key, strings.Join(names, ","), []string{None})
+}
+
+// resource reads the attributes. The detectors of the file add nothing that is
+// not found out anyway, but for "service", which reads OTEL_SERVICE_NAME.
+func (f *file) resource(s *Settings) {
+	s.Attributes = at(f, attributes, "OTEL_RESOURCE_ATTRIBUTES", "resource.attributes_list", nil)
+	f.text("resource.schema_url")
+	const detection = "resource.detection/development"
+	detectors := f.texts(detection + ".detectors")
+	for _, entry := range f.entries(detection + ".detectors") {
+		detectors = append(detectors, f.keys(entry)...)
+	}
+	if _, name := f.find("OTEL_SERVICE_NAME"); slices.Contains(detectors, "service") {
+		s.setServiceName(name)
+	}
+	f.use(detection)
+	s.Attributes = append(s.Attributes, f.attributes()...)
+	s.setServiceName("")
+}
+
+func (f *file) limits() (sdktrace.SpanLimits, LogLimits) {
+	count := at(f, limit, attributeCountLimit, "attribute_limits.attribute_count_limit", 128)
+	length := at(f, limit, attributeLengthLimit, "attribute_limits.attribute_value_length_limit", -1)
+	const spans, logs = "tracer_provider.limits.", "logger_provider.limits."
+	return sdktrace.SpanLimits{
+			AttributeValueLengthLimit:   at(f, limit, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", spans+"attribute_value_length_limit", length),
+			AttributeCountLimit:         at(f, limit, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", spans+"attribute_count_limit", count),
+			EventCountLimit:             at(f, limit, "OTEL_SPAN_EVENT_COUNT_LIMIT", spans+"event_count_limit", 128),
+			LinkCountLimit:              at(f, limit, "OTEL_SPAN_LINK_COUNT_LIMIT", spans+"link_count_limit", 128),
+			AttributePerEventCountLimit: at(f, limit, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", spans+"event_attribute_count_limit", 128),
+			AttributePerLinkCountLimit:  at(f, limit, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", spans+"link_attribute_count_limit", 128),
+		}, LogLimits{
+			AttributeCount:       at(f, limit, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", logs+"attribute_count_limit", count),
+			AttributeValueLength: at(f, limit, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", logs+"attribute_value_length_limit", length),
+		}
+}

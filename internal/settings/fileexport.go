@@ -1,0 +1,164 @@
+package settings
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// exports reads the processors and the metric readers. What they send over
+// HTTP is delivered as the CLEW_DELIVERY_* variables say.
+func (f *file) exports(s *Settings) {
+	spans, logs := f.processors("tracer_provider", Traces), f.processors("logger_provider", LogsOut)
+	f.readers(s)
+	send := map[string]*OTLP{}
+	for _, e := range slices.Concat(spans, logs) {
+		send[e.path] = e.OTLP
+	}
+	for i, m := range s.Metrics.Readers {
+		send[strconv.Itoa(i)] = m.OTLP
+	}
+	if overHTTP(send) {
+		f.delivery(s)
+	}
+	for _, p := range spans {
+		s.Spans = append(s.Spans, f.processor(p, "OTEL_BSP", spanBatch(p.OTLP, s.Delivery)))
+	}
+	for _, p := range logs {
+		if p.Exporter == ExporterConsole {
+			s.PrintLogs = true
+			f.use(p.path)
+			continue
+		}
+		s.Logs = append(s.Logs, f.processor(p, "OTEL_BLRP", logBatch))
+	}
+	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
+}
+
+// processor is an [Export] and where it stands.
+type processor struct {
+	Export
+	path string
+}
+
+// processors reads the exporters of a provider.
+func (f *file) processors(provider, signal string) []processor {
+	var all []processor
+	for _, path := range f.entries(provider + ".processors") {
+		for _, kind := range []string{".batch", ".simple"} {
+			if !f.has(path + kind) {
+				continue
+			}
+			if e, ok := f.exporter(path+kind+".exporter", signal); ok {
+				all = append(all, processor{e, path + kind})
+			}
+		}
+	}
+	return all
+}
+
+// processor reads the batch, which is of any size or, of a simple processor,
+// of one.
+func (f *file) processor(p processor, prefix string, def Batch) Export {
+	e := p.Export
+	if strings.HasSuffix(p.path, ".simple") {
+		def.Size = 1
+	}
+	key := func(name string) string { return p.path + "." + name }
+	e.Batch.QueueSize = at(f, whole(1, maxQueueSize, ""), prefix+"_MAX_QUEUE_SIZE", key("max_queue_size"), def.QueueSize)
+	e.Batch.Size = at(f, whole(1, math.MaxInt32, ""), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), min(def.Size, e.Batch.QueueSize))
+	if e.Batch.Size > e.Batch.QueueSize {
+		f.problem(key("max_export_batch_size"), strconv.Itoa(e.Batch.Size), fmt.Sprintf("must not be above max_queue_size, %d", e.Batch.QueueSize), strconv.Itoa(e.Batch.QueueSize))
+		e.Batch.Size = e.Batch.QueueSize
+	}
+	e.Batch.Delay = at(f, millisOr(atOnce), prefix+"_SCHEDULE_DELAY", key("schedule_delay"), def.Delay)
+	e.Batch.ExportTimeout = at(f, millisOr(unlimited), prefix+"_EXPORT_TIMEOUT", key("export_timeout"), def.ExportTimeout)
+	if e.OTLP != nil {
+		e.OTLP.limitTimeout(e.Batch.ExportTimeout)
+	}
+	return e
+}
+
+// exporterVariables name the variable that says which exporter a signal has.
+var exporterVariables = map[string]string{
+	Traces: "OTEL_TRACES_EXPORTER", Metric: "OTEL_METRICS_EXPORTER", LogsOut: "OTEL_LOGS_EXPORTER",
+}
+
+// exporter reads the one exporter at path. It is not ok if there is none that
+// can be used.
+func (f *file) exporter(path, signal string) (e Export, ok bool) {
+	keys := f.keys(path)
+	if len(keys) != 1 {
+		f.reject(path, fmt.Sprintf("must be one exporter, not %d", len(keys)))
+		return e, false
+	}
+	variable := exporterVariables[signal]
+	switch name := keys[0]; name {
+	case "otlp_http", "otlp_grpc":
+		e = Export{Exporter: ExporterOTLP, OTLP: f.otlp(path+"."+name, name == "otlp_grpc", signal)}
+		if ok := slices.Contains(names(otlpPrefix+"PROTOCOL"), e.OTLP.Protocol); !ok {
+			f.reject(path, strings.TrimSpace(name+" is not available"+importHint(otlpPrefix+"PROTOCOL", ProtocolGRPC, ": ", "")))
+			return e, false
+		}
+	default:
+		e.Exporter = name
+		f.use(path + "." + name)
+		if !slices.Contains(names(variable), name) {
+			f.reject(path, fmt.Sprintf("unknown %q%s, must be otlp_http, otlp_grpc or one of %s", name, importHint(variable, name, " (", ")"), either(names(variable))))
+			return e, false
+		}
+	}
+	f.record(variable, e.Exporter, path)
+	return e, true
+}
+
+// otlp reads how a signal is sent.
+func (f *file) otlp(path string, grpc bool, signal string) *OTLP {
+	prefix := otlpPrefix + strings.ToUpper(signal) + "_"
+	c := &OTLP{Signal: signal, Protocol: ProtocolProtobuf}
+	if f.text(path+".encoding") == "json" {
+		c.Protocol = ProtocolJSON
+	}
+	scheme := ""
+	if grpc {
+		c.Protocol, scheme = ProtocolGRPC, "https"
+		if at(f, boolean, prefix+"INSECURE", path+".tls.insecure", false) {
+			scheme = "http"
+		}
+	}
+	f.record(prefix+"PROTOCOL", c.Protocol, path)
+	c.Endpoint = resolveEndpoint(&f.report, protocolRules(c.Protocol), scheme, signal, prefix+"ENDPOINT", path+".endpoint", f.text(path+".endpoint"), false)
+	c.Timeout = at(f, millisOr(unlimited), prefix+"TIMEOUT", path+".timeout", 10*time.Second)
+	c.Gzip = at(f, oneOf([]string{"gzip", None}), prefix+"COMPRESSION", path+".compression", None) == "gzip"
+	ca, certificate, key := path+".tls.ca_file", path+".tls.cert_file", path+".tls.key_file"
+	c.TLS = resolveTLS(&f.report, prefix+"CERTIFICATE", ca, f.text(ca), prefix+"CLIENT_CERTIFICATE", certificate, f.text(certificate), key, f.text(key))
+	f.headers(c, prefix+"HEADERS", path)
+	c.authorize()
+	return c
+}
+
+// headers reads the list and the entries; the later one of a name counts.
+func (f *file) headers(c *OTLP, variable, path string) {
+	inList := &reader{lookup: func(string) (string, bool) { return f.text(path + ".headers_list"), true }}
+	c.Headers = inList.headers([]string{path + ".headers_list"})
+	f.problems = append(f.problems, inList.problems...)
+	var bad []string
+	for _, entry := range f.entries(path + ".headers") {
+		name, value := f.text(entry+".name"), f.value(entry+".value")
+		if value == nil {
+			continue
+		}
+		if text := fmt.Sprint(value); !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) {
+			bad = append(bad, name)
+		} else {
+			c.Headers[http.CanonicalHeaderKey(name)] = text
+		}
+	}
+	f.reportHeaders(variable, path+".headers", c.Headers, bad)
+}

@@ -1,0 +1,264 @@
+package settings
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/clewtrace/clew/delivery"
+)
+
+// Read reads the variables that lookup knows, [os.LookupEnv] for example, by
+// the rules of the OpenTelemetry specification, "Environment Variable
+// Specification": an empty value is an unset one, spaces around a value do not
+// count, and a value that cannot be used is a [Problem] and replaced by the
+// default. Of a general variable and a signal's own, the signal's counts.
+//
+// With OTEL_CONFIG_FILE the settings come from that file, and the problems name
+// its keys.
+func Read(lookup func(name string) (string, bool)) (Settings, []Problem) {
+	r := &reader{lookup: lookup}
+	if _, file := r.find("OTEL_CONFIG_FILE"); file != "" {
+		if s, ok := r.readFile(file); ok {
+			return s, r.problems
+		}
+	}
+	return r.readVariables(), r.problems
+}
+
+// reader reads variables.
+type reader struct {
+	report
+	lookup func(name string) (string, bool)
+}
+
+// find returns the first variable that is set, and its text. Both are empty if
+// none is.
+func (r *reader) find(names ...string) (name, text string) {
+	for _, name := range names {
+		if text, _ := r.lookup(name); strings.TrimSpace(text) != "" {
+			return name, strings.TrimSpace(text)
+		}
+	}
+	return "", ""
+}
+
+// read reads the first of names that is set. The setting has the name of the
+// first.
+func read[T any](r *reader, k kind[T], def T, names ...string) T {
+	source, text := r.find(names...)
+	return resolve(&r.report, k, names[0], source, text, def)
+}
+
+// enum reads an enumeration of the table.
+func (r *reader) enum(name string) string {
+	v := variable(name)
+	return read(r, oneOf(v.Accepted), v.Default, name)
+}
+
+// list reads a list of the table.
+func (r *reader) list(name string) []string {
+	source, text := r.find(name)
+	return list(&r.report, name, source, text, strings.Split(variable(name).Default, ","))
+}
+
+func (r *reader) readVariables() Settings {
+	s := Settings{lookup: r.lookup}
+	s.LogLevel = logLevels[r.enum("OTEL_LOG_LEVEL")]
+	s.Propagators = r.list("OTEL_PROPAGATORS")
+	s.Disabled = read(r, boolean, false, "OTEL_SDK_DISABLED")
+	if !s.Disabled {
+		r.readSDK(&s)
+	}
+	s.Effective = r.effective
+	return s
+}
+
+func (r *reader) readSDK(s *Settings) {
+	s.Attributes = read(r, attributes, nil, "OTEL_RESOURCE_ATTRIBUTES")
+	s.setServiceName(read(r, plain, "", "OTEL_SERVICE_NAME"))
+	traces, metrics, logs := r.list("OTEL_TRACES_EXPORTER"), r.list("OTEL_METRICS_EXPORTER"), r.list("OTEL_LOGS_EXPORTER")
+	send := map[string]*OTLP{}
+	for signal, exporters := range map[string][]string{Traces: traces, Metric: metrics, LogsOut: logs} {
+		if slices.Contains(exporters, ExporterOTLP) {
+			send[signal] = nil
+		}
+	}
+	for _, signal := range []string{Metric, Traces, LogsOut} {
+		if _, sent := send[signal]; sent {
+			send[signal] = r.otlp(signal)
+		}
+	}
+	if overHTTP(send) {
+		r.delivery(s)
+	}
+	r.metrics(s, metrics, send[Metric])
+	r.sampler(s)
+	s.SpanLimits = r.spanLimits()
+	s.Spans = exports(traces, send[Traces], r.batch("OTEL_BSP", spanBatch(send[Traces], s.Delivery)))
+	s.LogLimits = LogLimits{
+		AttributeCount:       read(r, limit, 128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit),
+		AttributeValueLength: read(r, limit, -1, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
+	}
+	s.PrintLogs = slices.Contains(logs, ExporterConsole)
+	logs = slices.DeleteFunc(logs, func(name string) bool { return name == ExporterConsole })
+	s.Logs = exports(logs, send[LogsOut], r.batch("OTEL_BLRP", logBatch))
+	// A program that neither prints nor exports its log would be mute.
+	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
+	r.plugged(s)
+}
+
+// setServiceName lets name win over an attribute.
+func (s *Settings) setServiceName(name string) {
+	if name != "" {
+		s.Attributes = append(s.Attributes, semconv.ServiceName(name))
+	}
+	for _, a := range s.Attributes {
+		if a.Key == semconv.ServiceNameKey {
+			s.ServiceName = a.Value.AsString()
+		}
+	}
+}
+
+func overHTTP(send map[string]*OTLP) bool {
+	for _, c := range send {
+		if c != nil && c.OverHTTP() {
+			return true
+		}
+	}
+	return false
+}
+
+// exports makes an entry for each exporter.
+func exports(names []string, otlp *OTLP, batch Batch) []Export {
+	var all []Export
+	for _, name := range names {
+		e := Export{Exporter: name, Batch: batch}
+		if name == ExporterOTLP {
+			e.OTLP = otlp
+			otlp.limitTimeout(batch.ExportTimeout)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// limitTimeout lets a request over HTTP take no longer than an export may:
+// such an export is handed over at once, so that its own limit would bound
+// nothing.
+func (c *OTLP) limitTimeout(export time.Duration) {
+	if c.OverHTTP() {
+		c.Timeout = min(c.Timeout, export)
+	}
+}
+
+// The batches of the specification, and of what is delivered by store and
+// forward, which takes a batch at once.
+var (
+	standardBatch  = Batch{QueueSize: 2048, Size: 512, Delay: 5 * time.Second, ExportTimeout: delivery.DefaultExportTimeout}
+	deliveredBatch = Batch{
+		QueueSize: delivery.DefaultMaxQueueSize, Size: delivery.DefaultMaxExportBatchSize,
+		Delay: delivery.DefaultScheduleDelay, ExportTimeout: delivery.DefaultExportTimeout,
+	}
+	// The SDK allocates the whole queue of log records when it is made: one of
+	// 8,192 takes 10 ms and 5 MB.
+	logBatch = Batch{QueueSize: 2048, Size: 512, Delay: time.Second, ExportTimeout: delivery.DefaultExportTimeout}
+)
+
+// spanBatch returns the defaults for spans. With a spool a batch is small,
+// because one batch is what the sudden end of the process can lose.
+func spanBatch(otlp *OTLP, d Delivery) Batch {
+	if otlp == nil || !otlp.OverHTTP() {
+		return standardBatch
+	}
+	b := deliveredBatch
+	if d.SpoolDir != "" {
+		b.Size = standardBatch.Size
+	}
+	return b
+}
+
+// maxQueueSize bounds a queue that the SDK allocates as a whole at the start.
+const maxQueueSize = 1 << 20
+
+func (r *reader) batch(prefix string, def Batch) Batch {
+	b := Batch{QueueSize: read(r, whole(1, maxQueueSize, ""), def.QueueSize, prefix+"_MAX_QUEUE_SIZE")}
+	b.Size = read(r, whole(1, math.MaxInt32, ""), def.Size, prefix+"_MAX_EXPORT_BATCH_SIZE")
+	if source, text := r.find(prefix + "_MAX_EXPORT_BATCH_SIZE"); b.Size > b.QueueSize && text != "" {
+		r.problem(source, text, fmt.Sprintf("must not be above %s_MAX_QUEUE_SIZE, %d", prefix, b.QueueSize), strconv.Itoa(b.QueueSize))
+	}
+	b.Size = min(b.Size, b.QueueSize)
+	b.Delay = read(r, millis, def.Delay, prefix+"_SCHEDULE_DELAY")
+	b.ExportTimeout = read(r, millis, def.ExportTimeout, prefix+"_EXPORT_TIMEOUT")
+	return b
+}
+
+// The limits of attributes hold for spans and log records, unless the signal's
+// own are set: OpenTelemetry Environment Variable Specification, "Attribute
+// Limits".
+const (
+	attributeCountLimit  = "OTEL_ATTRIBUTE_COUNT_LIMIT"
+	attributeLengthLimit = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+)
+
+func (r *reader) spanLimits() sdktrace.SpanLimits {
+	return sdktrace.SpanLimits{
+		AttributeValueLengthLimit:   read(r, limit, -1, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
+		AttributeCountLimit:         read(r, limit, 128, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit),
+		EventCountLimit:             read(r, limit, 128, "OTEL_SPAN_EVENT_COUNT_LIMIT"),
+		LinkCountLimit:              read(r, limit, 128, "OTEL_SPAN_LINK_COUNT_LIMIT"),
+		AttributePerEventCountLimit: read(r, limit, 128, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"),
+		AttributePerLinkCountLimit:  read(r, limit, 128, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"),
+	}
+}
+
+func (r *reader) metrics(s *Settings, exporters []string, otlp *OTLP) {
+	s.Metrics.Exemplars = r.enum("OTEL_METRICS_EXEMPLAR_FILTER")
+	interval := read(r, millis, time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")
+	timeout := read(r, millis, 30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")
+	for _, e := range exports(exporters, otlp, Batch{ExportTimeout: timeout}) {
+		reader := Reader{Export: e, Interval: interval, Timeout: timeout}
+		if e.OTLP != nil {
+			reader.Temporality = r.enum("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
+			reader.Histogram = r.enum("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
+		}
+		s.Metrics.Readers = append(s.Metrics.Readers, reader)
+	}
+}
+
+// plugged reads the variables of exporters that others plug in, if they are
+// asked for.
+func (r *reader) plugged(s *Settings) {
+	if slices.ContainsFunc(s.Metrics.Readers, func(m Reader) bool { return m.Exporter == "prometheus" }) {
+		const host, port = "OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT"
+		s.setValue(host, read(r, plain, "localhost", host))
+		s.setValue(port, read(r, whole(0, maxPort, ""), 9464, port))
+	}
+	if slices.ContainsFunc(s.Spans, func(e Export) bool { return e.Exporter == "zipkin" }) {
+		const endpoint, timeout = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
+		standard := variable(endpoint).Default
+		s.setValue(endpoint, read(r, address(standard, ""), mustParse(standard), endpoint))
+		s.setValue(timeout, read(r, millis, 10*time.Second, timeout))
+	}
+}
+
+// delivery reads what package delivery is to do.
+func (r *reader) delivery(s *Settings) {
+	d := &s.Delivery
+	d.QueueSize = read(r, size(delivery.MinQueueSize), int64(delivery.DefaultQueueSize), delivery.EnvQueueSize)
+	if dir := read(r, plain, None, delivery.EnvSpoolDir); dir != None {
+		d.SpoolDir = dir
+	}
+	d.SpoolSize = read(r, size(delivery.MinSpoolSize), spoolSize(d.QueueSize), delivery.EnvSpoolSize)
+	d.SpoolSync = read(r, boolean, false, delivery.EnvSpoolSync)
+	d.Journal = read(r, boolean, false, delivery.EnvJournal)
+}
+
+// spoolSize returns the default for a queue.
+func spoolSize(queue int64) int64 { return max(4*queue, delivery.MinSpoolSize) }

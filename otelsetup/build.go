@@ -1,0 +1,291 @@
+package otelsetup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/contrib/bridges/otelslog"
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/contrib/propagators/aws/xray"
+	"go.opentelemetry.io/contrib/propagators/b3"
+	"go.opentelemetry.io/contrib/propagators/jaeger"
+	"go.opentelemetry.io/contrib/propagators/ot"
+	"go.opentelemetry.io/otel/log"
+	nooplog "go.opentelemetry.io/otel/log/noop"
+	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/otelsetup/extend"
+	"github.com/clewtrace/clew/otelsetup/internal/export"
+	"github.com/clewtrace/clew/propagator"
+	"github.com/clewtrace/clew/propagator/trust"
+)
+
+// ShutdownTimeout bounds [Telemetry.ForceFlush] and [Telemetry.Shutdown] when
+// their context has no deadline, the flush at the end of [Main], and the
+// graceful end of [Serve].
+const ShutdownTimeout = 5 * time.Second
+
+// instrumentationName is the scope of what this package records itself.
+const instrumentationName = "github.com/clewtrace/clew/otelsetup"
+
+// parts is what [build] makes of the settings. None of it is global.
+type parts struct {
+	propagator propagation.TextMapPropagator
+	tracers    *sdktrace.TracerProvider // nil: nothing is recorded
+	meters     metric.MeterProvider
+	loggers    log.LoggerProvider
+	handler    slog.Handler // of the program's log
+
+	lives    []life
+	exports  *export.Exports
+	problems []settings.Problem
+}
+
+// life is something that has to be ended.
+type life struct {
+	name  string
+	flush func(ctx context.Context) error // may be nil
+	end   func(ctx context.Context) error
+}
+
+// builder is what the steps of building share.
+type builder struct {
+	*parts
+	settings *settings.Settings
+	config   *config
+	resource *resource.Resource
+}
+
+// build makes the parts that the settings ask for, and the program's options
+// change. What cannot be made is a problem, and left out.
+func build(ctx context.Context, s *settings.Settings, c *config) *parts {
+	b := &builder{parts: &parts{}, settings: s, config: c}
+	b.buildPropagator()
+	b.handler = newIDHandler(c.printer)
+	b.meters, b.loggers = noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
+	b.exports = export.New(export.Config{})
+	if !s.Disabled {
+		b.buildSDK(ctx)
+	}
+	return b.parts
+}
+
+func (b *builder) buildSDK(ctx context.Context) {
+	b.buildResource(ctx)
+	b.buildExports()
+	// The metrics come first, because the sampler has some.
+	b.buildMeters(ctx)
+	b.buildTracers(ctx)
+	b.buildLoggers(ctx)
+	b.problem("", runtime.Start(runtime.WithMeterProvider(b.meters)))
+}
+
+// open lets go what the exporters send.
+func (p *parts) open() { p.problems = append(p.problems, p.exports.Open(p.meters)...) }
+
+// problem notes why a part could not be made. Each of joined errors is one.
+func (b *builder) problem(name string, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join returns as it is
+		for _, one := range joined.Unwrap() {
+			b.problem(name, one)
+		}
+	} else if err != nil {
+		b.problems = append(b.problems, settings.Problem{Name: name, Reason: err.Error()})
+	}
+}
+
+// builtIn are the propagators that have a name without being registered. The
+// name clew is the one that package propagator/autoprop registers, where
+// tracecontext is taken.
+var builtIn = map[string]propagation.TextMapPropagator{
+	"tracecontext": propagator.New(), "clew": propagator.New(), "baggage": propagation.Baggage{},
+	"b3": b3.New(), "b3multi": b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)),
+	"jaeger": jaeger.Jaeger{}, "xray": xray.Propagator{}, "ottrace": ot.OT{},
+}
+
+func (b *builder) buildPropagator() {
+	var chosen []propagation.TextMapPropagator
+	for _, name := range b.settings.Propagators {
+		p, ok := builtIn[name]
+		if !ok {
+			p, ok = extend.Propagators.Lookup(name)
+		}
+		if ok {
+			chosen = append(chosen, p)
+		}
+	}
+	all := propagation.NewCompositeTextMapPropagator(chosen...)
+	for _, c := range b.config.custom {
+		all = custom(c.Propagator, all)
+	}
+	b.propagator = trust.Propagator(all)
+}
+
+// custom applies what a program wants changed.
+func custom[T any](change func(T) T, v T) T {
+	if change == nil {
+		return v
+	}
+	return change(v)
+}
+
+func (b *builder) buildExports() {
+	c := export.Config{Resource: b.exportedResource()}
+	for _, by := range b.config.custom {
+		if by.Delivery != nil {
+			c.Customize = append(c.Customize, by.Delivery)
+		}
+		if by.OTLPTransport != nil {
+			inner := c.Wrap
+			c.Wrap = func(signal string, next http.RoundTripper) http.RoundTripper {
+				if inner != nil {
+					next = inner(signal, next)
+				}
+				return by.OTLPTransport(signal, next)
+			}
+		}
+	}
+	if b.settings.SendsOverHTTP() {
+		d := b.settings.Delivery
+		if c.Customize == nil { // which may name the directory
+			b.problems = append(b.problems, d.NeedSpool()...)
+		}
+		c.Delivery = &d
+	}
+	b.exports = export.New(c)
+}
+
+// buildHandler makes the program's log go where the settings say.
+func (b *builder) buildHandler(exported bool) {
+	if !exported {
+		return
+	}
+	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(b.loggers))
+	if b.settings.PrintLogs {
+		b.handler = slog.NewMultiHandler(b.handler, bridge)
+	} else {
+		b.handler = bridge
+	}
+}
+
+// env is what a factory learns.
+type env struct {
+	*builder
+	arg string
+}
+
+func (e env) MeterProvider() metric.MeterProvider { return e.meters }
+func (e env) SamplerArg() string                  { return e.arg }
+func (e env) Text(name string) string {
+	if v, ok := e.settings.Values[name].(string); ok {
+		return v
+	}
+	return e.settings.Lookup(name)
+}
+
+func (e env) Number(name string) int {
+	v, _ := e.settings.Values[name].(int)
+	return v
+}
+
+func (e env) Duration(name string) time.Duration {
+	v, _ := e.settings.Values[name].(time.Duration)
+	return v
+}
+
+func (e env) URL(name string) *url.URL {
+	v, _ := e.settings.Values[name].(*url.URL)
+	return v
+}
+
+func (e env) OnShutdown(f func(ctx context.Context) error) {
+	e.lives = append(e.lives, life{name: "plugged in", end: f})
+}
+
+// flush delivers what has been recorded so far.
+func (p *parts) flush(ctx context.Context) error {
+	before := p.exports.Dropped()
+	err := p.each(ctx, func(ctx context.Context, l life) error {
+		if l.flush == nil {
+			return nil
+		}
+		return l.flush(ctx)
+	})
+	return errors.Join(err, p.exports.Flush(ctx, before))
+}
+
+// sendRecorded delivers the spans and log records that have been recorded so
+// far; metrics are sent as a whole at the end. The delivery ends with ctx, and
+// until it begins ctx does not count, because a provider may lose what it is
+// exporting when it is cut short.
+func (p *parts) sendRecorded(ctx context.Context) {
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
+	defer cancel()
+	for _, l := range p.lives {
+		if l.name == settings.Traces || l.name == settings.LogsOut {
+			l.flush(whole) //nolint:errcheck // shutdown says what is left
+		}
+	}
+	p.exports.Flush(ctx, nil) //nolint:errcheck // shutdown says what is left
+}
+
+// shutdown ends the providers, then the delivery. lost is what was not
+// delivered.
+func (p *parts) shutdown(ctx context.Context) (lost []error, err error) {
+	// A provider whose context has ended does not even stop, so each gets
+	// one that lasts; only the waiting ends with ctx.
+	lasting := time.Now().Add(ShutdownTimeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(lasting) {
+		lasting = deadline
+	}
+	stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
+	context.AfterFunc(stop, cancel)
+	err = p.each(ctx, func(_ context.Context, l life) error { return l.end(stop) })
+	left, exportErr := p.exports.Shutdown(ctx)
+	for _, u := range left {
+		lost = append(lost, (*UndeliveredError)(&u))
+	}
+	return lost, errors.Join(err, exportErr)
+}
+
+// each runs do for every life at the same time. One that does not keep to the
+// deadline is left behind: nothing here waits longer than ctx.
+func (p *parts) each(ctx context.Context, do func(context.Context, life) error) error {
+	results := make([]chan error, len(p.lives))
+	for i, l := range p.lives {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- do(ctx, l) }()
+	}
+	var errs []error
+	for i, l := range p.lives {
+		if err := resultBefore(ctx, results[i]); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", l.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// resultBefore prefers a result over the end of ctx.
+func resultBefore(ctx context.Context, result <-chan error) error {
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	default:
+		return fmt.Errorf("not delivered in time: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,133 @@
+package configfile_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clewtrace/clew/internal/settings"
+	_ "github.com/clewtrace/clew/otelsetup/configfile"
+)
+
+// read reads a file that has the text, in an environment.
+func read(t *testing.T, text string, env map[string]string) (settings.Settings, []settings.Problem) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "otel.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return settings.Read(func(name string) (string, bool) {
+		if name == "OTEL_CONFIG_FILE" {
+			return path, true
+		}
+		v, ok := env[name]
+		return v, ok
+	})
+}
+
+// TestVariables replaces the references in a file: OpenTelemetry Configuration
+// Data Model, "Environment variable substitution".
+func TestVariables(t *testing.T) {
+	env := map[string]string{"NAME": "shop", "RATIO": "0.5", "LIMIT": "7", "EMPTY": "", "INJECTION": "a\nlog_level: debug", "TWICE": "${NAME}"}
+	for _, test := range []struct{ rule, value, want string }{
+		{"a variable", "${NAME}", "shop"},
+		{"with the prefix env", "${env:NAME}", "shop"},
+		{"within a text", "my ${NAME}-1", "my shop-1"},
+		{"a default", "${MISSING:-other}", "other"},
+		{"a default for an empty one", "${EMPTY:-other}", "other"},
+		{"a dollar", "$${NAME} costs 5$", "${NAME} costs 5$"},
+		{"values are not replaced again", "${TWICE}", "${NAME}"},
+		{"values have no structure", "${INJECTION}", "a\nlog_level: debug"},
+		{"quoted, it stays a text", `"${LIMIT}"`, "7"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			s, problems := read(t, "file_format: \"1.0\"\nresource:\n  attributes:\n    - name: service.name\n      value: "+test.value+"\n", env)
+			if s.ServiceName != test.want || len(problems) > 0 {
+				t.Errorf("%q, problems %v, want %q", s.ServiceName, problems, test.want)
+			}
+		})
+	}
+	t.Run("the type is that of the value", func(t *testing.T) {
+		s, problems := read(t, "file_format: \"1.0\"\ntracer_provider: {limits: {event_count_limit: '${LIMIT}'}, sampler: {trace_id_ratio_based: {ratio: '${RATIO}'}}}\ndisabled:\n  ${OFF:-false}\n", env)
+		if s.SpanLimits.EventCountLimit != 7 || s.Sampler.Ratio != 0.5 || len(problems) > 0 {
+			t.Errorf("%d, %v, problems %v", s.SpanLimits.EventCountLimit, s.Sampler.Ratio, problems)
+		}
+	})
+}
+
+// TestYAML reads what YAML allows.
+func TestYAML(t *testing.T) {
+	for rule, text := range map[string]string{
+		"a document mark":     "---\nfile_format: \"1.0\"\nresource: {attributes: [{name: service.name, value: shop}]}\n",
+		"anchors and aliases": "file_format: \"1.0\"\ndistribution: {x: &name shop}\nresource: {attributes: [{name: service.name, value: *name}]}\n",
+		"detectors":           "file_format: \"1.0\"\nresource: {detection/development: {detectors: [{service: }, {host: }]}}\n",
+		"detectors by name":   "file_format: \"1.0\"\nresource: {detection/development: {detectors: [service, process]}}\n",
+	} {
+		t.Run(rule, func(t *testing.T) {
+			s, problems := read(t, text, map[string]string{"OTEL_SERVICE_NAME": "shop"})
+			if s.ServiceName != "shop" || len(problems) > 0 {
+				t.Errorf("%q, problems %v", s.ServiceName, problems)
+			}
+		})
+	}
+	t.Run("without the detector service the variable does not count", func(t *testing.T) {
+		if s, _ := read(t, "file_format: \"1.0\"\n", map[string]string{"OTEL_SERVICE_NAME": "shop"}); s.ServiceName != "" {
+			t.Errorf("service %q", s.ServiceName)
+		}
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	s, problems := read(t, `file_format: "1.0"
+meter_provider:
+  exemplar_filter: always_off
+  readers:
+    - periodic:
+        interval: 5000
+        exporter: {otlp_http: {temporality_preference: low_memory, default_histogram_aggregation: base2_exponential_bucket_histogram}}
+  views:
+    - selector: {instrument_name: orders, instrument_type: counter}
+      stream: {name: sold, attribute_keys: {included: [shop], excluded: [user]}, aggregation: {drop: }}
+    - selector: {instrument_name: duration}
+      stream: {aggregation: {explicit_bucket_histogram: {boundaries: [1, 2.5], record_min_max: false}}}
+    - selector: {instrument_name: size, instrument_type: scale}
+`, nil)
+	if len(problems) != 1 || !strings.Contains(problems[0].String(), `meter_provider.views[2]: instrument_type "scale" is not known, and ignored`) {
+		t.Errorf("problems %v", problems)
+	}
+	m := s.Metrics
+	if len(m.Readers) != 1 || len(m.Views) != 2 {
+		t.Fatalf("%d readers and %d views", len(m.Readers), len(m.Views))
+	}
+	if r := m.Readers[0]; r.Interval.Seconds() != 5 || r.Temporality != "lowmemory" || r.Histogram != "base2_exponential_bucket_histogram" || r.OTLP.Endpoint.String() != "http://localhost:4318/v1/metrics" {
+		t.Errorf("reader %+v", r)
+	}
+	if v := m.Views[0]; v.Instrument.Name != "orders" || v.Stream.Name != "sold" || v.Stream.AttributeFilter == nil || v.Stream.Aggregation == nil {
+		t.Errorf("view %+v", v)
+	}
+}
+
+// TestFilesThatCannotBeUsed leave the variables in effect.
+func TestFilesThatCannotBeUsed(t *testing.T) {
+	var bomb strings.Builder
+	bomb.WriteString("a: &a [x, x, x, x, x, x, x, x, x]\n")
+	for i := 'b'; i < 'k'; i++ {
+		fmt.Fprintf(&bomb, "%c: &%[1]c [%s]\n", i, strings.TrimSuffix(strings.Repeat("*"+string(i-1)+", ", 9), ", "))
+	}
+	for rule, test := range map[string]struct{ text, want string }{
+		"no YAML":                     {"a: [", "must be a file of the declarative configuration: "},
+		"a list":                      {"- a\n", "must be a file of the declarative configuration: "},
+		"a reference that is none":    {"a: ${1}\n", "${1} must be ${NAME} or ${NAME:-default}"},
+		"larger than it may be":       {strings.Repeat("# a comment\n", 100_000), "is larger than 1048576 bytes"},
+		"aliases that grow on and on": {bomb.String(), "excessive aliasing"},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			s, problems := read(t, test.text, map[string]string{"OTEL_SERVICE_NAME": "shop"})
+			if len(problems) != 1 || !strings.Contains(problems[0].Reason, test.want) || problems[0].Using != "the other variables" || s.ServiceName != "shop" {
+				t.Errorf("problems %v, service %q", problems, s.ServiceName)
+			}
+		})
+	}
+}

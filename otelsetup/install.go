@@ -1,0 +1,73 @@
+package otelsetup
+
+import (
+	"log"
+	"log/slog"
+
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/internal/settings"
+)
+
+// diagnose makes the SDK report to t, which is silent until [Telemetry.install]:
+// while the SDK is built it reads the same variables, and has less to say about
+// a bad value.
+func (t *Telemetry) diagnose(c *config, level slog.Level) {
+	t.diagnostics = &diagnostics{printer: newIDHandler(c.printer), level: level, silent: true}
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(t.diagnostics)
+	otel.SetLogger(logr.New(sink{diagnostics: t.diagnostics}))
+	t.onShutdown(func() {
+		otel.SetErrorHandler(previous)
+		// The logger before cannot be asked for. The default one prints errors.
+		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{printer: slog.Default().Handler(), level: slog.LevelError}}))
+	})
+}
+
+// install makes what was built global. Each step leaves behind what undoes it.
+func (t *Telemetry) install(c *config) {
+	p := t.parts
+	t.diagnostics.silence(false)
+	p.open() // what the spool has lost is to be said
+
+	propagator := otel.GetTextMapPropagator()
+	otel.SetTextMapPropagator(p.propagator)
+	t.onShutdown(func() { otel.SetTextMapPropagator(propagator) })
+
+	tracerProvider, meterProvider, loggerProvider := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
+	tracers.sdk.Store(p.tracers)
+	otel.SetTracerProvider(tracers)
+	otel.SetMeterProvider(p.meters)
+	otel.SetLoggerProvider(p.loggers)
+	t.onShutdown(func() {
+		tracers.sdk.Store(nil)
+		otel.SetTracerProvider(tracerProvider)
+		otel.SetMeterProvider(meterProvider)
+		otel.SetLoggerProvider(loggerProvider)
+	})
+
+	t.onShutdown(setDefaultLogger(p.handler))
+	if !c.defaultTransport {
+		return
+	}
+	stop, err := traceDefaultTransport(c.transport)
+	if err != nil {
+		p.problems = append(p.problems, settings.Problem{Reason: err.Error()})
+	}
+	t.onShutdown(stop)
+}
+
+func (t *Telemetry) onShutdown(f func()) { t.restore = append(t.restore, f) }
+
+// setDefaultLogger makes h the default of log/slog and of log, and returns
+// what puts the previous ones back.
+func setDefaultLogger(h slog.Handler) (restore func()) {
+	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
+	slog.SetDefault(slog.New(h))
+	return func() {
+		slog.SetDefault(previous)
+		log.SetOutput(writer)
+		log.SetFlags(flags)
+	}
+}

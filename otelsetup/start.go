@@ -1,0 +1,112 @@
+package otelsetup
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/internal/settings"
+)
+
+// Telemetry is a running SDK. Its methods are safe for concurrent use.
+type Telemetry struct {
+	parts       *parts
+	diagnostics *diagnostics
+	report      Report
+	restore     []func() // undone last to first
+	once        sync.Once
+	err         error
+}
+
+// running is true between Start and Shutdown: the globals can be set once.
+var running struct {
+	sync.Mutex
+	started bool
+}
+
+var errRunning = errors.New("otelsetup: Start was called before the Shutdown of the Telemetry that is running")
+
+// Start sets up traces, metrics and logs as the OTEL_* environment variables
+// say, and makes them global: the providers and the propagator of package otel,
+// the default logger of log/slog and of log, and [http.DefaultTransport], whose
+// requests are traced from then on.
+//
+// Telemetry never stops the program. A value that cannot be used is logged once
+// and stands in [Telemetry.Report] as a [Problem]; its default applies. Start
+// returns an error, and no Telemetry, only if one is running already.
+func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
+	running.Lock()
+	defer running.Unlock()
+	if running.started {
+		return nil, errRunning
+	}
+	c := newConfig(opts)
+	s, problems := settings.Read(os.LookupEnv)
+	misspelt, _ := settings.Misspelt(os.Environ())
+	t := &Telemetry{}
+	t.diagnose(c, s.LogLevel)
+	t.parts = build(ctx, &s, c)
+	t.install(c)
+	t.report = newReport(s.Effective, c, slices.Concat(problems, misspelt, t.parts.problems))
+	t.diagnostics.problems(t.report.Problems)
+	running.started = true
+	return t, nil
+}
+
+// TracerProvider returns the provider that Start made global. Its tracers
+// outlive it: after [Telemetry.Shutdown] they record nothing, and after another
+// [Start] they record there.
+func (t *Telemetry) TracerProvider() trace.TracerProvider { return tracers }
+
+// MeterProvider returns the provider that Start made global.
+func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.parts.meters }
+
+// LoggerProvider returns the provider that Start made global.
+func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.parts.loggers }
+
+// ForceFlush delivers what has been recorded so far, all signals at once. It
+// returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
+// if it has none), with what went wrong: nil means that collectors reached by
+// OTLP over HTTP have taken all of it.
+func (t *Telemetry) ForceFlush(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return t.parts.flush(ctx)
+}
+
+// Shutdown delivers what has been recorded, all signals at once, stops the SDK
+// and puts the globals back as Start found them, but for the SDK's own logger,
+// which prints errors to [slog.Default] from then on. It returns when that is
+// done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
+// what was not delivered since Start ([*UndeliveredError]), and why. With a
+// spool, it does not wait for a collector that is away: what is left is kept for
+// the next start. Later calls return the result of the first.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.once.Do(func() {
+		t.diagnostics.collect()
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		lost, err := t.parts.shutdown(ctx)
+		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
+		running.Lock()
+		defer running.Unlock()
+		for _, restore := range slices.Backward(t.restore) {
+			restore()
+		}
+		running.started = false
+	})
+	return t.err
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, ShutdownTimeout)
+}
