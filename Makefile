@@ -36,7 +36,7 @@ release-check: ## a release into a module proxy on disk, and its use; part of e2
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release
 
 docker-check: ## our images, built and run (.ci/with-docker make docker-check starts an engine for it)
-	cd e2e && go test -v -count=1 -run Docker .
+	cd e2e && go test -v -count=1 -timeout 40m -run Docker .
 
 screenshots: ## the pictures of docs/view.md
 	cd e2e && go test -run ViewScreenshots . -args -screenshots ../docs/view

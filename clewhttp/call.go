@@ -21,7 +21,8 @@ type call struct {
 	previous, next *call // of the transport's list
 
 	request *http.Request // the caller's
-	sent    *http.Request
+	sent    *http.Request // &copied
+	copied  http.Request
 	method  string // as knownMethod has it
 	host    string
 	port    int
@@ -35,7 +36,7 @@ type call struct {
 	ended     atomic.Bool
 
 	options [2]trace.SpanStartOption
-	attrs   [8]attribute.KeyValue
+	attrs   [7]attribute.KeyValue // of the end
 }
 
 // Sent implements [clientspan.Mark].

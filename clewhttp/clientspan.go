@@ -28,20 +28,15 @@ func serverOf(u *url.URL) (host string, port int) {
 }
 
 // startAttributes are those that a sampler may want to see: Semantic Conventions
-// 1.43.0, "HTTP client span".
-func (c *call) startAttributes() []attribute.KeyValue {
-	r := c.request
-	a := appendMethod(c.attrs[:0], r.Method, c.method)
-	a = append(a, semconv.URLFull(redact.URL(r.URL, c.transport.hide)), semconv.URLScheme(r.URL.Scheme),
-		semconv.URLPath(redact.Path(r.URL.Path, c.transport.hide)))
+// 1.43.0, "HTTP client span", which names those that are provided when a span is
+// created.
+func (c *call) startAttributes(a []attribute.KeyValue) []attribute.KeyValue {
+	a = append(a, semconv.HTTPRequestMethodKey.String(c.method), semconv.URLFull(redact.URL(c.request.URL, c.transport.hide)))
 	if c.host != "" {
 		a = append(a, semconv.ServerAddress(c.host))
 	}
 	if c.port > 0 {
 		a = append(a, semconv.ServerPort(c.port))
-	}
-	if n := resendCount(r); n > 0 {
-		a = append(a, semconv.HTTPRequestResendCount(n))
 	}
 	return a
 }
@@ -79,7 +74,14 @@ func (c *call) answered(resp *http.Response, err error) {
 		}
 	}
 	if c.recording {
-		a := c.attrs[:0] // the span has copied what was there
+		u := c.request.URL
+		a := append(c.attrs[:0], semconv.URLScheme(u.Scheme), semconv.URLPath(redact.Path(u.Path, c.transport.hide)))
+		if c.method == otherMethod {
+			a = append(a, semconv.HTTPRequestMethodOriginal(c.request.Method))
+		}
+		if n := resendCount(c.request); n > 0 {
+			a = append(a, semconv.HTTPRequestResendCount(n))
+		}
 		if status != 0 {
 			a = append(a, semconv.HTTPResponseStatusCode(status))
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type exchange struct {
 	request *http.Request       // the server's
 	began   time.Time
 	method  string // as knownMethod has it
+	query   string // of the URL, redacted
 
 	ctx       context.Context // with the span
 	span      trace.Span
@@ -32,9 +34,10 @@ type exchange struct {
 	untraced  bool // a filter left the request out
 	returned  bool // the handler did not panic
 
-	out   http.ResponseWriter // what the handler writes to
-	inner *http.Request       // what the handler is given
-	body  io.ReadCloser       // the server's; nil if there is none
+	out    http.ResponseWriter // what the handler writes to
+	inner  *http.Request       // what the handler is given: &copied
+	copied http.Request
+	body   io.ReadCloser // the server's; nil if there is none
 
 	status   atomic.Int32 // 0 until there is one
 	written  atomic.Int64
@@ -43,8 +46,14 @@ type exchange struct {
 	pattern  atomic.Pointer[string] // from Route and SetPattern
 
 	options [2]trace.SpanStartOption
-	attrs   [12]attribute.KeyValue
+	attrs   [10]attribute.KeyValue // of the end
 }
+
+// scratch holds the attributes of the start of a span. What is made of options
+// copies them, so that it can be used again.
+type scratch [8]attribute.KeyValue
+
+var startScratch = sync.Pool{New: func() any { return new(scratch) }}
 
 // exchangeContext is the context of a request, in which its exchange is found.
 type exchangeContext exchange

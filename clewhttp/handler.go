@@ -1,7 +1,6 @@
 package clewhttp
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -73,7 +72,8 @@ var kindServer = trace.WithSpanKind(trace.SpanKindServer)
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(s.filters) > 0 && !s.traced(r) {
 		x := &exchange{request: r, untraced: true}
-		x.inner = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		x.ctx = r.Context()
+		x.copyRequest()
 		defer x.giveBack()
 		s.next.ServeHTTP(w, x.inner)
 		return
@@ -92,19 +92,27 @@ func (x *exchange) start() {
 	x.began = time.Now()
 	ctx := s.propagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	x.options[0] = kindServer
-	x.options[1] = trace.WithAttributes(x.startAttributes()...)
+	attrs := startScratch.Get().(*scratch)
+	x.options[1] = trace.WithAttributes(x.startAttributes(attrs[:0])...)
 	x.ctx, x.span = s.tracer.get().Start(ctx, methodName(x.method), x.options[:]...)
+	startScratch.Put(attrs)
 	x.recording = x.span.IsRecording()
 	if x.recording {
 		trust.Link(x.ctx, x.span)
 	}
 
-	x.inner = r.WithContext((*exchangeContext)(x))
+	x.copyRequest()
 	if r.Body != nil && r.Body != http.NoBody {
 		x.body = r.Body
 		x.inner.Body = (*requestBody)(x)
 	}
 	x.out = x.wrapWriter()
+}
+
+// copyRequest makes the request that the handler is given, inside the exchange.
+func (x *exchange) copyRequest() {
+	x.copied = *x.request.WithContext((*exchangeContext)(x))
+	x.inner = &x.copied
 }
 
 // end completes the span and the metrics. It runs deferred, so that it sees how

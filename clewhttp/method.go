@@ -1,11 +1,6 @@
 package clewhttp
 
-import (
-	"net/http"
-
-	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-)
+import "net/http"
 
 // otherMethod stands for every method that the conventions do not know, so that
 // callers cannot invent series and span names: Semantic Conventions 1.43.0,
@@ -32,15 +27,6 @@ func methodName(known string) string {
 		return "HTTP"
 	}
 	return known
-}
-
-// appendMethod appends what a span says about the method.
-func appendMethod(a []attribute.KeyValue, method, known string) []attribute.KeyValue {
-	a = append(a, semconv.HTTPRequestMethodKey.String(known))
-	if known == otherMethod {
-		a = append(a, semconv.HTTPRequestMethodOriginal(method))
-	}
-	return a
 }
 
 // protocolVersion is the value of network.protocol.version, or "" for a version

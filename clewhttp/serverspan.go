@@ -2,7 +2,6 @@ package clewhttp
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 
@@ -27,17 +26,18 @@ func scheme(r *http.Request) string {
 }
 
 // startAttributes are those that a sampler may want to see: Semantic Conventions
-// 1.43.0, "HTTP server span", all that are known before the request is served.
-func (x *exchange) startAttributes() []attribute.KeyValue {
+// 1.43.0, "HTTP server span", which names those that are provided when a span is
+// created. The others wait until it is known that the span is recorded.
+func (x *exchange) startAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 	r := x.request
-	a := appendMethod(x.attrs[:0], r.Method, x.method)
-	a = append(a, semconv.URLScheme(scheme(r)))
+	a = append(a, semconv.HTTPRequestMethodKey.String(x.method), semconv.URLScheme(scheme(r)))
 	if r.URL != nil {
 		if r.URL.Path != "" {
 			a = append(a, semconv.URLPath(redact.Path(r.URL.Path, x.server.hide)))
 		}
 		if r.URL.RawQuery != "" {
-			a = append(a, semconv.URLQuery(redact.Query(r.URL.RawQuery, x.server.hide)))
+			x.query = redact.Query(r.URL.RawQuery, x.server.hide)
+			a = append(a, semconv.URLQuery(x.query))
 		}
 	}
 	if host, port := splitHostPort(r.Host); host != "" {
@@ -46,28 +46,19 @@ func (x *exchange) startAttributes() []attribute.KeyValue {
 			a = append(a, semconv.ServerPort(port))
 		}
 	}
-	peer, port := splitHostPort(r.RemoteAddr)
-	if peer != "" {
-		a = append(a, semconv.NetworkPeerAddress(peer))
-		if port > 0 {
-			a = append(a, semconv.NetworkPeerPort(port))
-		}
-	}
-	if client := x.clientAddress(peer); client != "" {
+	if client := x.clientAddress(); client != "" {
 		a = append(a, semconv.ClientAddress(client))
 	}
 	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
 		a = append(a, semconv.UserAgentOriginal(agent[0]))
-	}
-	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
-		a = append(a, semconv.NetworkProtocolVersion(version))
 	}
 	return a
 }
 
 // clientAddress is the first address that a proxy says it has a request from,
 // or the peer. The word of a caller who is not trusted is not taken.
-func (x *exchange) clientAddress(peer string) string {
+func (x *exchange) clientAddress() string {
+	peer, _ := splitHostPort(x.request.RemoteAddr)
 	forwarded := x.request.Header["X-Forwarded-For"]
 	if len(forwarded) == 0 {
 		return peer
@@ -82,22 +73,37 @@ func (x *exchange) clientAddress(peer string) string {
 	return peer
 }
 
-// requestURL is the URL that the client asked for, as far as the server knows.
-// The conventions have it on client spans only. It is here as well because a
-// server's span is read by people too, and other instrumentations record it.
-func requestURL(r *http.Request) *url.URL {
-	if r.URL == nil || r.URL.IsAbs() {
-		return r.URL // asked of a proxy
+// fullURL is the URL that the client asked for, as far as the server knows. The
+// conventions have it on client spans only. It is here as well because a server's
+// span is read by people too, and other instrumentations record it.
+func (x *exchange) fullURL() string {
+	r := x.request
+	if r.URL == nil || r.URL.IsAbs() { // asked of a proxy
+		return redact.URL(r.URL, x.server.hide)
 	}
-	u := *r.URL
-	u.Scheme, u.Host = scheme(r), r.Host
-	return &u
+	path := redact.Path(r.URL.EscapedPath(), x.server.hide)
+	if x.query == "" {
+		return scheme(r) + "://" + r.Host + path
+	}
+	return scheme(r) + "://" + r.Host + path + "?" + x.query
 }
 
-// endSpan adds what is known once the request has been served.
+// endSpan adds the attributes that a recorded span has besides.
 func (x *exchange) endSpan(status int, route, failure, description string) {
-	a := x.attrs[:0] // the span has copied what was there
-	a = append(a, semconv.URLFull(redact.URL(requestURL(x.request), x.server.hide)))
+	r := x.request
+	a := append(x.attrs[:0], semconv.URLFull(x.fullURL()))
+	if x.method == otherMethod {
+		a = append(a, semconv.HTTPRequestMethodOriginal(r.Method))
+	}
+	if peer, port := splitHostPort(r.RemoteAddr); peer != "" {
+		a = append(a, semconv.NetworkPeerAddress(peer))
+		if port > 0 {
+			a = append(a, semconv.NetworkPeerPort(port))
+		}
+	}
+	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
+		a = append(a, semconv.NetworkProtocolVersion(version))
+	}
 	if n := x.read.Load(); n > 0 {
 		a = append(a, semconv.HTTPRequestBodySize(int(n)))
 	}

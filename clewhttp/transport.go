@@ -65,7 +65,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c := &call{transport: t, request: r}
 	if len(t.filters) > 0 && !t.traced(r) {
 		c.ctx = r.Context()
-		c.sent = r.WithContext((*callContext)(c))
+		c.copyRequest()
 	} else {
 		c.start()
 	}
@@ -90,16 +90,24 @@ func (c *call) start() {
 	c.began = time.Now()
 	c.host, c.port = serverOf(r.URL)
 	c.options[0] = kindClient
-	c.options[1] = trace.WithAttributes(c.startAttributes()...)
+	attrs := startScratch.Get().(*scratch)
+	c.options[1] = trace.WithAttributes(c.startAttributes(attrs[:0])...)
 	c.ctx, c.span = t.tracer.get().Start(r.Context(), methodName(c.method), c.options[:]...)
+	startScratch.Put(attrs)
 	c.recording = c.span.IsRecording()
 	// The request is not changed, for it is the caller's, and it stays itself as
 	// far as it can: body and trailers are the same ones.
-	c.sent = r.WithContext((*callContext)(c))
+	c.copyRequest()
 	c.sent.Header = make(http.Header, len(r.Header)+sentFields)
 	maps.Copy(c.sent.Header, r.Header)
 	t.propagator().Inject(c.ctx, propagation.HeaderCarrier(c.sent.Header))
 	lowerNames(c.sent.Header)
+}
+
+// copyRequest makes the request that is sent, inside the call.
+func (c *call) copyRequest() {
+	c.copied = *c.request.WithContext((*callContext)(c))
+	c.sent = &c.copied
 }
 
 // sentFields is how many fields propagators usually add.

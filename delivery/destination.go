@@ -37,7 +37,7 @@ const groupSize = 1 << 20
 
 // leastInFlight is how many items that were journalled may always be under way;
 // see [Transport.mostInFlight].
-const leastInFlight = 64
+const leastInFlight = 32
 
 // mostInFlight is how many items of small requests may be under way at a
 // destination. What is under way when the process is killed is sent again by the

@@ -13,7 +13,7 @@ import (
 	"github.com/clewtrace/clew/delivery"
 )
 
-var kills = flag.Int("kills", 10, "how often TestHostileKills kills the process")
+var kills = flag.Int("kills", 8, "how often TestHostileKills kills the process")
 
 const killEnv = "CLEW_TEST_KILLED"
 
@@ -49,7 +49,7 @@ func TestHostileKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		if life < *kills {
-			time.AfterFunc(100*time.Millisecond+rand.N(700*time.Millisecond), func() { _ = cmd.Process.Kill() })
+			time.AfterFunc(400*time.Millisecond+rand.N(1200*time.Millisecond), func() { _ = cmd.Process.Kill() })
 		}
 		for {
 			var n int

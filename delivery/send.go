@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
+	"github.com/clewtrace/clew/internal/plaintext"
 )
 
 // outcome is what came of one attempt.
@@ -81,7 +82,7 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 			err = fmt.Errorf("no answer within %v", via.timeout)
 		}
 		t.self.attempt(group[0].dest.signal, time.Since(start), "network")
-		return outcome{verdict: retry, err: err}
+		return outcome{verdict: retry, err: plaintext.Error(err)}
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
@@ -134,6 +135,10 @@ func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) 
 			err:        statusError(resp, answer),
 			retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		}
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		// These were followed. That there is yet another one is nothing about
+		// the request: what leads in a circle today may be mended tomorrow.
+		return outcome{verdict: retry, reason: strconv.Itoa(code), err: fmt.Errorf("%w: redirected too often, or to nowhere", statusError(resp, nil))}
 	case http.StatusRequestEntityTooLarge:
 		out := outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
 		if out.halves = t.halve(group); out.halves != nil {
@@ -145,10 +150,14 @@ func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) 
 			return outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
 		}
 		out := outcome{verdict: delivered}
-		out.rejected, out.message = partialSuccess(resp.Header.Get("Content-Type"), answer)
+		rejected, message := partialSuccess(resp.Header.Get("Content-Type"), answer)
+		out.rejected, out.message = rejected, plaintext.Line(message, mostMessage)
 		return out
 	}
 }
+
+// mostMessage bounds what is repeated of what a server says, in bytes.
+const mostMessage = 200
 
 // statusError says what the server said, as far as that is text.
 func statusError(resp *http.Response, answer []byte) error {
@@ -157,11 +166,12 @@ func statusError(resp *http.Response, answer []byte) error {
 			return -1
 		}
 		return r
-	}, string(answer[:min(len(answer), 200)]))
+	}, string(answer[:min(len(answer), mostMessage)]))
+	status := plaintext.Line(resp.Status, mostMessage)
 	if text = strings.TrimSpace(text); text != "" {
-		return fmt.Errorf("%s: %q", resp.Status, text)
+		return fmt.Errorf("%s: %q", status, text)
 	}
-	return errors.New(resp.Status)
+	return errors.New(status)
 }
 
 // halve divides what was too large: a group into its requests, a request into
@@ -259,7 +269,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		t.report.warn(d.url, outage)
 	}
 	if out.verdict == delivered && out.message != "" && out.rejected == 0 {
-		t.report.warn(d.url+" warning", fmt.Errorf("delivery: %s took all %s but warns: %q", redact(d.url), d.signal, out.message))
+		t.report.warn(d.url+" warning", fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
 	}
 	t.nudge()
 }
@@ -279,7 +289,7 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 		return nil
 	}
 	t.accounts[s].drop(reasonRejected, rejected)
-	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %q", redact(group[0].dest.url), out.message)}
+	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", redact(group[0].dest.url), out.message)}
 }
 
 // replace puts the parts of a request that was too large in its place. Their

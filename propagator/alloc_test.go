@@ -96,8 +96,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestInlining: Extract drops the error of ParseTraceparent, which is free only
-// if that is inlined there.
+// Extract drops the error of ParseTraceparent. That takes no allocation only if the
+// compiler inlines ParseTraceparent there.
 func TestInlining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the package")
@@ -116,8 +116,8 @@ func TestInlining(t *testing.T) {
 	}
 }
 
-// BenchmarkHostile shows that cost is linear in the size of the input at most.
-// ns/KiB must not grow with it.
+// BenchmarkHostile shows that the cost is at most linear in the size of the input:
+// ns/KiB must not grow with the size.
 func BenchmarkHostile(b *testing.B) {
 	for _, in := range []struct {
 		name  string

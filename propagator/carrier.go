@@ -23,8 +23,8 @@ const (
 	tracestateHeader  = "Tracestate"
 )
 
-// fields is what a carrier holds. If there are two traceparent fields, nobody can
-// tell which one to trust, so they count as none.
+// fields is what a carrier holds. Two traceparent fields count as none, because
+// nobody can tell which one is right.
 type fields struct {
 	parent string   // the traceparent, empty unless there is exactly one
 	state  string   // the first tracestate
@@ -80,8 +80,8 @@ func join(a, b []string) []string {
 	return append(slices.Clip(a), b...)
 }
 
-// trim removes optional whitespace around a field value, which is not part of
-// it (RFC 9110 section 5.5).
+// trim removes optional whitespace around a field value. It is not part of the value
+// (RFC 9110, "Field Values").
 func trim(s string) string {
 	if s != "" && s[0] > ' ' && s[len(s)-1] > ' ' {
 		return s
@@ -89,16 +89,16 @@ func trim(s string) string {
 	return strings.Trim(s, " \t")
 }
 
-// sent is what a header holds of a traceparent in one object: a slice of one
-// string, and the text of that.
-type sent struct {
+// parentValue is the value of a traceparent in a header, a slice of one string, with
+// the text of that string. It is one allocation.
+type parentValue struct {
 	values [1]string
 	text   [traceparentLen]byte
 }
 
-// sentBoth has the slice for the tracestate too.
-type sentBoth struct {
-	sent
+// bothValues has the value of a tracestate too.
+type bothValues struct {
+	parentValue
 	states [1]string
 }
 
@@ -116,8 +116,8 @@ func write(carrier propagation.TextMapCarrier, parent tracecontext.Traceparent, 
 		}
 	default:
 		carrier.Set(traceparentName, parent.String())
-		// A tracestate that is there already belongs to another traceparent.
-		// Nothing can be deleted from a carrier, but an empty list is valid.
+		// A tracestate that is there already belongs to another traceparent. A
+		// carrier has no way to delete it, but an empty tracestate is valid.
 		if state != "" || carrier.Get(tracestateName) != "" {
 			carrier.Set(tracestateName, state)
 		}
@@ -154,19 +154,19 @@ func writeLowerHeader(h map[string][]string, parent tracecontext.Traceparent, st
 	remove(h, tracestateHeader)
 }
 
-// newValues returns what a header holds of a traceparent and, if state is not
-// empty, of a tracestate.
+// newValues returns the values of a header for a traceparent and, if state is not
+// empty, for a tracestate.
 func newValues(parent tracecontext.Traceparent, state string) (parents, states []string) {
-	var s *sent
+	var v *parentValue
 	if state == "" {
-		s = &sent{}
+		v = &parentValue{}
 	} else {
-		both := &sentBoth{states: [1]string{state}}
-		s, states = &both.sent, both.states[:]
+		both := &bothValues{states: [1]string{state}}
+		v, states = &both.parentValue, both.states[:]
 	}
-	text, _ := parent.AppendText(s.text[:0])
-	s.values[0] = unsafe.String(&text[0], len(text)) // nobody else has these bytes yet
-	return s.values[:], states
+	text, _ := parent.AppendText(v.text[:0])
+	v.values[0] = unsafe.String(&text[0], len(text)) // nothing writes to these bytes again
+	return v.values[:], states
 }
 
 // remove deletes a name that is seldom there: to look is cheaper than to delete.

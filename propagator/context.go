@@ -8,8 +8,9 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// remoteContext is a context whose current span is the remote parent: what
-// [trace.ContextWithRemoteSpanContext] returns, in one object instead of two.
+// remoteContext is a context whose current span is the remote parent. It does what
+// the result of [trace.ContextWithRemoteSpanContext] does, and takes one allocation
+// where that takes two.
 type remoteContext struct {
 	context.Context
 	span remoteSpan
@@ -19,20 +20,20 @@ type remoteContext struct {
 type remoteSpan struct {
 	*noop.Span // &noopSpan; a pointer is smaller than the value
 	sc         trace.SpanContext
-	// state is set if it can be of use to Inject: if sc does not hold the
-	// whole tracestate, or if its text is at hand.
+	// state is nil if Inject has to write the tracestate of sc anew. Otherwise it has
+	// the members that sc cannot hold, and the text.
 	state *received
 }
 
 // SpanContext returns the remote span context.
 func (s *remoteSpan) SpanContext() trace.SpanContext { return s.sc }
 
-// TracerProvider returns what package trace returns for a remote parent: the
-// provider of zero-code instrumentation if that is attached to the process, or
-// one that starts no spans but hands on this one.
+// TracerProvider returns what package trace returns for a remote parent. That is the
+// provider of zero-code instrumentation, if it is attached to the process. Otherwise
+// it is one whose tracers start no spans and return the context with this one.
 func (*remoteSpan) TracerProvider() trace.TracerProvider {
 	tp := trace.SpanFromContext(context.Background()).TracerProvider()
-	if tp == trace.NewNoopTracerProvider() { //nolint:staticcheck // it knows no spans but its own, so it must not be handed out
+	if tp == trace.NewNoopTracerProvider() { //nolint:staticcheck // its tracers would drop a span that is not of package trace
 		return noop.NewTracerProvider()
 	}
 	return tp
@@ -40,18 +41,24 @@ func (*remoteSpan) TracerProvider() trace.TracerProvider {
 
 var noopSpan noop.Span
 
-// remoteKey finds the remoteSpan that a context descends from.
+// remoteKey is the key of the remoteSpan that a context descends from, also when
+// another span is current.
 type remoteKey struct{}
 
-// spanKey is the key under which package trace keeps the current span. It is
-// not exported; asking a context for its span tells it. Should a later version
-// keep spans in another way, it is nil.
+// spanKey is the key under which package trace keeps the current span, or nil if it
+// does not use one. The key is not exported, but package trace shows it to a context
+// that it asks for the span.
+//
+// It is here because of bench/codec.go, which allows Extract of a traceparent one
+// allocation and 0.38 of the stock propagator's time. With spanKey Extract takes one
+// and 0.34; with [trace.ContextWithSpan] instead it took two and 0.52.
 var spanKey = func() any {
 	var p keyProbe
 	trace.SpanFromContext(&p)
 	return p.key
 }()
 
+// keyProbe is a context that remembers which key it was asked for.
 type keyProbe struct {
 	context.Context
 	key any
@@ -62,8 +69,8 @@ func (p *keyProbe) Value(key any) any {
 	return nil
 }
 
-// Value returns the remote span to package trace and to Inject, and asks the
-// parent for all else.
+// Value returns the remote span for the keys of package trace and of Inject, and the
+// value of the parent for any other key.
 func (c *remoteContext) Value(key any) any {
 	switch key {
 	case spanKey:
@@ -78,8 +85,8 @@ func (c *remoteContext) String() string {
 	return fmt.Sprintf("%v.WithRemoteSpan(%s)", c.Context, traceparentOf(c.span.sc))
 }
 
-// continues reports whether sc is s or a span that followed it on this side.
-// Another remote parent in the same trace comes with a tracestate of its own.
+// continues reports whether sc is the context of s, or of a local span in the same
+// trace. Another remote parent in that trace has a tracestate of its own.
 func (s *remoteSpan) continues(sc trace.SpanContext) bool {
 	return sc.TraceID() == s.sc.TraceID() && (!sc.IsRemote() || sc.SpanID() == s.sc.SpanID())
 }

@@ -10,23 +10,26 @@ import (
 
 type member struct{ key, value string }
 
-func membersOf(ts trace.TraceState, room []member) []member {
+// appendMembers appends the members of ts to list.
+func appendMembers(list []member, ts trace.TraceState) []member {
 	ts.Walk(func(k, v string) bool {
-		room = append(room, member{k, v})
+		list = append(list, member{k, v})
 		return true
 	})
-	return room
+	return list
 }
 
-// merge returns the tracestate to send for ts, which is r.held after any number
-// of changes: the members that only r.all has are put back in their places.
+// merge returns the tracestate to send for ts. ts is r.held after any number of
+// changes; the members that only r.all has are put back in their places.
 //
-// Whoever changes a member moves it to the front (section 3.5), so ts is
-// changed members followed by an end of which nothing was changed: the longest
-// one whose members are in r.held in the same order, others between them
-// deleted. The result is the changed members, then what is left of r.all, in
-// its order, without those that were changed or deleted; 32 at most.
-// The members that ts holds are in the order of ts, whatever was done to it.
+// A member that is changed or added moves to the front (Trace Context Level 2,
+// "Mutating the tracestate Field"). So ts begins with the changed members, and ends
+// with members that were not changed. The unchanged end is the longest end of ts
+// whose members are in r.held in the same order. What r.held has between them was
+// deleted.
+//
+// The result is the changed members, then r.all in its order without the members
+// that were changed or deleted, cut to 32. Members of ts keep the order of ts.
 func (r *received) merge(ts trace.TraceState) string {
 	switch {
 	case r.unchanged(ts):
@@ -34,11 +37,11 @@ func (r *received) merge(ts trace.TraceState) string {
 	case !r.partial():
 		return ts.String()
 	}
-	var room [2][tracecontext.MaxMembers]member
-	now, before := membersOf(ts, room[0][:0]), membersOf(r.held, room[1][:0])
+	var onStack [2][tracecontext.MaxMembers]member // so that the lists take no allocation
+	now, before := appendMembers(onStack[0][:0], ts), appendMembers(onStack[1][:0], r.held)
 
-	changed := len(now)
-	var kept uint32 // bit i: the member before[i] is in the unchanged end
+	changed := len(now) // now[changed:] is the unchanged end
+	var kept uint32     // bit i is set if before[i] is in the unchanged end
 	for i := len(before) - 1; i >= 0 && changed > 0; i-- {
 		if before[i] == now[changed-1] {
 			changed--
@@ -63,7 +66,7 @@ func (r *received) merge(ts trace.TraceState) string {
 	for _, m := range now[:changed] {
 		add(m)
 	}
-	i := 0 // r.held is r.all with some left out
+	i := 0 // the next member of before, which is r.all with some left out
 	for k, v := range r.all.All() {
 		if i == len(before) || before[i].key != k {
 			add(member{k, v})
@@ -77,18 +80,18 @@ func (r *received) merge(ts trace.TraceState) string {
 	return b.String()
 }
 
-// unchanged reports whether ts is r.held. Its text is at hand then, and needs no
-// allocation.
+// unchanged reports whether ts is r.held. It compares ts with the text of r.held,
+// because to make the text of ts would take an allocation.
 func (r *received) unchanged(ts trace.TraceState) bool {
-	rest := r.text
+	if ts.Len() != r.held.Len() {
+		return false
+	}
+	rest, same := r.text, true
 	ts.Walk(func(k, v string) bool {
 		var member string
 		member, rest, _ = strings.Cut(rest, ",")
-		if len(member) != len(k)+1+len(v) || member[:len(k)] != k || member[len(k)+1:] != v {
-			rest = "changed"
-			return false
-		}
-		return true
+		same = len(member) == len(k)+1+len(v) && member[:len(k)] == k && member[len(k)+1:] == v
+		return same
 	})
-	return rest == "" && ts.Len() == r.held.Len()
+	return same
 }

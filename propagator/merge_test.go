@@ -128,7 +128,7 @@ func TestMergeProperty(t *testing.T) {
 	}
 }
 
-// A sampler is the one place of the SDK that may change a tracestate.
+// Samplers are what changes a tracestate in the SDK.
 type stateSampler struct {
 	change func(trace.TraceState) trace.TraceState
 }

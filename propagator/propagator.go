@@ -2,12 +2,12 @@
 //
 //	otel.SetTextMapPropagator(propagator.New())
 //
-// It takes the place of [propagation.TraceContext]. Where that one follows
-// the Recommendation both read and write the same; docs/propagation.md lists
-// where they differ, each with the rule.
+// It takes the place of [propagation.TraceContext]. Where that one follows the
+// Recommendation, both read and write the same. docs/propagation.md lists where
+// they differ, each with the rule.
 //
-// Section numbers in comments refer to the Recommendation,
-// https://www.w3.org/TR/trace-context-2/.
+// The Recommendation is Trace Context Level 2, https://www.w3.org/TR/trace-context-2/.
+// Comments cite its sections by their titles.
 package propagator
 
 import (
@@ -30,13 +30,15 @@ type traceContext struct {
 // New returns a propagator for the traceparent and tracestate of W3C Trace
 // Context Level 2. It is safe for concurrent use.
 //
-// Extract returns ctx itself if the carrier holds no valid traceparent, or
-// more than one: then whatever comes next starts a new trace, or continues the
-// one that ctx is in.
+// Extract returns ctx itself if the carrier has no valid traceparent, or more than
+// one. The next span then starts a new trace, or continues the one that ctx is in.
 //
-// Members of the received tracestate that [trace.TraceState] cannot hold are
-// kept beside the SpanContext, and Inject sends them too as long as the context
-// continues the trace that was received.
+// In an [net/http.Header], names are found in canonical and in lower-case spelling.
+// Inject writes the canonical one and removes the other.
+//
+// [trace.TraceState] cannot hold all members that Level 2 allows. Extract keeps the
+// others in the context, and Inject sends them too, as long as the context continues
+// the trace that was received.
 func New(opts ...Option) propagation.TextMapPropagator {
 	p := &traceContext{maxTracestate: math.MaxInt, seen: newCache()}
 	for _, o := range opts {
@@ -50,11 +52,11 @@ func (*traceContext) Fields() []string {
 	return []string{traceparentName, tracestateName}
 }
 
-// Extract returns ctx with the span context in carrier as the remote parent.
+// Extract returns ctx with the span context that carrier holds as the remote parent.
 func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var f fields
-	// Most requests at the edge of a system come without a trace, so that is
-	// found out first.
+	// A header without a traceparent is the most frequent case at the edge of a
+	// system, so it is decided by two look-ups and nothing else.
 	if h, ok := carrier.(propagation.HeaderCarrier); ok {
 		parents := values(h, traceparentHeader, traceparentName)
 		if len(parents) != 1 {
@@ -84,7 +86,7 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	}
 	switch {
 	case f.states != nil:
-		config.TraceState, c.span.state = parse(f.states...).unlessWhole()
+		config.TraceState, c.span.state = parse(f.states...).split()
 	case f.state != "":
 		config.TraceState, c.span.state = p.seen.tracestate(f.state)
 	}
@@ -98,8 +100,8 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	return c
 }
 
-// Inject writes the span context in ctx to carrier. If there is none, carrier
-// is left alone.
+// Inject writes the span context in ctx to carrier. If ctx has none, carrier stays as
+// it is.
 func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	span := trace.SpanFromContext(ctx)
 	sc := span.SpanContext()
@@ -107,13 +109,13 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 	if !parent.IsValid() {
 		return
 	}
-	remote, forward := span.(*remoteSpan)
-	if !forward {
+	remote, isCurrent := span.(*remoteSpan)
+	if !isCurrent {
 		remote, _ = ctx.Value(remoteKey{}).(*remoteSpan)
 	}
 	var state string
 	switch {
-	case forward && remote.state != nil:
+	case isCurrent && remote.state != nil:
 		state = remote.state.all.String()
 	case remote != nil && remote.state != nil && remote.continues(sc):
 		state = remote.state.merge(sc.TraceState())

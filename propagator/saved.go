@@ -11,26 +11,26 @@ import (
 	"github.com/clewtrace/clew/internal/boundary"
 )
 
-// Saved is the trace context and baggage of a job or message, as text that can
-// be stored beside it. Make one with [Save]; whoever works on the job later
-// continues the trace with [Saved.Context] or refers to it with [Saved.Link].
+// Saved is the trace context and baggage of a job or message, as text that can be
+// stored beside it. [Save] makes one. Whoever works on the job later continues the
+// trace with [Saved.Context], or refers to it with [Saved.Link].
 //
-// The zero value holds no context: Context returns what it is given, and Link a
-// link that the SDK ignores. The same goes for text that is not valid, so a
-// damaged trace context does not stand in the way of the job.
+// The zero value holds no context: Context returns the context it is given, and Link
+// returns a link that the SDK ignores. Text that is not valid counts as none, so that
+// a job with a damaged trace context is worked on all the same.
 type Saved struct {
 	Traceparent string `json:"traceparent,omitempty"`
 	Tracestate  string `json:"tracestate,omitempty"`
 	Baggage     string `json:"baggage,omitempty"`
 }
 
-// textual is what Saved reads and writes.
-var textual = boundary.Propagator{TextMapPropagator: propagation.NewCompositeTextMapPropagator(New(), propagation.Baggage{})}
+// format writes and reads the three fields of Saved.
+var format = boundary.Propagator{TextMapPropagator: propagation.NewCompositeTextMapPropagator(New(), propagation.Baggage{})}
 
 // Save returns the trace context and the baggage in ctx.
 func Save(ctx context.Context) Saved {
 	carrier := propagation.MapCarrier{}
-	textual.Inject(ctx, carrier)
+	format.Inject(ctx, carrier)
 	return Saved{
 		Traceparent: carrier["traceparent"],
 		Tracestate:  carrier["tracestate"],
@@ -38,11 +38,11 @@ func Save(ctx context.Context) Saved {
 	}
 }
 
-// Context returns ctx with what was saved as the remote parent of the next span,
-// and its baggage. Is the job older than the work on it, or one of many that are
+// Context returns ctx with the saved span as the remote parent of the next span, and
+// with the saved baggage. If the job waited for long, or if it is one of many that are
 // worked on together, [Saved.Link] is the better choice.
 func (s Saved) Context(ctx context.Context) context.Context {
-	return textual.Extract(ctx, propagation.MapCarrier{
+	return format.Extract(ctx, propagation.MapCarrier{
 		"traceparent": s.Traceparent,
 		"tracestate":  s.Tracestate,
 		"baggage":     s.Baggage,
@@ -55,7 +55,7 @@ func (s Saved) Link() trace.Link {
 	return trace.Link{SpanContext: trace.SpanContextFromContext(s.Context(context.Background()))}
 }
 
-// String returns the fields that are not empty, one "name: value" per line.
+// String returns the fields that are not empty, each as a line "name: value".
 func (s Saved) String() string {
 	var b strings.Builder
 	for _, f := range [...]struct{ name, value string }{
@@ -90,19 +90,20 @@ func (s *Saved) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// object has the fields of Saved and not its methods.
-type object Saved
+// savedFields has the fields of Saved without its methods, so that package json reads
+// and writes the fields.
+type savedFields Saved
 
 // MarshalJSON returns an object with the fields that are not empty.
-func (s Saved) MarshalJSON() ([]byte, error) { return json.Marshal(object(s)) }
+func (s Saved) MarshalJSON() ([]byte, error) { return json.Marshal(savedFields(s)) }
 
 // UnmarshalJSON reads what [Saved.MarshalJSON] wrote. If data is not such an
 // object, s is left as it was.
 func (s *Saved) UnmarshalJSON(data []byte) error {
-	var o object
-	if err := json.Unmarshal(data, &o); err != nil {
+	var fields savedFields
+	if err := json.Unmarshal(data, &fields); err != nil {
 		return err
 	}
-	*s = Saved(o)
+	*s = Saved(fields)
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/clewtrace/clew/tracecontext"
 )
 
-// stockDiffers says which rules the stock propagator breaks for these fields:
-// the rows of the table in docs/propagation.md. Without one it must agree.
+// stockDiffers returns the rules that the stock propagator breaks for these fields.
+// They are the rows of the table in docs/propagation.md. If there are none, stock must
+// do the same as ours.
 func stockDiffers(parents, states []string) (rules []string) {
 	add := func(rule string, broken bool) {
 		if broken {
@@ -145,8 +146,8 @@ func TestStockDiffers(t *testing.T) {
 	}
 }
 
-// FuzzHeader extracts from any header: it must not panic, and what it finds
-// must be what a parser of one field would find.
+// FuzzHeader extracts from any header. That must not panic, and must find what the
+// codec finds in the one traceparent field, if there is one.
 func FuzzHeader(f *testing.F) {
 	f.Add("Traceparent: " + parent + "\ntracestate: foo=1\nTRACESTATE: bar=2")
 	f.Add("traceparent: " + parent + "\nTraceparent: " + parent)

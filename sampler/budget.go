@@ -98,6 +98,10 @@ func newBudget(target float64, clock func() time.Duration) *budget {
 func (b *budget) maxCredit() float64 { return max(0.8*b.target, 4) }
 func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
+// maxSurplus is the balance from which on probabilities grow no more, so that
+// the credit is not spent in the first moment of a burst.
+func (b *budget) maxSurplus() float64 { return 0.375 * b.maxCredit() }
+
 // scale is the change of the balance that changes probabilities by e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
 
@@ -106,7 +110,25 @@ func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
 func (b *budget) perSecond() float64 { return max(b.target, 1) }
 
 // now returns the time of a clock that is never set back.
-func (b *budget) now() time.Duration { return b.clock() + time.Duration(b.offset.Load()) }
+func (b *budget) now() time.Duration {
+	now := b.clock() + time.Duration(b.offset.Load())
+	if now < time.Duration(b.due.Load())-clockStep {
+		now = b.mendClock()
+	}
+	return now
+}
+
+// mendClock makes up for a clock that was set back and returns the time.
+func (b *budget) mendClock() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.clock() + time.Duration(b.offset.Load())
+	if now < b.last-clockStep { // and no other goroutine was faster
+		b.offset.Add(int64(b.last - now))
+		now = b.last
+	}
+	return now
+}
 
 // probability counts a span and returns its probability before rounding. The
 // span's operation was last kept age seconds ago and is kept every interval
@@ -117,7 +139,7 @@ func (b *budget) probability(now time.Duration, shard uint8, age, interval float
 	if urgency > 0 {
 		b.covered.Add(uint64(min(urgency, 1) * fixedPoint))
 	}
-	if due := time.Duration(b.due.Load()); now >= due || now < due-clockStep {
+	if due := time.Duration(b.due.Load()); now >= due {
 		b.update(now)
 		fair, urgency = b.claims(age, interval)
 	}
@@ -207,10 +229,6 @@ func (b *budget) update(now time.Duration) {
 		return
 	}
 	defer b.mu.Unlock()
-	if now < b.last-clockStep {
-		b.offset.Add(int64(b.last - now))
-		now = b.last
-	}
 	elapsed := max(0, (now - b.last).Seconds())
 	b.last = max(b.last, now)
 	kept := float64(b.kept.Swap(0))
@@ -258,7 +276,8 @@ func (b *budget) publish() {
 	b.perSpan.Store((rest - fair) / perSecond(b.spans, b.bucket.spans, resolution))
 	b.perWeight.Store(fair / perSecond(b.weight, b.bucket.weight, resolution))
 	b.minWeight.Store(3 / b.target)
-	b.feedback.Store(math.Exp(b.balance/b.scale()) * b.window.gate(b.perSecond()))
+	surplus := min(b.balance, b.maxSurplus())
+	b.feedback.Store(math.Exp(surplus/b.scale()) * b.window.gate(b.perSecond()))
 }
 
 // trafficChanged reports whether chance cannot explain how many spans are in

@@ -53,7 +53,8 @@ func (p Parent) String() string {
 // Name and the values of Attributes are patterns: * stands for any run of
 // characters, the empty one and slashes included, ? for any one character,
 // and a backslash makes the next character stand for itself. A pattern covers
-// the whole text, letter for letter.
+// the whole text, letter for letter. Of a text beyond 8 KiB, only so much is
+// looked at where the pattern is more than a text, or a text and a final star.
 type Match struct {
 	// Name is a pattern for the span name. Empty matches every name.
 	Name string

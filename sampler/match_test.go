@@ -116,6 +116,37 @@ func FuzzMatchName(f *testing.F) {
 	})
 }
 
+// TestLongTexts: of a text that a peer makes very long, a glob looks at the
+// beginning only.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("/a", 450_000)
+	for pattern, want := range map[string]bool{
+		"/a/*": true, "*": true, "*/b": false, "*?b": false, "*/a*/a?a*": true, "*a?a*b": false, `*\b`: false, long: true, long + "*": true, "*" + long[:4000]: true,
+	} {
+		m := sampler.Match{Name: pattern}.Compile()
+		if got := m.Matches(long, 0, sampler.NoParent, nil); got != want {
+			t.Errorf("%.20q on %d bytes: got %v, want %v", pattern, len(long), got, want)
+		}
+	}
+	tail := strings.Repeat("x", 8<<10-1)
+	m := sampler.Match{Name: "*?y"}.Compile()
+	if m.Matches(tail+"xy", 0, sampler.NoParent, nil) {
+		t.Error("looked beyond 8 KiB")
+	}
+	if !m.Matches(tail+"y", 0, sampler.NoParent, nil) {
+		t.Error("did not look at 8 KiB")
+	}
+}
+
+// BenchmarkLongText is what one glob takes for a text of 900 kB.
+func BenchmarkLongText(b *testing.B) {
+	m := sampler.Match{Attributes: map[attribute.Key]string{"url.path": "*/a/*/b?/*"}}.Compile()
+	attrs := []attribute.KeyValue{attribute.String("url.path", strings.Repeat("/a", 450_000))}
+	for b.Loop() {
+		m.Matches("", 0, sampler.NoParent, attrs)
+	}
+}
+
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
 }

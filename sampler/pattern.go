@@ -67,27 +67,43 @@ func (p *pattern) matchesValue(v attribute.Value) bool {
 	}
 }
 
+// mostText bounds the bytes of a text that a glob looks at. A peer may choose
+// the text, and the decision is made for every request.
+const mostText = 8 << 10
+
 // matchGlob matches by going back to the last star only: what an earlier star
-// took can stay as it is, because the last one can take all that follows. Time
-// is bounded by the product of both lengths, whatever the pattern.
+// took can stay as it is, because the last one can take all that follows. It
+// looks for the plain text behind a star, and so takes time in proportion to s,
+// or to its product with the rest of the pattern if that has ? or a backslash.
 func matchGlob(glob, s string) bool {
+	s = s[:min(len(s), mostText)]
 	var i, j int         // positions in glob and s
 	star, taken := -1, 0 // the last star, and where in s its run ends
+	next := ""           // the plain text behind that star
 	for j < len(s) {
 		if i < len(glob) && glob[i] == '*' {
 			star, taken = i, j
 			i++
-			continue
-		}
-		if gi, sj := matchOne(glob[i:], s[j:]); gi > 0 {
+			rest := glob[i:]
+			plain := strings.IndexAny(rest, `*?\`)
+			if plain < 0 {
+				return len(s)-j >= len(rest) && strings.HasSuffix(s, rest)
+			}
+			next = rest[:plain]
+		} else if gi, sj := matchOne(glob[i:], s[j:]); gi > 0 {
 			i, j = i+gi, j+sj
 			continue
+		} else if star < 0 {
+			return false
+		} else {
+			_, size := utf8.DecodeRuneInString(s[taken:])
+			taken += size
 		}
-		if star < 0 {
+		skip := strings.Index(s[taken:], next)
+		if skip < 0 {
 			return false
 		}
-		_, size := utf8.DecodeRuneInString(s[taken:])
-		taken += size
+		taken += skip
 		i, j = star+1, taken
 	}
 	for i < len(glob) && glob[i] == '*' {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"go.opentelemetry.io/otel"
@@ -13,13 +12,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) {
-	if directory := os.Getenv(fleetDirectory); directory != "" {
-		member(directory)
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // traceID returns a trace id whose low 56 bits are r.
 func traceID(r uint64) (id trace.TraceID) {

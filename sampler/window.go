@@ -19,7 +19,7 @@ const (
 	// along the tangent up to the least one: a probability of zero would bias
 	// estimates.
 	gateStart     = 0.7
-	maxSteepness  = 8
+	maxSteepness  = 6
 	leastExponent = -16
 )
 

@@ -2,9 +2,10 @@ package tracecontext
 
 import "encoding/binary"
 
-// Hex digits are read and written eight at a time, one digit per byte of a
-// uint64. The constants repeat one byte eight times; no sum below carries from
-// one byte into the next as long as every byte is under 0x80.
+// Hex digits are read and written eight at a time: a uint64 holds eight bytes, and
+// each byte is one digit. Multiplied by each, a number of one byte is repeated in all
+// eight. The sums below never carry from one byte into the next, because every byte is
+// under 0x80.
 const (
 	each    = 0x0101010101010101
 	highBit = 0x80 * each
@@ -18,10 +19,10 @@ func hex8(s string) uint64 { return binary.BigEndian.Uint64([]byte(s)) }
 // notHex returns zero if all eight bytes of x are lower-case hex digits.
 func notHex(x uint64) uint64 {
 	c := x &^ highBit
-	digit := (c ^ '0'*each) + (0x7f-9)*each // high bit clear: '0' to '9'
+	digit := (c ^ '0'*each) + (0x7f-9)*each // the high bit is clear for '0' to '9'
 	letter := c ^ ('a'-1)*each              // 'a' to 'f' become 1 to 6
-	over := letter + (0x7f-6)*each          // high bit clear: at most 6
-	under := letter + 0x7f*each             // high bit set: at least 1
+	over := letter + (0x7f-6)*each          // the high bit is clear if letter is 6 or less
+	under := letter + 0x7f*each             // the high bit is set if letter is 1 or more
 	return (digit&(over|^under) | x) & highBit
 }
 

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// Flags is the trace-flags field of a traceparent, section 3.2.2.5.
+// Flags is the trace-flags field of a traceparent ("trace-flags").
 type Flags byte
 
 const (
@@ -16,12 +16,12 @@ const (
 	// FlagRandom says that at least the last 7 bytes of the trace id are random.
 	FlagRandom Flags = 0x02
 
-	// knownFlags are the bits that Level 2 defines. All others are sent as
-	// zero (section 3.2.2.5.3).
+	// knownFlags are the bits that Level 2 defines. All others are sent as zero
+	// ("Other Flags").
 	knownFlags = FlagSampled | FlagRandom
 )
 
-// Layout of version 00, section 3.2.2:
+// Layout of version 00 ("version-format"):
 //
 //	00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 //	^  ^                                ^                ^
@@ -36,23 +36,21 @@ const (
 // Traceparent identifies a position in a trace: the trace, the operation that
 // is the parent of whatever comes next, and flags.
 //
-// It is comparable. The zero value is invalid; its text is empty.
+// It is comparable. The zero value is invalid, and its text is empty.
 type Traceparent struct {
-	// The ids are numbers, first byte highest: four words travel in registers
-	// where arrays go through memory.
+	// The ids are kept as numbers, the first byte highest. The compiler passes
+	// numbers in registers, and arrays in memory.
 	traceHigh, traceLow, parent uint64
 	flags                       Flags
 }
 
 // NewTraceparent starts a trace: random ids, sampled, with [FlagRandom] set.
 //
-// The ids come from [math/rand/v2], whose generator is ChaCha8 seeded by the
-// operating system. They are unpredictable enough not to collide; they are no
-// secrets.
+// The ids come from [math/rand/v2], whose generator is seeded by the operating
+// system. They do not collide, but they are not made to be secret.
 func NewTraceparent() Traceparent {
 	tp := Traceparent{parent: newParentID(), flags: FlagSampled | FlagRandom}
-	// Section 3.2.2.3: all zero is invalid. That has a probability of 2^-128,
-	// but the loop costs nothing.
+	// All zero is not valid ("trace-id").
 	for tp.traceHigh|tp.traceLow == 0 {
 		tp.traceHigh, tp.traceLow = rand.Uint64(), rand.Uint64()
 	}
@@ -76,11 +74,11 @@ func TraceparentFrom(traceID [16]byte, parentID [8]byte, flags Flags) Traceparen
 //
 // Version 00 must be exactly 55 characters of lower-case hex digits and
 // dashes. A higher version may be longer; its first four fields are read as if
-// it were version 00, which is also how the result is written (section 3.2.4).
+// it were version 00, and so the result is written ("Versioning of traceparent").
 // Unknown flags are ignored.
 func ParseTraceparent(s string) (Traceparent, error) {
-	// Short enough to be inlined: an error that the caller only compares with
-	// nil is then not allocated.
+	// This function is short so that the compiler inlines it. An error that the
+	// caller only compares with nil is then not allocated.
 	tp, ok := parseTraceparent(s)
 	if !ok {
 		return tp, &ParseError{text: s}
@@ -156,7 +154,7 @@ func (tp Traceparent) String() string {
 	}
 	b := make([]byte, traceparentLen)
 	tp.put((*[traceparentLen]byte)(b))
-	return unsafe.String(&b[0], len(b)) // b has no other reference
+	return unsafe.String(&b[0], len(b)) // nothing writes to b again
 }
 
 // AppendText appends what [Traceparent.String] returns. The error is always nil.
@@ -202,7 +200,8 @@ func (tp Traceparent) put(b *[traceparentLen]byte) {
 	b[52], b[53], b[54] = '-', '0', '0'+byte(tp.flags)
 }
 
-// parseTraceparent decides what is valid. traceparentFault says why not.
+// parseTraceparent parses a traceparent. If it is not valid, [traceparentFault] finds
+// out why.
 func parseTraceparent(s string) (tp Traceparent, ok bool) {
 	if len(s) < traceparentLen {
 		return tp, false

@@ -7,39 +7,38 @@ import (
 	"strings"
 )
 
-// MaxMembers is how many members a [Tracestate] has at most (Trace Context
-// Level 2, "list").
+// MaxMembers is how many members a [Tracestate] has at most ("tracestate Header Field
+// Values").
 const MaxMembers = 32
 
 const (
-	maxKeyLen      = 256
-	maxValueLen    = 256
-	largeMemberLen = 128 // "tracestate Limits": longer members are removed first
+	maxKeyLen      = 256 // "Key"
+	maxValueLen    = 256 // "Value"
+	largeMemberLen = 128 // longer members are left out first ("tracestate Limits")
 )
 
-// Tracestate is a list of at most 32 members, each a key with a value, in
-// which vendors keep what they need beside the traceparent. The first member
-// is the one that changed last.
+// Tracestate is a list of at most 32 members, each a key with a value. Vendors keep in
+// it what they need beside the traceparent. The first member is the one that was
+// changed last.
 //
-// It is immutable and comparable. The zero value is the empty list and ready
-// to use.
+// It is immutable and comparable. The zero value is the empty list and ready to use.
 type Tracestate struct {
-	// list is the members as they are sent: key=value,key=value, no
-	// whitespace around members, no key twice.
+	// list is the text that is sent: key=value,key=value, without whitespace around
+	// members, and with no key twice.
 	list string
 	n    int
 }
 
 // ParseTracestate reads the values of all tracestate header fields of a
-// message, one argument each, as one list in that order (RFC 9110 section 5.3).
+// message, one argument each. In that order they are one list (RFC 9110, "Field
+// Order").
 //
-// Empty members and whitespace around members are skipped. Of members with the
-// same key the first is kept. More than 32 members, or one that does not
-// follow the grammar of "tracestate Header Field Values", make the whole list
-// invalid.
+// Empty members and whitespace around members are skipped. Of members with the same
+// key the first is kept. The whole list is invalid if it has more than 32 members, or
+// if one of them does not follow the grammar of "tracestate Header Field Values".
 //
-// A single field that is already in the form that [Tracestate.String] returns
-// is kept as it is, without an allocation.
+// A single field that has the form of [Tracestate.String] already is kept as it is,
+// without an allocation.
 func ParseTracestate(fields ...string) (Tracestate, error) {
 	if len(fields) == 1 {
 		if n, ok := canonical(fields[0]); ok {
@@ -66,10 +65,9 @@ func (ts Tracestate) Get(key string) (value string, ok bool) {
 	return "", false
 }
 
-// Set returns ts with the member as its first, as section 3.5 asks of whoever
-// changes it; a previous member with that key is gone. If the list was
-// full, its last member is dropped. If key or value does not follow the grammar,
-// Set returns ts and an error.
+// Set returns ts with the member as its first ("Mutating the tracestate Field"). It
+// takes the place of a member with the same key. If the list was full, its last member
+// is dropped. If key or value does not follow the grammar, Set returns ts and an error.
 func (ts Tracestate) Set(key, value string) (Tracestate, error) {
 	if !validKey(key) {
 		return ts, errors.New("tracestate key " + quote(key) +
@@ -118,9 +116,9 @@ func (ts Tracestate) All() iter.Seq2[string, string] {
 	}
 }
 
-// Truncate returns ts cut to at most maxBytes bytes of text. Section
-// "tracestate Limits" says how: whole members go, those of more than 128 bytes first, then others,
-// each time the last one in the list, until the rest fits.
+// Truncate returns ts cut to at most maxBytes bytes of text. Whole members are left
+// out until the rest fits: first those of more than 128 bytes, from the end of the list
+// on, then the others, from the end on ("tracestate Limits").
 func (ts Tracestate) Truncate(maxBytes int) Tracestate {
 	if len(ts.list) <= maxBytes {
 		return ts

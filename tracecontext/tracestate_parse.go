@@ -2,10 +2,11 @@ package tracecontext
 
 import "strings"
 
-// canonical reports whether s is a list as [Tracestate.String] writes it, and
-// of how many members. It is one pass over s; parser takes whatever it refuses.
+// canonical reports whether s has the form of [Tracestate.String], and how many
+// members it has. It is quick, one pass over s. What it refuses may still be valid, and
+// is left to parser.
 func canonical(s string) (n int, ok bool) {
-	var keys [4]uint64 // one bit for the hash of each key
+	var keys [4]uint64 // a set of hashes; only keys with the same hash are compared
 	for i := 0; ; i++ {
 		start := i
 		hash := uint32(0)
@@ -59,18 +60,18 @@ func hasKey(list, key string) bool {
 
 // parser combines header fields to one list.
 type parser struct {
-	members [MaxMembers]string // key=value, without surrounding whitespace
+	members [MaxMembers]string // those that are kept: key=value, without whitespace around
 	keyLens [MaxMembers]int
-	n       int // of members kept
-	seen    int // of members read, with those whose key came before
-	textLen int // of the members kept, and a comma for each
+	n       int // how many are kept
+	read    int // how many were read, including those whose key came before
+	textLen int // the length of those that are kept, with a comma for each
 }
 
-// parse adds the members of a field. If one is not valid, the error says so.
+// parse adds the members of a field, up to the first that is not valid.
 func (p *parser) parse(field string) *ParseError {
 	rest := field
 	for {
-		// "tracestate Header Field Values": empty members are allowed.
+		// Empty members are allowed ("tracestate Header Field Values").
 		if rest = strings.TrimLeft(rest, " \t,"); rest == "" {
 			return nil
 		}
@@ -89,10 +90,10 @@ func (p *parser) add(member string) fault {
 	if f := memberFault(member); f.rule != nil {
 		return f
 	}
-	if p.seen == MaxMembers {
+	if p.read == MaxMembers {
 		return fault{0, &ruleMembers}
 	}
-	p.seen++
+	p.read++
 	n := keyLen(member)
 	for i := range p.n {
 		if p.keyLens[i] == n && p.members[i][:n] == member[:n] {
@@ -123,7 +124,7 @@ func (p *parser) tracestate() Tracestate {
 	return Tracestate{list: b.String(), n: p.n}
 }
 
-// Bytes of the grammar of "tracestate Header Field Values".
+// The classes of bytes in the grammar of "Key" and "Value".
 const (
 	keyFirst  = 1 << iota // a-z 0-9
 	keyByte               // a-z 0-9 _ - * / @

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clewtrace/clew/internal/doctor"
+	"github.com/clewtrace/clew/internal/plaintext"
 )
 
 const doctorHelp = `Usage: clew doctor [flags]
@@ -78,14 +79,16 @@ func (p *printer) examination(r *doctor.Result) {
 	p.title("Settings")
 	name, value := 0, 0
 	const widest = 40
-	for _, s := range r.Settings {
+	for i := range r.Settings {
+		s := &r.Settings[i]
+		s.Name, s.Value, s.Source = line(s.Name), line(s.Value), line(s.Source)
 		name, value = max(name, len(s.Name)), max(value, min(len(s.Value), widest))
 	}
 	for _, s := range r.Settings {
 		fmt.Fprintf(p.out, "  %-*s  %-*s  %s\n", name, s.Name, value, s.Value, s.Source)
 	}
 	for _, e := range r.Endpoints {
-		p.title(fmt.Sprintf("%s  %s: %s", e.Address, e.Protocol, strings.Join(e.Signals, ", ")))
+		p.title(fmt.Sprintf("%s  %s: %s", line(e.Address), e.Protocol, strings.Join(e.Signals, ", ")))
 		p.steps(e.Steps)
 	}
 	if len(r.ReadBack) > 0 {
@@ -95,7 +98,7 @@ func (p *printer) examination(r *doctor.Result) {
 	if len(r.Notes) > 0 {
 		p.title("Notes")
 		for _, n := range r.Notes {
-			fmt.Fprintf(p.out, "  %s\n", n)
+			fmt.Fprintf(p.out, "  %s\n", line(n))
 		}
 	}
 	if r.OK {
@@ -104,9 +107,13 @@ func (p *printer) examination(r *doctor.Result) {
 	}
 	p.title("Problems")
 	for _, problem := range r.Problems {
-		fmt.Fprintf(p.out, "  %s\n    cure: %s\n", p.paint(red, problem.Problem), problem.Cure)
+		fmt.Fprintf(p.out, "  %s\n    cure: %s\n", p.paint(red, line(problem.Problem)), line(problem.Cure))
 	}
 }
+
+// line is what a variable or a server says, as one line that a terminal only
+// shows.
+func line(text string) string { return plaintext.Line(text, 2000) }
 
 func (p *printer) title(s string) {
 	if p.printed {
@@ -122,6 +129,6 @@ func (p *printer) steps(steps []doctor.Step) {
 		if !s.OK {
 			state = p.paint(red, "FAIL")
 		}
-		fmt.Fprintf(p.out, "  %s  %-7s  %8.2f ms  %s\n", state, s.Name, s.Milliseconds, s.Detail)
+		fmt.Fprintf(p.out, "  %s  %-7s  %8.2f ms  %s\n", state, s.Name, s.Milliseconds, line(s.Detail))
 	}
 }

@@ -96,7 +96,7 @@ func count(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-func (n *node) label() string { return n.span.Service() + "  " + n.span.GetName() }
+func (n *node) label() string { return line(n.span.Service()) + "  " + line(n.span.GetName()) }
 
 func (n *node) labelWidth(indent int) int {
 	width := indent + utf8.RuneCountInString(n.label())
@@ -123,10 +123,10 @@ func (t *traceTree) printNode(w io.Writer, n *node, first, rest string, width in
 		fmt.Fprintf(w, "%s%s\n", detail, attrs)
 	}
 	for _, e := range s.GetEvents() {
-		fmt.Fprintln(w, detail+"• "+e.GetName()+attributes(e.GetAttributes()))
+		fmt.Fprintln(w, detail+"• "+line(e.GetName())+attributes(e.GetAttributes()))
 	}
 	for _, l := range n.logs {
-		fmt.Fprintln(w, detail+l.GetSeverityText()+" "+value(l.GetBody())+attributes(l.GetAttributes()))
+		fmt.Fprintln(w, detail+line(l.GetSeverityText())+" "+value(l.GetBody())+attributes(l.GetAttributes()))
 	}
 	for i, c := range n.children {
 		if i == len(n.children)-1 {
@@ -157,7 +157,7 @@ func status(s *tracepb.Status) string {
 	case tracepb.Status_STATUS_CODE_OK:
 		return "OK"
 	case tracepb.Status_STATUS_CODE_ERROR:
-		return strings.TrimSpace("ERROR " + s.GetMessage())
+		return strings.TrimSpace("ERROR " + line(s.GetMessage()))
 	default:
 		return "unset" // nothing went wrong
 	}
@@ -179,20 +179,16 @@ func keyAttributes(attrs []*commonpb.KeyValue) string {
 func attributes(attrs []*commonpb.KeyValue) string {
 	var text strings.Builder
 	for _, a := range attrs {
-		text.WriteString(" " + a.GetKey() + "=" + value(a.GetValue()))
+		text.WriteString(" " + line(a.GetKey()) + "=" + value(a.GetValue()))
 	}
 	return text.String()
 }
 
-// value prints an attribute's value. Control characters would change what a
-// terminal shows, so a string that has any is quoted.
+// value prints an attribute's value.
 func value(v *commonpb.AnyValue) string {
 	switch v := v.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
-		if strings.ContainsFunc(v.StringValue, func(r rune) bool { return !strconv.IsPrint(r) }) {
-			return strconv.Quote(v.StringValue)
-		}
-		return v.StringValue
+		return line(v.StringValue)
 	case *commonpb.AnyValue_IntValue:
 		return strconv.FormatInt(v.IntValue, 10)
 	case *commonpb.AnyValue_DoubleValue:
@@ -200,6 +196,6 @@ func value(v *commonpb.AnyValue) string {
 	case *commonpb.AnyValue_BoolValue:
 		return strconv.FormatBool(v.BoolValue)
 	default:
-		return fmt.Sprint(v)
+		return line(fmt.Sprint(v))
 	}
 }

@@ -59,6 +59,25 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// TestForwardSamples has the customers come, and the services sample, as they do in
+// compose: often enough to see it, and counted as often as they stand for.
+func TestForwardSamples(t *testing.T) {
+	t.Parallel()
+	s := startStores(t)
+	collector := startCollector(t, "forward.yaml", nil, s.behind()...)
+	shop := startShop(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector.http, "OTEL_TRACES_SAMPLER=parentbased_adaptive", "OTEL_TRACES_SAMPLER_ARG=1")
+	const come = 80
+	shop.customers(2, come).Wait(t, 2*time.Minute)
+	shop.stop()
+
+	traces := s.awaitKept(t, "load")
+	checkWhole(t, traces)
+	t.Logf("%d of %d traces kept", len(traces), come)
+	if len(traces) < come/4 || len(traces) > come*3/4 {
+		t.Errorf("%d of %d traces are kept, want about half", len(traces), come)
+	}
+}
+
 // TestForwardHoldsNothing has the trace store away, and kills the Collector
 // meanwhile: the services keep what is not stored.
 func TestForwardHoldsNothing(t *testing.T) {
@@ -97,7 +116,7 @@ func TestForwardHoldsNothing(t *testing.T) {
 	checkWhole(t, s.awaitTraces(t, "checkout", sent))
 }
 
-// TestTail is the profile tail: one Collector, which counts every trace and
+// TestTail is collector/tail.env: one Collector, which counts every trace and
 // keeps the failed, the slow and some of the rest.
 func TestTail(t *testing.T) {
 	t.Parallel()

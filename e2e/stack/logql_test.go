@@ -131,7 +131,7 @@ func (p *logQLParser) query(q *logQL) {
 	p.log(q)
 	p.expect("[")
 	duration := p.next()
-	p.check(duration != "" && strings.Contains("0123456789", duration[:1]), duration+" is no duration")
+	p.check(duration != "" && strings.ContainsAny(duration[:1], "0123456789"), duration+" is no duration")
 	p.expect("]")
 	p.expect(")")
 	if sum {

@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/clewtrace/clew/internal/settings"
@@ -82,6 +84,41 @@ func clientCertificate(err error) bool {
 		}
 	}
 	return false
+}
+
+// cutOff reports whether the other side ended the connection. gRPC's errors have
+// no more than the text.
+func cutOff(err error) bool {
+	for _, text := range []string{"EOF", syscall.EPIPE.Error(), syscall.ECONNRESET.Error()} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsCertificate reports whether the server ends a connection for want of a
+// certificate. In TLS 1.3 the client's handshake is over before the server has
+// looked for one (RFC 8446, "Protocol Overview"), and a request that is sent at
+// once meets a closed connection, which hides the reason. This sends none.
+func (s send) wantsCertificate(ctx context.Context) bool {
+	if s.proxy() != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}} //nolint:gosec // nothing is sent
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.Endpoint.Hostname(), s.port()))
+	if err != nil {
+		return clientCertificate(err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	for one := make([]byte, 64); err == nil; { // the settings of HTTP/2 may come first
+		_, err = conn.Read(one)
+	}
+	return clientCertificate(err)
 }
 
 func (s send) clientCertificateCure() string {

@@ -66,6 +66,8 @@ func (s send) unanswered(ctx context.Context, err error) *Problem {
 	defer cancel()
 	speaks := s.speaks(ctx)
 	switch {
+	case s.Endpoint.Scheme == "https" && cutOff(err) && s.wantsCertificate(ctx):
+		return s.problem("the server wants a certificate from its client", s.clientCertificateCure())
 	case speaks == speaksTLS && s.Endpoint.Scheme == "http":
 		return s.problem("the port speaks TLS, and the request was sent without", "write https:// in "+endpoint)
 	case speaks == speaksHTTP2 && s.protocol != protocolGRPC:

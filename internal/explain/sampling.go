@@ -6,20 +6,24 @@ import (
 	"strings"
 )
 
-// Sampling is the value of OpenTelemetry's tracestate member, key "ot":
-// OpenTelemetry Specification, "TraceState: Probability Sampling".
+// Sampling is the value of OpenTelemetry's member of a tracestate, whose key is "ot"
+// (OpenTelemetry Specification, "TraceState: Probability Sampling").
 type Sampling struct {
-	Threshold   string  `json:"threshold,omitempty"`   // th, hex digits; trailing zeros may be left out
-	Probability float64 `json:"probability,omitempty"` // that a trace is sampled, above 0 up to 1; 0 without th
-	// AdjustedCount is how many spans this one stands for, 1/Probability; 0
+	// Threshold is th: hex digits, of which trailing zeros may be left out.
+	Threshold string `json:"threshold,omitempty"`
+	// Probability is how likely it is that a trace is sampled: above 0 up to 1, or 0
+	// without th.
+	Probability float64 `json:"probability,omitempty"`
+	// AdjustedCount is how many spans this one stands for: 1/Probability, or 0
 	// without th.
 	AdjustedCount float64 `json:"adjusted_count,omitempty"`
-	Randomness    string  `json:"randomness,omitempty"` // rv, 14 hex digits that take the place of the trace id's
-	Others        string  `json:"others,omitempty"`     // remaining entries
-	Invalid       string  `json:"invalid,omitempty"`    // what is wrong with an entry
+	// Randomness is rv: 14 hex digits, used in place of those of the trace id.
+	Randomness string `json:"randomness,omitempty"`
+	Others     string `json:"others,omitempty"`  // the remaining entries
+	Invalid    string `json:"invalid,omitempty"` // what is wrong with an entry
 }
 
-// thresholdDigits is the precision of th and rv: 56 bits.
+// thresholdDigits is the precision of th and rv, 56 bits, in hex digits.
 const thresholdDigits = 14
 
 func parseSampling(value string) *Sampling {
@@ -44,8 +48,8 @@ func parseSampling(value string) *Sampling {
 	return &s
 }
 
-// threshold reads th. A trace is sampled if its 56 bits of randomness are at least
-// the threshold.
+// threshold reads th. A trace is sampled if its 56 bits of randomness are at least as
+// large as th.
 func (s *Sampling) threshold(v string) {
 	if v == "" || len(v) > thresholdDigits || !isHex(v) {
 		s.Invalid = fmt.Sprintf("th must be 1 to %d lower-case hex digits", thresholdDigits)

@@ -18,17 +18,16 @@ type Traceparent struct {
 	Sampled  bool       `json:"sampled"`
 	Random   bool       `json:"random"`
 	Unknown  bool       `json:"unknown_flags"`     // bits that Level 2 does not define
-	Started  *time.Time `json:"started,omitempty"` // if the id begins with it, as AWS X-Ray's do
+	Started  *time.Time `json:"started,omitempty"` // the time at the beginning of the trace id, as AWS X-Ray writes it
 	Fault    *Fault     `json:"fault,omitempty"`   // nil if the header is valid
 }
 
-// idAge is how old a trace can be for its id to be taken as one that begins
-// with the time. X-Ray keeps traces for 30 days; of random ids, one in 1,600
-// begins with such a number.
+// idAge bounds the age of a trace whose id is taken to begin with the time. X-Ray keeps
+// traces for 30 days. One random id in 1,600 looks as if it began with such a time.
 const idAge = 30 * 24 * time.Hour
 
-// ParseTraceparent explains a header. now is used to see whether the id begins
-// with a time.
+// ParseTraceparent explains a header. now decides whether the beginning of the trace id
+// can be a time.
 func ParseTraceparent(header string, now time.Time) Traceparent {
 	t := Traceparent{Header: header}
 	tp, err := tracecontext.ParseTraceparent(header)

@@ -26,7 +26,8 @@ func URL(u *url.URL, hide func(name string) bool) string {
 	if u.User != nil {
 		shown.User = url.UserPassword(Mask, Mask)
 	}
-	if escaped := u.EscapedPath(); strings.Contains(escaped, ";") {
+	if strings.Contains(u.Path, ";") {
+		escaped := u.EscapedPath()
 		if path := Path(escaped, hide); path != escaped {
 			shown.Path, shown.RawPath = unescapedPath(path), path
 		}

@@ -18,7 +18,7 @@ import (
 // A server that continues the traces of its own network, and a client of it.
 func Example() {
 	private := grpctrace.Networks(netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"))
-	server := grpc.NewServer(grpctrace.Server(grpctrace.WithTrust(private), grpctrace.WithoutHealthChecks()))
+	server := grpc.NewServer(grpctrace.Server(grpctrace.WithTrust(private)))
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {

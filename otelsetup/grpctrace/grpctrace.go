@@ -5,15 +5,14 @@
 //	conn, err := grpc.NewClient(target, grpctrace.Client(), ...)
 //
 // A call makes a client and a server span, and the RPC metrics. Names of
-// metadata are lower-case, as gRPC sends all of them. Of a tracestate in several
-// entries all count, where otelgrpc alone reads the first.
+// metadata are lower-case, as gRPC sends all of them. A tracestate in several entries
+// is read as one list, where otelgrpc alone reads the first entry.
 package grpctrace
 
 import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -29,62 +28,51 @@ import (
 )
 
 // ServerOption changes what [Server] does.
-type ServerOption interface{ applyServer(c *config) }
+type ServerOption interface{ applyServer(*config) }
 
 // ClientOption changes what [Client] does.
-type ClientOption interface{ applyClient(c *config) }
+type ClientOption interface{ applyClient(*config) }
 
-// Option is for both sides of a call.
+// Option changes what [Server] or [Client] does.
 type Option interface {
 	ServerOption
 	ClientOption
 }
 
 type config struct {
-	trusted  func(context.Context) bool // nil: every caller
+	guarded  bool // whether trusted decides; otherwise every caller is trusted
+	trusted  func(context.Context) bool
 	withhold bool
 	filters  []func(fullMethod string) bool
 	otelgrpc []otelgrpc.Option
 }
 
-// options are those of otelgrpc, which takes one filter.
-func (c *config) options() []otelgrpc.Option {
-	opts := slices.Clone(c.otelgrpc)
-	if c.filters == nil {
-		return opts
-	}
-	return append(opts, otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool {
-		return !slices.ContainsFunc(c.filters, func(traced func(string) bool) bool { return !traced(info.FullMethodName) })
-	}))
-}
+type serverOption func(*config)
 
-type (
-	option       func(*config)
-	serverOption func(*config)
-	clientOption func(*config)
-)
-
-func (o option) applyServer(c *config)       { o(c) }
-func (o option) applyClient(c *config)       { o(c) }
 func (o serverOption) applyServer(c *config) { o(c) }
+
+type clientOption func(*config)
+
 func (o clientOption) applyClient(c *config) { o(c) }
 
-// WithTrust makes [Server] a trust boundary: it continues the traces of the
-// calls that trusted accepts, for example [Networks]. The context that trusted
-// gets has the peer ([peer.FromContext]) and the metadata
-// ([metadata.FromIncomingContext]). Another call starts a new trace, linked to
-// what the caller sent, and its metadata is without trace context and baggage. A
-// nil trusted trusts nobody. Without this option every caller is trusted: a
-// service that the internet reaches wants it.
+type option func(*config)
+
+func (o option) applyServer(c *config) { o(c) }
+func (o option) applyClient(c *config) { o(c) }
+
+// WithTrust makes [Server] a trust boundary. It continues the traces of the calls
+// that trusted accepts, whose context has the peer ([peer.FromContext]) and the
+// metadata ([metadata.FromIncomingContext]). Another call starts a new trace, linked
+// to what the caller sent, and its metadata is without trace context and baggage.
+//
+// A nil function trusts nobody. Without this option every caller is trusted, which is
+// wrong for a service that the internet reaches.
 func WithTrust(trusted func(ctx context.Context) bool) ServerOption {
-	if trusted == nil {
-		trusted = func(context.Context) bool { return false }
-	}
-	return serverOption(func(c *config) { c.trusted = trusted })
+	return serverOption(func(c *config) { c.guarded, c.trusted = true, trusted })
 }
 
-// Networks trusts calls whose peer has an address in one of the networks. The
-// peer is whoever opened the connection: behind a proxy, the proxy.
+// Networks trusts calls whose peer has an address in one of the networks. The peer is
+// whoever opened the connection: behind a proxy, the proxy.
 func Networks(networks ...netip.Prefix) func(ctx context.Context) bool {
 	return func(ctx context.Context) bool {
 		caller, ok := peer.FromContext(ctx)
@@ -105,44 +93,60 @@ func Networks(networks ...netip.Prefix) func(ctx context.Context) bool {
 	}
 }
 
-// WithoutContext keeps trace ids and baggage from what [Client] calls: a service
-// of somebody else. The client span is recorded all the same.
+// WithoutContext keeps trace ids and baggage from what [Client] calls, a service of
+// somebody else for example. Metadata that carries them is removed, whoever set it.
+// The client span is recorded as before.
 func WithoutContext() ClientOption { return clientOption(func(c *config) { c.withhold = true }) }
 
-// WithFilter leaves out the calls for which traced returns false: they make no
-// span and no metrics. It gets the full name of the method, such as
-// "/shop.Orders/Get". Of several filters, all must return true. A nil one leaves
-// out nothing.
-func WithFilter(traced func(fullMethod string) bool) Option {
+// WithFilter leaves out the calls for which trace returns false. They get no span and
+// no metrics. trace gets the full name of the method, "/package.Service/Method". A nil
+// function leaves out nothing. If there are several filters, a call that one of them
+// leaves out is left out.
+func WithFilter(trace func(fullMethod string) bool) Option {
 	return option(func(c *config) {
-		if traced != nil {
-			c.filters = append(c.filters, traced)
+		if trace != nil {
+			c.filters = append(c.filters, trace)
 		}
 	})
 }
 
-// WithoutHealthChecks leaves out the calls of gRPC's health service,
-// grpc.health.v1.Health.
+// WithoutHealthChecks leaves out the calls of the health service of gRPC, which
+// orchestrators and balancers make all the time.
 func WithoutHealthChecks() Option {
 	return WithFilter(func(fullMethod string) bool { return !strings.HasPrefix(fullMethod, "/grpc.health.v1.Health/") })
 }
 
-// WithInstrumentation passes options on to otelgrpc, for example
-// [otelgrpc.WithMessageEvents]. Propagators and filters are set here.
+// WithInstrumentation passes options on to otelgrpc. They come after those that this
+// package sets, so [otelgrpc.WithFilter] takes the place of [WithFilter].
 func WithInstrumentation(opts ...otelgrpc.Option) Option {
 	return option(func(c *config) { c.otelgrpc = append(c.otelgrpc, opts...) })
 }
 
-// Server traces the calls that a server answers. It uses the global providers
-// and propagator, which may be set later.
+// instrumentation returns the options for otelgrpc.
+func (c *config) instrumentation(p propagation.TextMapPropagator) []otelgrpc.Option {
+	opts := []otelgrpc.Option{otelgrpc.WithPropagators(p)}
+	if filters := c.filters; len(filters) > 0 {
+		opts = append(opts, otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool {
+			for _, trace := range filters {
+				if !trace(info.FullMethodName) {
+					return false
+				}
+			}
+			return true
+		}))
+	}
+	return append(opts, c.otelgrpc...)
+}
+
+// Server traces the calls that a server answers. It uses the global providers and
+// propagator, which may be set later.
 func Server(opts ...ServerOption) grpc.ServerOption {
 	var c config
 	for _, o := range opts {
 		o.applyServer(&c)
 	}
-	global := received{trust.Propagator(otel.GetTextMapPropagator())}
-	h := otelgrpc.NewServerHandler(append(c.options(), otelgrpc.WithPropagators(global))...)
-	if c.trusted != nil {
+	h := otelgrpc.NewServerHandler(c.instrumentation(received{trust.Propagator(otel.GetTextMapPropagator())})...)
+	if c.guarded {
 		h = trustBoundary{h, c.trusted}
 	}
 	return grpc.StatsHandler(h)
@@ -155,14 +159,24 @@ func Client(opts ...ClientOption) grpc.DialOption {
 	for _, o := range opts {
 		o.applyClient(&c)
 	}
-	sent := otel.GetTextMapPropagator()
-	if c.withhold {
-		sent = propagation.NewCompositeTextMapPropagator()
+	if !c.withhold {
+		return grpc.WithStatsHandler(otelgrpc.NewClientHandler(c.instrumentation(otel.GetTextMapPropagator())...))
 	}
-	return grpc.WithStatsHandler(otelgrpc.NewClientHandler(append(c.options(), otelgrpc.WithPropagators(sent))...))
+	nothing := propagation.NewCompositeTextMapPropagator()
+	return grpc.WithStatsHandler(withholding{otelgrpc.NewClientHandler(c.instrumentation(nothing)...)})
 }
 
-// received reads the metadata of a call by a carrier that has all values of a
+// withholding removes trace context and baggage from the metadata of calls.
+type withholding struct{ stats.Handler }
+
+func (w withholding) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	if md, ok := metadata.FromOutgoingContext(ctx); ok {
+		ctx = metadata.NewOutgoingContext(ctx, boundary.WithoutContext(md))
+	}
+	return w.Handler.TagRPC(ctx, info)
+}
+
+// received reads the metadata of a call through a carrier that has all values of a
 // name.
 type received struct{ propagation.TextMapPropagator }
 
@@ -191,14 +205,14 @@ func (c carrier) Keys() []string {
 	return names
 }
 
-// trustBoundary lets the handler below continue the traces of trusted callers only.
+// trustBoundary lets the handler in it continue the traces of trusted callers only.
 type trustBoundary struct {
 	stats.Handler
 	trusted func(context.Context) bool
 }
 
 func (b trustBoundary) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	if b.trusted(ctx) {
+	if b.trusted != nil && b.trusted(ctx) {
 		return b.Handler.TagRPC(ctx, info)
 	}
 	ctx = b.Handler.TagRPC(trust.Untrusted(ctx), info)

@@ -116,7 +116,7 @@ func TestTrust(t *testing.T) {
 		{"every caller by default", nil, true},
 		{"from the network", []grpctrace.ServerOption{grpctrace.WithTrust(grpctrace.Networks(elsewhere, loopback))}, true},
 		{"from another network", []grpctrace.ServerOption{grpctrace.WithTrust(grpctrace.Networks(elsewhere))}, false},
-		{"a nil predicate trusts nobody", []grpctrace.ServerOption{grpctrace.WithTrust(nil)}, false},
+		{"nobody, by nil", []grpctrace.ServerOption{grpctrace.WithTrust(nil)}, false},
 		{"nobody", []grpctrace.ServerOption{grpctrace.WithTrust(func(context.Context) bool { return false })}, false},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -145,9 +145,10 @@ func TestTrust(t *testing.T) {
 func TestWithoutContext(t *testing.T) {
 	spans := startTelemetry(t)
 	ctx, span := caller(t)
+	ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03", "x-other", "1")
 	got := call(ctx, t, grpctrace.Server(), grpctrace.Client(grpctrace.WithoutContext()))
 	span.End()
-	if md, _ := metadata.FromIncomingContext(got); len(md.Get("traceparent"))+len(md.Get("baggage")) > 0 {
+	if md, _ := metadata.FromIncomingContext(got); len(md.Get("traceparent"))+len(md.Get("baggage")) > 0 || len(md.Get("x-other")) != 1 {
 		t.Errorf("sent %v", md)
 	}
 	if n := len(spans.GetSpans()); n != 3 {
@@ -168,24 +169,30 @@ func TestTracestateInTwoEntries(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	others := func(method string) bool { return method != "/grpc.health.v1.Health/Check" }
+	method := func(want bool) func(string) bool {
+		return func(fullMethod string) bool { return want || fullMethod != "/grpc.health.v1.Health/Check" }
+	}
 	for _, test := range []struct {
-		rule  string
-		opt   grpctrace.Option
-		spans int
+		rule   string
+		opts   []grpctrace.Option
+		traced bool
 	}{
-		{"no filter", grpctrace.WithFilter(nil), 3},
-		{"a filter", grpctrace.WithFilter(others), 1},
-		{"health checks", grpctrace.WithoutHealthChecks(), 1},
+		{"none", nil, true},
+		{"nil", []grpctrace.Option{grpctrace.WithFilter(nil)}, true},
+		{"health checks", []grpctrace.Option{grpctrace.WithoutHealthChecks()}, false},
+		{"the method", []grpctrace.Option{grpctrace.WithFilter(method(false))}, false},
+		{"one of two", []grpctrace.Option{grpctrace.WithFilter(method(false)), grpctrace.WithFilter(method(true))}, false},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			spans := startTelemetry(t)
-			ctx, span := caller(t)
-			all := grpctrace.WithFilter(func(string) bool { return true })
-			call(ctx, t, grpctrace.Server(test.opt, all), grpctrace.Client(all, test.opt))
-			span.End()
-			if n := len(spans.GetSpans()); n != test.spans {
-				t.Errorf("%d spans, want %d", n, test.spans)
+			var server []grpctrace.ServerOption
+			var client []grpctrace.ClientOption
+			for _, o := range test.opts {
+				server, client = append(server, o), append(client, o)
+			}
+			call(t.Context(), t, grpctrace.Server(server...), grpctrace.Client(client...))
+			if n := len(spans.GetSpans()); (n == 2) != test.traced || n != 0 && n != 2 {
+				t.Errorf("%d spans, traced: want %v", n, test.traced)
 			}
 		})
 	}

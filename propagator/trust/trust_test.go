@@ -339,8 +339,8 @@ func TestTransport(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
-// A handler that gets a copy of the request leaves its mark on the request of
-// the server all the same.
+// Behind Handler, the files of a form and the pattern are in a copy of the request.
+// They have to be in the server's own request as well.
 func TestHandlerKeepsTheServersRequest(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	mux := http.NewServeMux()

@@ -31,7 +31,8 @@ type Config struct {
 	// MaxSpans bounds the spans of all of them. Default 100,000.
 	MaxSpans int
 	// MaxBytes bounds their size in memory, as estimated from what they hold.
-	// Default 64 MiB.
+	// Local roots that have not ended count as they were when they started, or
+	// when an eighth of the Timeout last went by. Default 64 MiB.
 	MaxBytes int
 	// Timeout is how long a fragment waits for its local roots to end, up to
 	// an eighth more. Default 30 s.

@@ -3,10 +3,12 @@ package tail_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -234,7 +236,7 @@ func TestBoundsDecideOnTheOldest(t *testing.T) {
 	for bound, cfg := range map[string]tail.Config{
 		"max_traces": {MaxTraces: 2},
 		"max_spans":  {MaxSpans: 2},
-		"max_bytes":  {MaxBytes: 1500},
+		"max_bytes":  {MaxBytes: 3000},
 	} {
 		t.Run(bound, func(t *testing.T) {
 			errs := handledErrors(t)
@@ -259,6 +261,34 @@ func TestBoundsDecideOnTheOldest(t *testing.T) {
 			if len(*errs) != 1 {
 				t.Errorf("reported %v, want it told once", *errs)
 			}
+		})
+	}
+}
+
+// TestOpenRootsCount: local roots that nobody ends are as large as others, as
+// they started or as they have become since.
+func TestOpenRootsCount(t *testing.T) {
+	large := attribute.String("payload", strings.Repeat("x", 1<<20))
+	for name, open := range map[string]func(service){
+		"at the start": func(s service) { s.Start(context.Background(), "root", trace.WithAttributes(large)) },
+		"set later": func(s service) {
+			_, root := s.Start(context.Background(), "root")
+			root.SetAttributes(large)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				handledErrors(t)
+				s := start(t, dropAll, tail.Config{MaxBytes: 8 << 20, Timeout: time.Minute, Policies: []tail.Policy{failedPolicy}})
+				for range 100 {
+					open(s)
+				}
+				time.Sleep(time.Minute / 4) // an eighth, and what is left of the one before
+				synctest.Wait()
+				if st := s.Stats(); st.UndecidedBytes > 8<<20 || st.UndecidedTraces > 8 || st.Early["max_bytes"] < 92 {
+					t.Errorf("counted %+v", st)
+				}
+			})
 		})
 	}
 }

@@ -111,13 +111,14 @@ func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	if !first && !psc.IsRemote() {
 		return
 	}
+	bytes := estimate(s)
 	sh, hash := p.shard(sc.TraceID())
 	sh.mu.Lock()
 	if sh.closed {
 		sh.mu.Unlock()
 		return
 	}
-	sh.begin(hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s}, p.clock.Load())
+	sh.begin(hash, openRoot{sc.SpanID(), first, sc.IsSampled(), s, bytes}, p.clock.Load())
 	p.unlockAndDecide(sh)
 }
 
@@ -158,7 +159,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 	sh.hold(f, *s, bytes)
 	f.wanted = f.wanted || wanted
-	last := f.end(sc.SpanID()) // not s.root: OnStart may have been given another context
+	last := sh.end(f, sc.SpanID()) // not s.root: OnStart may have been given another context
 	switch {
 	case f.deciding:
 	case last:
@@ -272,7 +273,8 @@ func (p *Processor) decideAlone(sh *shard, v view) {
 	p.pass(v.spans[0], d)
 }
 
-// expire decides on fragments that are too old, until ctx ends.
+// expire decides on fragments that are too old, and those that have become too
+// large, until ctx ends.
 func (p *Processor) expire(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Timeout / ticksPerTimeout)
 	defer tick.Stop()
@@ -293,7 +295,8 @@ func (p *Processor) expire(ctx context.Context) {
 				p.decide(sh, j)
 				sh.mu.Lock()
 			}
-			sh.mu.Unlock()
+			sh.measure()
+			p.unlockAndDecide(sh)
 		}
 	}
 }

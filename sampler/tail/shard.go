@@ -49,6 +49,7 @@ type openRoot struct {
 	first   bool // of its trace: it has no parent
 	sampled bool // kept by the head sampler
 	span    sdktrace.ReadOnlySpan
+	bytes   int // of shard.bytes, as last looked at
 }
 
 // A job is a fragment to be decided without holding the lock.
@@ -72,6 +73,7 @@ func (sh *shard) begin(hash uint64, root openRoot, now uint32) {
 		f = sh.add(hash, now)
 	}
 	f.open = append(f.open, root)
+	sh.bytes += root.bytes
 	f.renewed = f.deciding
 }
 
@@ -97,9 +99,10 @@ func (sh *shard) hold(f *fragment, s endedSpan, bytes int) {
 }
 
 // end notes the end of a local root and reports whether it was the last one.
-func (f *fragment) end(id trace.SpanID) bool {
+func (sh *shard) end(f *fragment, id trace.SpanID) bool {
 	for i := range f.open {
 		if f.open[i].id == id {
+			sh.bytes -= f.open[i].bytes
 			last := len(f.open) - 1
 			f.open[i], f.open[last] = f.open[last], openRoot{}
 			f.open = f.open[:last]
@@ -107,6 +110,19 @@ func (f *fragment) end(id trace.SpanID) bool {
 		}
 	}
 	return false
+}
+
+// measure looks again at the local roots that have not ended: attributes may have
+// been set on them.
+func (sh *shard) measure() {
+	for f := sh.undecided.first; f != nil; f = f.next {
+		for i := range f.open {
+			root := &f.open[i]
+			bytes := estimate(root.span)
+			sh.bytes += bytes - root.bytes
+			root.bytes = bytes
+		}
+	}
 }
 
 // take takes what an undecided fragment holds, to decide on it.
@@ -119,7 +135,7 @@ func (sh *shard) take(f *fragment) job {
 		for _, root := range f.open {
 			v.open = append(v.open, endedSpan{ReadOnlySpan: root.span, root: true, sampled: root.sampled})
 		}
-		f.close()
+		sh.close(f)
 	}
 	return job{f, v}
 }
@@ -132,7 +148,11 @@ func (sh *shard) release(f *fragment) []endedSpan {
 	return spans
 }
 
-func (f *fragment) close() {
+// close forgets the local roots that have not ended.
+func (sh *shard) close(f *fragment) {
+	for i := range f.open {
+		sh.bytes -= f.open[i].bytes
+	}
 	clear(f.open)
 	f.open = f.open[:0]
 }
@@ -164,7 +184,7 @@ func (sh *shard) drop(f *fragment, d decision) {
 	sh.counts.trace(d, false)
 	sh.counts.spans(d, 1, false)
 	f.remove()
-	f.close()
+	sh.close(f)
 	sh.recycle(f, f.spans)
 }
 
@@ -175,7 +195,7 @@ func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, 
 	sh.fragments.remove(f)
 	if !f.renewed || d.keep {
 		sh.made.remember(f.hash, d)
-		f.close()
+		sh.close(f)
 		return sh.release(f), job{}, false
 	}
 	other := sh.add(f.hash, now)
