@@ -73,9 +73,9 @@ func isOurs(path string) bool { return path == root || strings.HasPrefix(path, r
 func (m ourModule) packages(t *testing.T) []string {
 	t.Helper()
 	var public []string
-	for line := range strings.Lines(runGo(t, m.dir, nil, "list", "-f", "{{.Name}} {{.ImportPath}}", "./...")) {
+	for line := range strings.Lines(runGo(t, m.dir, nil, "list", "-f", "{{if .GoFiles}}{{.Name}} {{.ImportPath}}{{end}}", "./...")) {
 		name, path, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if name != "main" && !strings.Contains(path+"/", "/internal/") && !strings.Contains(path, "/examples/") {
+		if path != "" && name != "main" && !strings.Contains(path+"/", "/internal/") && !strings.Contains(path, "/examples/") {
 			public = append(public, path)
 		}
 	}

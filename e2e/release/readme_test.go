@@ -23,7 +23,6 @@ var known = map[string]string{
 // with their types.
 var given = map[string]string{
 	"ctx": "context.Context", "r": "*http.Request", "mux": "*http.ServeMux", "srv": "*http.Server",
-	"hosts": "propagator.Hosts",
 }
 
 // vetReadme has go vet look at the Go code of README.md, in a new module.
@@ -72,7 +71,7 @@ func complete(block string, packages map[string]string) (source string, imports 
 	if topLevel.MatchString(block) {
 		block = elided(block)
 	} else {
-		block = elided(function(block) + "\t...\n}\n")
+		block = elided(function(strings.TrimSuffix(block, "...\n")) + "\t...\n}\n")
 	}
 	if !strings.Contains(block, "func main()") {
 		block += "\nfunc main() {}\n"

@@ -22,6 +22,7 @@ func TestRehearsedRelease(t *testing.T) {
 	env := publish(t, modules)
 	t.Run("install", func(t *testing.T) { install(t, env) })
 	t.Run("get", func(t *testing.T) {
+		runGo(t, newModule(t, env), env, "get", root+"@"+version) // as the README says
 		for _, m := range modules {
 			for _, path := range m.packages(t) {
 				t.Run(strings.TrimPrefix(path, root+"/"), func(t *testing.T) { get(t, env, path) })
