@@ -63,21 +63,15 @@ func (f *fields) set(parents, states []string) {
 }
 
 // readHeader finds every spelling of the names, for they are case-insensitive
-// (sections 3.2.1 and 3.3.1).
+// (sections 3.2.1 and 3.3.1). A server of net/http leaves the canonical one, so
+// that two look-ups do within its requests.
 func (f *fields) readHeader(ctx context.Context, h http.Header) {
-	known := 0
-	var states []string
-	parents, ok := h[traceparentHeader]
-	if ok {
-		known++
-		if states, ok = h[tracestateHeader]; ok {
-			known++
-		}
+	parents, known := h[traceparentHeader]
+	if !known && ctx.Value(http.ServerContextKey) != nil {
+		return
 	}
-	// A net/http server leaves one spelling, so a request that has the usual one
-	// has no other, and looking for one would double the cost. Without the
-	// usual one h may be some other header, of a message for example.
-	if len(h) > known && (known == 0 || ctx.Value(http.ServerContextKey) == nil) {
+	states, more := h[tracestateHeader]
+	if (!known || len(h) > 2 || len(h) == 2 && !more) && ctx.Value(http.ServerContextKey) == nil {
 		parents, states = readSpellings(h, parents)
 	}
 	f.set(parents, states)
