@@ -48,19 +48,11 @@ func (m *clientMetrics) record(c *call, status int, protocol, failure string) {
 		protocol: protocol, status: status, failure: failure,
 	}, clientSeries.attributes)
 	i.duration.Record(c.ctx, time.Since(c.began).Seconds(), options...)
-	if size, ok := requestSize(c.request); ok {
-		i.requestSize.Record(c.ctx, size, options...)
+	// A body of unknown length is not counted: something would have to stand
+	// between it and net/http, which looks at the types of bodies.
+	if r := c.request; r.Body != nil && r.Body != http.NoBody && r.ContentLength > 0 {
+		i.requestSize.Record(c.ctx, r.ContentLength, options...)
 	}
-}
-
-// requestSize is the size of the body that is sent, if it is known. To count one
-// of unknown length, something would have to stand between it and net/http,
-// which looks at the types of bodies.
-func requestSize(r *http.Request) (size int64, ok bool) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return 0, true
-	}
-	return r.ContentLength, r.ContentLength > 0
 }
 
 func (s clientSeries) attributes() []attribute.KeyValue {

@@ -58,7 +58,9 @@ func (m *serverMetrics) record(x *exchange, status int, route, failure string) {
 	}
 	options := m.series.get(key, serverSeries.attributes)
 	i.duration.Record(x.ctx, time.Since(x.began).Seconds(), options...)
-	i.requestSize.Record(x.ctx, x.read.Load(), options...)
+	if x.body != nil { // without one there is no size
+		i.requestSize.Record(x.ctx, x.read.Load(), options...)
+	}
 	i.responseSize.Record(x.ctx, x.bodySize(), options...)
 }
 

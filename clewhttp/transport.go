@@ -98,8 +98,7 @@ func (c *call) start() {
 	// The request is not changed, for it is the caller's, and it stays itself as
 	// far as it can: body and trailers are the same ones.
 	c.copyRequest()
-	c.sent.Header = make(http.Header, len(r.Header)+sentFields)
-	maps.Copy(c.sent.Header, r.Header)
+	c.sent.Header = maps.Clone(r.Header)
 	t.propagator().Inject(c.ctx, propagation.HeaderCarrier(c.sent.Header))
 	lowerNames(c.sent.Header)
 }
@@ -109,9 +108,6 @@ func (c *call) copyRequest() {
 	c.copied = *c.request.WithContext((*callContext)(c))
 	c.sent = &c.copied
 }
-
-// sentFields is how many fields propagators usually add.
-const sentFields = 2
 
 // lowerCased are the fields that the Recommendations ask senders to write in
 // lower case: Trace Context Level 2, "Header name"; Baggage, "Header Name".

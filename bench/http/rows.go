@@ -86,12 +86,12 @@ func application() http.Handler {
 func serving(h http.Handler) func() {
 	ctx := context.WithValue(context.Background(), http.ServerContextKey, &http.Server{})
 	r := (&http.Request{
-		Method: http.MethodGet, URL: &url.URL{Path: "/orders/42", RawQuery: "x=1"}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodGet, URL: &url.URL{Path: "/orders/42"}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
 			"Accept": {"*/*"}, "User-Agent": {"bench/1.0"}, "Accept-Encoding": {"gzip"},
 			"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03"},
 		},
-		Host: "orders.internal:8000", RemoteAddr: "10.1.2.3:43122", RequestURI: "/orders/42?x=1", Body: http.NoBody,
+		Host: "orders.internal:8000", RemoteAddr: "10.1.2.3:43122", RequestURI: "/orders/42", Body: http.NoBody,
 	}).WithContext(ctx)
 	w := &writer{header: http.Header{}}
 	return func() { h.ServeHTTP(w, r) }
@@ -101,7 +101,7 @@ func serving(h http.Handler) func() {
 func sending(rt http.RoundTripper) func() {
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	ctx := trace.ContextWithSpanContext(context.Background(), sc)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://orders.internal:8000/orders/42?x=1", http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://orders.internal:8000/orders/42", http.NoBody)
 	if err != nil {
 		panic(err)
 	}

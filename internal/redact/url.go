@@ -22,6 +22,9 @@ func URL(u *url.URL, hide func(name string) bool) string {
 		// "user:password@host" after a scheme is opaque to net/url.
 		return Text(u.String())
 	}
+	if u.User == nil && u.Fragment == "" && !strings.Contains(u.Path, ";") && Query(u.RawQuery, hide) == u.RawQuery {
+		return u.String()
+	}
 	shown := *u
 	if u.User != nil {
 		shown.User = url.UserPassword(Mask, Mask)
