@@ -169,9 +169,9 @@ func newValues(parent tracecontext.Traceparent, state string) (parents, states [
 	return v.values[:], states
 }
 
-// remove deletes a name that is seldom there: to look is cheaper than to delete.
+// remove deletes a name that is seldom there.
 func remove(h map[string][]string, name string) {
-	if _, ok := h[name]; ok {
+	if _, ok := h[name]; ok { //nolint:staticcheck // S1033: a look-up takes three quarters of the time of a delete
 		delete(h, name)
 	}
 }
