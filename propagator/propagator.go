@@ -120,7 +120,9 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 	case remote != nil && remote.state != nil && remote.continues(sc):
 		state = remote.state.merge(sc.TraceState())
 	default:
-		state = sc.TraceState().String()
+		if ts := sc.TraceState(); ts.Len() > 0 {
+			state = ts.String()
+		}
 	}
 	if len(state) > p.maxTracestate {
 		ts, _ := tracecontext.ParseTracestate(state)
