@@ -58,13 +58,13 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	// A header without a traceparent is the most frequent case at the edge of a
 	// system, so it is decided by two look-ups and nothing else.
 	if h, ok := carrier.(propagation.HeaderCarrier); ok {
-		parents := values(h, traceparentHeader, traceparentName)
+		parents := values(h, traceparentHeader, traceparentName, 1)
 		if len(parents) != 1 {
 			return ctx
 		}
 		f.parent = parents[0]
 		if len(h) > 1 {
-			f.setStates(values(h, tracestateHeader, tracestateName))
+			f.setStates(values(h, tracestateHeader, tracestateName, 2))
 		}
 	} else {
 		f.read(carrier)
