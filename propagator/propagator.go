@@ -58,13 +58,13 @@ func (p *traceContext) Extract(ctx context.Context, carrier propagation.TextMapC
 	// A header without a traceparent is the most frequent case at the edge of a
 	// system, so it is decided by two look-ups and nothing else.
 	if h, ok := carrier.(propagation.HeaderCarrier); ok {
-		parents := values(h, traceparentHeader, traceparentName)
+		parents := values(h, traceparentHeader, traceparentName, 1)
 		if len(parents) != 1 {
 			return ctx
 		}
 		f.parent = parents[0]
 		if len(h) > 1 {
-			f.setStates(values(h, tracestateHeader, tracestateName))
+			f.setStates(values(h, tracestateHeader, tracestateName, 2))
 		}
 	} else {
 		f.read(carrier)
@@ -120,7 +120,9 @@ func (p *traceContext) Inject(ctx context.Context, carrier propagation.TextMapCa
 	case remote != nil && remote.state != nil && remote.continues(sc):
 		state = remote.state.merge(sc.TraceState())
 	default:
-		state = sc.TraceState().String()
+		if ts := sc.TraceState(); ts.Len() > 0 {
+			state = ts.String()
+		}
 	}
 	if len(state) > p.maxTracestate {
 		ts, _ := tracecontext.ParseTracestate(state)

@@ -48,12 +48,10 @@ func TestCarrier(t *testing.T) {
 		{"through a trust boundary", injected(func(c lowercase.Carrier) { trust.Propagator(all).Inject(ctx, c) }), full},
 		{"no tracestate", injected(func(c lowercase.Carrier) { propagator.New().Inject(bare, c) }), w3c},
 		{"stock's propagator", injected(func(c lowercase.Carrier) { propagation.TraceContext{}.Inject(stock, c) }),
-			http.Header{"traceparent": w3c["traceparent"], "Accept": {"*"}, "Tracestate": {"old=1"}, "tracestate": {"old=1"}}},
+			http.Header{"traceparent": {carrier["traceparent"]}, "Accept": {"*"}, "Tracestate": {"old=1"}, "tracestate": {"old=1"}}},
 	} {
-		for name := range tt.got { // what nobody wrote stays
-			if _, written := tt.want[name]; !written && tt.got.Get(name) == "old" {
-				delete(tt.got, name)
-			}
+		if _, written := tt.want["uber-trace-id"]; !written {
+			delete(tt.got, "Uber-Trace-Id") // what nobody writes stays
 		}
 		if !maps.EqualFunc(tt.got, tt.want, slices.Equal) {
 			t.Errorf("%s: the header is %v, want %v", tt.rule, tt.got, tt.want)
