@@ -147,7 +147,6 @@ var variable = []struct {
 	{regexp.MustCompile(`timestamp=\d{13}( |$)`), "timestamp=MILLISECONDS$1"},
 	{regexp.MustCompile(`request_id="[A-Z2-7]{26}"`), "request_id=RANDOM"},
 	{regexp.MustCompile(`(server|network\.peer)\.port=\d+`), "$1.port=PORT"},
-	{regexp.MustCompile(`(otelhttp) \d+\.\d+\.\d+`), "$1 VERSION"},
 }
 
 // recordedWithLogs is the tree that one run of the tutorial leaves behind. The
@@ -156,9 +155,9 @@ const recordedWithLogs = `client call-api INTERNAL (api-client 1.0.0)
   event received_response status=200 timestamp=MILLISECONDS
   log Client: Starting API call
   log Client: Received response: {"message":"Hello from server!"}
-    client GET CLIENT (go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp VERSION)
+    client GET CLIENT (github.com/clewtrace/clew/clewhttp)
       http.request.method="GET" http.response.status_code=200 network.protocol.version="1.1" server.address="127.0.0.1" server.port=PORT url.full="http://localhost:8000/" url.path="/" url.scheme="http"
-        server GET SERVER (go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp VERSION)
+        server GET SERVER (github.com/clewtrace/clew/clewhttp)
           client.address="127.0.0.1" http.request.method="GET" http.response.body.size=33 http.response.status_code=200 network.peer.address="127.0.0.1" network.peer.port=PORT network.protocol.version="1.1" server.address="127.0.0.1" server.port=PORT url.full="http://localhost:8000/" url.path="/" url.scheme="http" user_agent.original="Go-http-client/1.1"
             server GET / INTERNAL (api-server 1.0.0)
               http.route="/"
@@ -171,8 +170,8 @@ var recorded = regexp.MustCompile(`(?m)^ +log .*\n`).ReplaceAllString(recordedWi
 
 const recordedFailure = `client call-api INTERNAL (api-client 1.0.0) ERROR Get "http://localhost:8000/": dial tcp 127.0.0.1:1: connect: connection refused
   event exception exception.message="Get \"http://localhost:8000/\": dial tcp 127.0.0.1:1: connect: connection refused" exception.type="*url.Error"
-    client GET CLIENT (go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp VERSION) ERROR dial tcp 127.0.0.1:1: connect: connection refused
-      error.type="*net.OpError" http.request.method="GET" network.protocol.version="1.1" server.address="127.0.0.1" server.port=PORT url.full="http://localhost:8000/" url.path="/" url.scheme="http"
+    client GET CLIENT (github.com/clewtrace/clew/clewhttp) ERROR dial tcp 127.0.0.1:1: connect: connection refused
+      error.type="*net.OpError" http.request.method="GET" server.address="127.0.0.1" server.port=PORT url.full="http://localhost:8000/" url.path="/" url.scheme="http"
 `
 
 // readReference returns the tutorial's trace as the original programs recorded
