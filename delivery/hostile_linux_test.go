@@ -1,4 +1,6 @@
-//go:build !race // the detector takes several times the memory and time
+// The race detector takes several times the memory and the time.
+
+//go:build !race
 
 package delivery_test
 
