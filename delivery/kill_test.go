@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestHostileKills(t *testing.T) {
 	last := make(map[string]int) // by life: the last span that was journalled
 	for life := range *kills + 1 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileKills$") //nolint:gosec // this program
-		name := fmt.Sprint(life)
+		name := strconv.Itoa(life)
 		cmd.Env = append(os.Environ(), killEnv+"="+s.URL, killEnv+"_DIR="+dir, killEnv+"_LIFE="+name)
 		if life == *kills {
 			cmd.Env = append(cmd.Env, killEnv+"_END=1")

@@ -1,3 +1,7 @@
+// The race detector takes several times the memory and the time.
+
+//go:build !race
+
 package main
 
 import (
@@ -6,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -41,11 +46,14 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 		name string
 		run  func(*testing.T, target)
 	}{
-		{"connections that announce 20 MiB", func(t *testing.T, v target) { v.stall(t, 300, []byte{'x'}) }},
-		{"connections that announce 20 MiB and send a part", func(t *testing.T, v target) { v.stall(t, 300, make([]byte, 1<<20)) }},
-		{"headers that do not end", func(t *testing.T, v target) { v.headers(t, 600) }},
-		{"gRPC calls in flight", func(t *testing.T, v target) { v.calls(t, 40, 8, 2<<20) }},
-		{"gzip of zeros", func(t *testing.T, v target) { v.flood(t, 12, func(int) []byte { return make([]byte, 19<<20) }) }},
+		{"connections that announce 20 MiB", func(t *testing.T, v target) { t.Helper(); v.stall(t, 300, []byte{'x'}) }},
+		{"connections that announce 20 MiB and send a part", func(t *testing.T, v target) { t.Helper(); v.stall(t, 300, make([]byte, 1<<20)) }},
+		{"headers that do not end", func(t *testing.T, v target) { t.Helper(); v.headers(t, 600) }},
+		{"gRPC calls in flight", func(t *testing.T, v target) { t.Helper(); v.calls(t, 40, 8, 2<<20) }},
+		{"gzip of zeros", func(t *testing.T, v target) {
+			t.Helper()
+			v.flood(t, 12, func(int) []byte { return make([]byte, 19<<20) })
+		}},
 		{"entity references", floodOf(60, func(i int) *tracepb.ResourceSpans {
 			var refs []*commonpb.EntityRef
 			for range 4000 {
@@ -71,11 +79,13 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 			return resourceSpans(i, nil, scope(long(i, 3<<20)), 2)
 		})},
 		{"long names of services", func(t *testing.T, v target) {
+			t.Helper()
 			floodOf(24, func(i int) *tracepb.ResourceSpans { return resourceSpans(i, named(long(i, 4<<20)), nil, 2) })(t, v)
 			floodOf(200, func(i int) *tracepb.ResourceSpans { return resourceSpans(i, named(long(i, 200<<10)), nil, 2) })(t, v)
 			v.read(t, "/api/traces?limit=1000", "/api/graph", "/api/operations")
 		}},
 		{"many services, shown", func(t *testing.T, v target) {
+			t.Helper()
 			for i := range 20 {
 				req := &coltrace.ExportTraceServiceRequest{}
 				for k := range 1000 {
@@ -85,7 +95,7 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 			}
 			v.read(t, "/api/traces?limit=1000", "/api/graph", "/api/operations")
 		}},
-		{"one span for each trace", floodOf(30, func(i int) *tracepb.ResourceSpans {
+		{"one span for each trace", floodOf(30, func(int) *tracepb.ResourceSpans {
 			rs := resourceSpans(0, nil, nil, 0)
 			for range 10_000 {
 				rs.GetScopeSpans()[0].Spans = append(rs.GetScopeSpans()[0].GetSpans(), &tracepb.Span{TraceId: randomID(16), SpanId: randomID(8)})
@@ -93,9 +103,11 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 			return rs
 		})},
 		{"empty messages", func(t *testing.T, v target) {
+			t.Helper()
 			v.flood(t, 20, func(int) []byte { return bytes.Repeat([]byte{0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}, 300_000) })
 		}},
 		{"large logs", func(t *testing.T, v target) {
+			t.Helper()
 			for i := range 60 {
 				var records []*logspb.LogRecord
 				for range 30 {
@@ -105,6 +117,7 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 			}
 		}},
 		{"large traces, read by many", func(t *testing.T, v target) {
+			t.Helper()
 			for i := range 20 {
 				rs := resourceSpans(1, named("s"), nil, 200)
 				for _, s := range rs.GetScopeSpans()[0].GetSpans() {
@@ -113,7 +126,7 @@ func TestHostileViewKeepsItsMemory(t *testing.T) {
 				}
 				v.post(t, "/v1/traces", marshal(t, &coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{rs}}))
 			}
-			one := "/api/traces/" + fmt.Sprintf("%x", traceID(1))
+			one := "/api/traces/" + hex.EncodeToString(traceID(1))
 			v.read(t, one, one+"/otlp", "/api/traces?q=k~x", "/api/graph", "/api/operations")
 		}},
 	} {
@@ -137,6 +150,7 @@ type target struct{ page, otlp, grpc string }
 
 func floodOf(n int, resource func(int) *tracepb.ResourceSpans) func(*testing.T, target) {
 	return func(t *testing.T, v target) {
+		t.Helper()
 		t.Helper()
 		v.flood(t, n, func(i int) []byte {
 			return marshal(t, &coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{resource(i)}})
@@ -201,7 +215,7 @@ func (v target) connections(t *testing.T, n int, address string, sent []byte) {
 	var wait sync.WaitGroup
 	for range n {
 		wait.Go(func() {
-			c, err := net.DialTimeout("tcp", address, 10*time.Second)
+			c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(t.Context(), "tcp", address)
 			if err != nil {
 				return
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -47,9 +48,9 @@ func TestDoctorFindsTheCertificateBehindAReset(t *testing.T) {
 // resetAfterHandshake refuses the client, and resets the connection instead of
 // saying why if the client has sent more meanwhile.
 func resetAfterHandshake(c *net.TCPConn, config *tls.Config) {
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // it is reset
 	held := &heldConn{TCPConn: c}
-	if tls.Server(held, config).Handshake() == nil {
+	if tls.Server(held, config).HandshakeContext(context.Background()) == nil {
 		return
 	}
 	const flight = 150 // bytes of a second flight without a certificate are fewer

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,7 +143,7 @@ func eachField(md protoreflect.MessageDescriptor, path []protoreflect.FieldDescr
 		seen[md.FullName()] = true
 		for i := range md.Fields().Len() {
 			fd := md.Fields().Get(i)
-			here := append(path[:len(path):len(path)], fd)
+			here := slices.Concat(path, []protoreflect.FieldDescriptor{fd})
 			visit(here)
 			if fd.Message() != nil {
 				walk(fd.Message(), here)

@@ -278,7 +278,7 @@ func TestGRPC(t *testing.T) {
 	go func() { ended <- server.Serve(listener) }()
 	defer func() {
 		server.Close()
-		<-ended
+		<-ended //nolint:errcheck // ErrServerClosed
 	}()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -21,7 +21,7 @@ func Open(path string, flag int, perm os.FileMode) (*os.File, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !(info.Mode().IsRegular() && isOwn(info)) {
+	if err == nil && (!info.Mode().IsRegular() || !isOwn(info)) {
 		err = &os.PathError{Op: "open", Path: path, Err: errNotOwn}
 	}
 	if err == nil && flag&os.O_TRUNC != 0 {

@@ -4,9 +4,9 @@ package ownfile_test
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -34,12 +34,12 @@ func TestOpen(t *testing.T) {
 		for _, flag := range []int{os.O_RDONLY, os.O_RDWR | os.O_CREATE | os.O_TRUNC} {
 			if f, err := ownfile.Open(at(name), flag, 0o600); err == nil {
 				t.Errorf("%s was opened", name)
-				f.Close()
+				_ = f.Close()
 			}
 		}
 		if f, err := ownfile.Lock(at(name)); err == nil {
 			t.Errorf("%s was locked", name)
-			f.Close()
+			_ = f.Close()
 		}
 	}
 	for _, name := range []string{"file", "twice"} {
@@ -49,7 +49,7 @@ func TestOpen(t *testing.T) {
 	}
 	f, err := ownfile.Open(at("file"), os.O_RDONLY, 0)
 	must(err)
-	f.Close()
+	must(f.Close())
 }
 
 func TestLock(t *testing.T) {
@@ -60,7 +60,7 @@ func TestLock(t *testing.T) {
 	}
 	_, err = ownfile.Lock(path)
 	held, ok := errors.AsType[*ownfile.HeldError](err)
-	if !ok || held.Process != fmt.Sprint(os.Getpid()) {
+	if !ok || held.Process != strconv.Itoa(os.Getpid()) {
 		t.Errorf("the second: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -68,7 +68,9 @@ func TestLock(t *testing.T) {
 	}
 	third, err := ownfile.Lock(path)
 	if err != nil {
-		t.Errorf("after the first: %v", err)
+		t.Fatalf("after the first: %v", err)
 	}
-	third.Close()
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
 }

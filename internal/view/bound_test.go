@@ -3,6 +3,7 @@ package view_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -152,7 +153,7 @@ func TestManyOperationsAreSummedUp(t *testing.T) {
 	ring := view.NewRing(1 << 30)
 	var spans []span
 	for i := range 5000 {
-		spans = append(spans, span{trace: i/100 + 1, id: i + 1, parent: i, service: fmt.Sprint("s", i), name: fmt.Sprint(i), to: 1, kind: tracepb.Span_SPAN_KIND_SERVER})
+		spans = append(spans, span{trace: i/100 + 1, id: i + 1, parent: i, service: fmt.Sprint("s", i), name: strconv.Itoa(i), to: 1, kind: tracepb.Span_SPAN_KIND_SERVER})
 	}
 	ring.AddTraces(request(spans...))
 	operations := ring.Operations(view.Query{})

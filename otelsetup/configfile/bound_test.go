@@ -14,13 +14,14 @@ import (
 // TestFilesThatAreTooLarge: what a file can make the program take has a bound,
 // which the problem says; the program runs.
 func TestFilesThatAreTooLarge(t *testing.T) {
-	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	var bomb strings.Builder
+	bomb.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
 	for i := range 9 {
-		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+		fmt.Fprintf(&bomb, "a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
 	}
 	for name, test := range map[string]struct{ text, want string }{
 		"many bytes":         {"file_format: \"1.0\"\n#" + strings.Repeat("x", 1<<20), "larger than 1048576 bytes"},
-		"aliases of aliases": {"file_format: \"1.0\"\n" + bomb, "more than 100000 values"},
+		"aliases of aliases": {"file_format: \"1.0\"\n" + bomb.String(), "more than 100000 values"},
 		"a value in itself":  {"file_format: \"1.0\"\na: &a [*a, *a]\n", "file of the declarative configuration"},
 		"endless":            {"", "larger than 1048576 bytes"},
 	} {

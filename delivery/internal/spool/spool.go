@@ -155,7 +155,7 @@ func (s *Spool) names(until time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close()
+	defer d.Close() //nolint:errcheck // it was only read
 	most := int(max(1024, 2*s.max/segmentSize))
 	var names []string
 	for len(names) < most && time.Now().Before(until) {
