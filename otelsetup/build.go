@@ -136,7 +136,10 @@ func custom[T any](change func(T) T, v T) T {
 	if change == nil {
 		return v
 	}
-	return change(v)
+	if changed := change(v); any(changed) != nil {
+		return changed
+	}
+	return v
 }
 
 func (b *builder) buildExports() {
@@ -157,9 +160,7 @@ func (b *builder) buildExports() {
 	}
 	if b.settings.SendsOverHTTP() {
 		d := b.settings.Delivery
-		if c.Customize == nil { // which may name the directory
-			b.problems = append(b.problems, d.NeedSpool()...)
-		}
+		b.problems = append(b.problems, d.NeedSpool(c.Customize != nil)...)
 		c.Delivery = &d
 	}
 	b.exports = export.New(c)
@@ -225,17 +226,17 @@ func (p *parts) flush(ctx context.Context) error {
 }
 
 // sendRecorded delivers the spans and log records that have been recorded so
-// far; metrics are sent as a whole at the end. The delivery ends with ctx, and
-// until it begins ctx does not count, because a provider may lose what it is
-// exporting when it is cut short.
+// far. Metrics are sent as a whole at the end. Only the last step, the delivery,
+// ends early with ctx: an exporter that is cut short may lose what it has.
 func (p *parts) sendRecorded(ctx context.Context) {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
 	defer cancel()
-	for _, l := range p.lives {
-		if l.name == settings.Traces || l.name == settings.LogsOut {
-			l.flush(whole) //nolint:errcheck // shutdown says what is left
+	p.each(whole, func(ctx context.Context, l life) error { //nolint:errcheck // shutdown says what is left
+		if l.name == settings.SignalMetrics || l.flush == nil {
+			return nil
 		}
-	}
+		return l.flush(ctx)
+	})
 	p.exports.Flush(ctx, nil) //nolint:errcheck // shutdown says what is left
 }
 

@@ -72,14 +72,16 @@ type program struct {
 	cancel    context.CancelFunc
 	received  atomic.Int32  // the signal
 	returned  chan struct{} // closed when run has
-	exits     atomic.Bool   // somebody has begun to end the program
+	ending    atomic.Bool   // somebody has begun to end the program
 	flushed   chan struct{} // closed when what had been recorded at the signal is sent
 }
 
 func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) {
 	c := mainConfig{grace: 10 * time.Second}
 	for _, o := range opts {
-		o.applyMain(&c)
+		if o != nil {
+			o.applyMain(&c)
+		}
 	}
 	telemetry, err := Start(context.Background(), c.start...)
 	if err != nil {
@@ -96,7 +98,7 @@ func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) 
 	failed := call(ctx, run)
 	close(p.returned)
 	signal.Stop(signals)
-	if !p.exits.CompareAndSwap(false, true) {
+	if !p.ending.CompareAndSwap(false, true) {
 		select {} // the program is ending
 	}
 	code = p.code(failed.err)
@@ -166,11 +168,13 @@ func (p *program) await(signals chan os.Signal) {
 	p.received.Store(int32(number)) //nolint:gosec // a signal's number
 	p.cancel()
 	go p.flush()
-	if p.grace > noticeAfter && !p.waits(noticeAfter) {
-		slog.Warn("the program goes on after a signal: run has not returned", slog.String("signal", s.String()),
-			slog.Duration("leaving_it_in", p.grace-noticeAfter))
+	notice := max(0, min(noticeAfter, p.grace))
+	if p.waits(notice) {
+		return
 	}
-	if p.waits(p.grace-noticeAfter) || !p.exits.CompareAndSwap(false, true) {
+	rest := max(0, p.grace-notice)
+	slog.Warn("the program goes on after a signal: run has not returned", slog.String("signal", s.String()), slog.Duration("leaving_it_in", rest))
+	if p.waits(rest) || !p.ending.CompareAndSwap(false, true) {
 		return
 	}
 	p.shutdown()
@@ -260,6 +264,9 @@ func Serve(ctx context.Context, srv *http.Server) error {
 	}()
 	select {
 	case err := <-served:
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil // by the program, whose own call of Shutdown waits for the requests
+		}
 		return err
 	case <-ctx.Done():
 	}

@@ -101,6 +101,19 @@ var programs = map[string]func(context.Context) error{
 		span.RecordError(errCall)
 		return fmt.Errorf("at start: %w", errCall)
 	},
+	"panics with what cannot be compared": func(ctx context.Context) error {
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		panic(struct{ any }{[]int{1}})
+	},
+	"fails below a remote parent": func(ctx context.Context) error {
+		header := http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+		ctx = otel.GetTextMapPropagator().Extract(ctx, headerCarrier(header))
+		_, span := otel.Tracer("test").Start(ctx, "work")
+		defer span.End()
+		span.RecordError(errCall)
+		return errCall
+	},
 	"is interrupted twice": func(ctx context.Context) error {
 		_, span := otel.Tracer("test").Start(ctx, "work")
 		span.End()
@@ -171,6 +184,8 @@ func TestMainEnds(t *testing.T) {
 		{program: "panics outside of any span", code: 1, span: "main", message: "no way out"},
 		{program: "returns an error with the words of an old one", code: 1, span: "main", message: "unexpected EOF in config"},
 		{program: "wraps an error that a span recorded", code: 1, span: "work", message: errCall.Error()},
+		{program: "panics with what cannot be compared", code: 1, span: "main", message: "panic: {[1]}"},
+		{program: "fails below a remote parent", code: 1, span: "work", message: errCall.Error()},
 		{program: "stops gracefully", code: 0},
 		{program: "closes its server", code: 0},
 		{program: "fails while it stops", code: 1, span: "main", message: errCall.Error()},
@@ -246,7 +261,7 @@ func TestRunThatIgnoresItsContext(t *testing.T) {
 	})
 	t.Run("it is left after the grace", func(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = env("1001ms")
+		cmd.Env = env("500ms")
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != 143 || strings.Count(string(out), "run has not returned") != 1 {
 			t.Errorf("%v, printed %s", err, out)

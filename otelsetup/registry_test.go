@@ -23,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/sampler/tail"
@@ -250,4 +251,30 @@ func TestDetectors(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestNothingIsNoOption gives nil wherever something can be given.
+func TestNothingIsNoOption(t *testing.T) {
+	extend.SpanExporters.Register("nothing", nil)
+	t.Setenv("OTEL_TRACES_EXPORTER", "nothing")
+	t.Setenv("CLEW_DELIVERY_JOURNAL", "true")
+	telemetry, err := otelsetup.Start(t.Context(), nil, otelsetup.WithLogHandler(nil), otelsetup.WithSpanProcessor(nil), otelsetup.Customize(extend.Customizers{
+		Sampler:       func(sdktrace.Sampler) sdktrace.Sampler { return nil },
+		SpanProcessor: func(sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) { return nil, nil },
+		Delivery:      func(c delivery.Config) delivery.Config { return c },
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	for _, want := range []string{
+		"OTEL_TRACES_EXPORTER: nothing: nothing is registered under this name",
+		`CLEW_DELIVERY_JOURNAL="true": must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set; using false`,
+	} {
+		if !strings.Contains(problems(telemetry), want) {
+			t.Errorf("problems %s, want %s", problems(telemetry), want)
+		}
+	}
 }

@@ -18,8 +18,8 @@ type Report struct {
 
 // Setting is one thing that is in effect. Secrets in it are masked.
 type Setting struct {
-	Name   string `json:"name"`   // the variable that sets it, the signal's own if there are two; or an option
-	Value  string `json:"value"`  // empty for an option
+	Name   string `json:"name"` // the variable that sets it, the signal's own if there are two; or an option
+	Value  string `json:"value"`
 	Source string `json:"source"` // "default", "code", the variable that was set, or a key of the configuration file
 }
 
@@ -73,9 +73,7 @@ func newReport(effective []settings.Setting, c *config, problems []settings.Prob
 	for _, s := range effective {
 		r.Settings = append(r.Settings, Setting(s))
 	}
-	for _, name := range c.given {
-		r.Settings = append(r.Settings, Setting{Name: name, Source: "code"})
-	}
+	r.Settings = append(r.Settings, c.given...)
 	for _, p := range problems {
 		r.Problems = append(r.Problems, Problem(p))
 	}

@@ -49,7 +49,7 @@ func TestReport(t *testing.T) {
 		{Name: "OTEL_RESOURCE_ATTRIBUTES", Value: "team=blue", Source: "OTEL_RESOURCE_ATTRIBUTES"},
 		{Name: "CLEW_DELIVERY_QUEUE_SIZE", Value: "1000000", Source: "CLEW_DELIVERY_QUEUE_SIZE"},
 		{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: "default"},
-		{Name: "Customize", Source: "code"},
+		{Name: "Customize", Value: "Sampler", Source: "code"},
 	} {
 		if !slices.Contains(report.Settings, want) {
 			t.Errorf("the report has no %+v", want)

@@ -94,12 +94,12 @@ func (b *builder) namedSampler(ctx context.Context, s settings.Sampler) (sdktrac
 // parent-based form of one that was registered without.
 func (b *builder) pluggedSampler(ctx context.Context, s settings.Sampler, root string) (sdktrace.Sampler, error) {
 	env := env{builder: b, arg: s.Arg}
-	if f, ok := extend.Samplers.Lookup(s.Name); ok {
+	if f, _ := extend.Samplers.Lookup(s.Name); f != nil {
 		return f(ctx, env)
 	}
-	f, ok := extend.Samplers.Lookup(root)
-	if !ok {
-		return nil, errors.New("no such sampler") // it was there when the name was read
+	f, _ := extend.Samplers.Lookup(root)
+	if f == nil {
+		return nil, errNotRegistered
 	}
 	made, err := f(ctx, env)
 	if err != nil {

@@ -2,6 +2,7 @@ package otelsetup
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
@@ -35,7 +36,7 @@ func (b *builder) buildTracers(ctx context.Context) {
 		}
 	}
 	b.tracers = sdktrace.NewTracerProvider(opts...)
-	b.lives = append(b.lives, life{settings.Traces, b.tracers.ForceFlush, b.tracers.Shutdown})
+	b.lives = append(b.lives, life{settings.SignalTraces, b.tracers.ForceFlush, b.tracers.Shutdown})
 }
 
 func (b *builder) spanProcessor(ctx context.Context, e settings.Export) sdktrace.SpanProcessor {
@@ -54,7 +55,7 @@ func (b *builder) spanProcessor(ctx context.Context, e settings.Export) sdktrace
 		}
 		if other, err := c.SpanProcessor(processor); err != nil {
 			b.problem("", err)
-		} else {
+		} else if other != nil {
 			processor = other
 		}
 	}
@@ -71,14 +72,24 @@ func (b *builder) spanExporter(ctx context.Context, e settings.Export) (sdktrace
 		return b.exports.Spans(ctx, e.OTLP)
 	}
 	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
+	if protocol.Traces == nil {
+		return nil, errNotRegistered
+	}
 	return protocol.Traces(ctx, protocolConfig(e.OTLP))
 }
 
 // plugged makes what was registered under a name.
 func plugged[T any](ctx context.Context, b *builder, names *extend.Names[extend.Factory[T]], name string) (T, error) {
 	f, _ := names.Lookup(name)
+	if f == nil {
+		var nothing T
+		return nothing, errNotRegistered
+	}
 	return f(ctx, env{builder: b})
 }
+
+// errNotRegistered is about a name that was accepted and stands for nothing.
+var errNotRegistered = errors.New("nothing is registered under this name")
 
 func protocolConfig(c *settings.OTLP) extend.OTLP {
 	return extend.OTLP{
@@ -103,7 +114,7 @@ func (b *builder) buildMeters(ctx context.Context) {
 	}
 	meters := sdkmetric.NewMeterProvider(opts...)
 	b.meters = meters
-	b.lives = append(b.lives, life{settings.Metric, meters.ForceFlush, meters.Shutdown})
+	b.lives = append(b.lives, life{settings.SignalMetrics, meters.ForceFlush, meters.Shutdown})
 }
 
 func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetric.Reader, error) {
@@ -118,6 +129,9 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 		exporter, err = b.exports.Metrics(ctx, r.OTLP, temporality(r.Temporality), aggregation(r.Histogram))
 	default:
 		protocol, _ := extend.Protocols.Lookup(r.OTLP.Protocol)
+		if protocol.Metrics == nil {
+			return nil, errNotRegistered
+		}
 		c := protocolConfig(r.OTLP)
 		c.Temporality, c.Aggregation = temporality(r.Temporality), aggregation(r.Histogram)
 		exporter, err = protocol.Metrics(ctx, c)
@@ -195,7 +209,7 @@ func (b *builder) buildLoggers(ctx context.Context) {
 	}
 	loggers := sdklog.NewLoggerProvider(opts...)
 	b.loggers = loggers
-	b.lives = append(b.lives, life{settings.LogsOut, loggers.ForceFlush, loggers.Shutdown})
+	b.lives = append(b.lives, life{settings.SignalLogs, loggers.ForceFlush, loggers.Shutdown})
 	b.buildHandler(exported)
 }
 
@@ -207,5 +221,8 @@ func (b *builder) logExporter(ctx context.Context, e settings.Export) (sdklog.Ex
 		return b.exports.Logs(ctx, e.OTLP)
 	}
 	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
+	if protocol.Logs == nil {
+		return nil, errNotRegistered
+	}
 	return protocol.Logs(ctx, protocolConfig(e.OTLP))
 }

@@ -48,11 +48,11 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	}
 	c := newConfig(opts)
 	s, problems := settings.Read(os.LookupEnv)
-	misspelt, _ := settings.Misspelt(os.Environ())
 	t := &Telemetry{}
 	t.diagnose(c, s.LogLevel)
 	t.parts = build(ctx, &s, c)
 	t.install(c)
+	misspelt, _ := s.Misspelt(os.Environ()) // when all have asked for what they read
 	t.report = newReport(s.Effective, c, slices.Concat(problems, misspelt, t.parts.problems))
 	t.diagnostics.problems(t.report.Problems)
 	running.started = true

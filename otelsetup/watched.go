@@ -51,26 +51,26 @@ func (r *recordings) find(f failure) (span trace.SpanContext, ok bool) {
 			if !ok && one.panic && same(one.value, f.panicked) {
 				span, ok = one.span, true
 			}
-		} else if err, isError := one.value.(error); isError && !one.panic && errors.Is(f.err, err) {
+		} else if err, isError := one.value.(error); isError && !one.panic && reflect.ValueOf(err).Comparable() && errors.Is(f.err, err) {
 			span, ok = one.span, true
 		}
 	}
 	return span, ok
 }
 
-// same compares what can be compared.
+// same compares what can be compared. Whether that is so depends on the values
+// in interfaces too, not on the type alone.
 func same(a, b any) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // watched makes a span remember what it records if it is run's, or below one
-// that is. The spans of requests to a server, whose contexts do not come from
-// run, cost nothing.
+// that is. A span whose parent is a local one that is not watched is neither.
 func watched(ctx context.Context, parent, span trace.Span) (context.Context, trace.Span) {
 	var r *recordings
 	if p, ok := parent.(*watchedSpan); ok {
 		r = p.recordings
-	} else if !parent.SpanContext().IsValid() {
+	} else if sc := parent.SpanContext(); !sc.IsValid() || sc.IsRemote() {
 		r, _ = ctx.Value(recordingsKey{}).(*recordings)
 	}
 	if r == nil {

@@ -19,9 +19,9 @@ const (
 	protocolJSON     = settings.ProtocolJSON
 	protocolGRPC     = settings.ProtocolGRPC
 
-	signalTraces  = settings.Traces
-	signalMetrics = settings.Metric
-	signalLogs    = settings.LogsOut
+	signalTraces  = settings.SignalTraces
+	signalMetrics = settings.SignalMetrics
+	signalLogs    = settings.SignalLogs
 )
 
 // signals are in the order in which they are tested and shown.
@@ -70,8 +70,8 @@ func resolve(r *Result) *environment {
 	settings.AcceptImports()
 	read, problems := settings.Read(os.LookupEnv)
 	env := &environment{settings: read}
-	problems = append(problems, env.settings.Delivery.NeedSpool()...)
-	misspelt, unknown := settings.Misspelt(os.Environ())
+	problems = append(problems, env.settings.Delivery.NeedSpool(false)...)
+	misspelt, unknown := env.settings.Misspelt(os.Environ())
 	for _, p := range problems {
 		r.problem(p.String(), cureOf(p.Name))
 	}
@@ -96,11 +96,11 @@ func resolve(r *Result) *environment {
 func (e *environment) otlp(signal string) []*settings.OTLP {
 	var exports []settings.Export
 	switch signal {
-	case settings.Traces:
+	case settings.SignalTraces:
 		exports = e.settings.Spans
-	case settings.LogsOut:
+	case settings.SignalLogs:
 		exports = e.settings.Logs
-	case settings.Metric:
+	case settings.SignalMetrics:
 		for _, m := range e.settings.Metrics.Readers {
 			exports = append(exports, m.Export)
 		}

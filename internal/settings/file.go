@@ -41,8 +41,9 @@ func (r *reader) readFile(path string) (s Settings, ok bool) {
 		return s, false
 	}
 	r.record(configFileVariable, plain.show(path), configFileVariable)
-	f := &file{reader: r, document: newDocument(root)}
-	s = f.read(path)
+	s = Settings{ConfigFile: path, lookup: r.lookup}
+	f := &file{reader: r, document: newDocument(root), settings: &s}
+	f.read(&s)
 	for _, key := range f.unused() {
 		f.reject(key, "not supported, and ignored")
 	}
@@ -54,6 +55,7 @@ func (r *reader) readFile(path string) (s Settings, ok bool) {
 type file struct {
 	*reader
 	*document
+	settings *Settings // what is read
 }
 
 // reject notes a part of the file that cannot be used.
@@ -87,10 +89,10 @@ const (
 	unlimited = math.MaxInt32 * time.Millisecond
 )
 
-func (f *file) read(path string) Settings {
-	s := Settings{ConfigFile: path, lookup: f.lookup}
+func (f *file) read(s *Settings) {
 	f.use("distribution") // of others
-	if format := f.text("file_format"); !strings.HasPrefix(format, "1.") {
+	// Without quotes, YAML reads 1.0 as a number.
+	if format := f.text("file_format"); format != "1" && !strings.HasPrefix(format, "1.") {
 		f.reject("file_format", fmt.Sprintf("%q is not known, 1.0 is; read as that", format))
 	}
 	for _, key := range []string{"resource", "tracer_provider", "meter_provider", "logger_provider"} {
@@ -105,13 +107,12 @@ func (f *file) read(path string) Settings {
 		for _, key := range []string{"resource", "attribute_limits", "tracer_provider", "meter_provider", "logger_provider"} {
 			f.use(key)
 		}
-		return s
+		return
 	}
-	f.resource(&s)
+	f.resource(s)
 	s.Sampler = f.sampler()
 	s.SpanLimits, s.LogLimits = f.limits()
-	f.exports(&s)
-	return s
+	f.exports(s)
 }
 
 // severity turns the severities of log records, four of each, into the values
@@ -143,15 +144,18 @@ func (f *file) propagators() []string {
 func (f *file) resource(s *Settings) {
 	s.Attributes = at(f, attributes, "OTEL_RESOURCE_ATTRIBUTES", "resource.attributes_list", nil)
 	f.text("resource.schema_url")
-	const detection = "resource.detection/development"
-	detectors := f.texts(detection + ".detectors")
-	for _, entry := range f.entries(detection + ".detectors") {
-		detectors = append(detectors, f.keys(entry)...)
+	const detectors = "resource.detection/development.detectors"
+	found := f.texts(detectors)
+	for _, entry := range f.entries(detectors) {
+		found = append(found, f.keys(entry)...)
+		if name := f.text(entry); name != "" {
+			found = append(found, name)
+		}
 	}
-	if _, name := f.find("OTEL_SERVICE_NAME"); slices.Contains(detectors, "service") {
-		s.setServiceName(name)
+	if slices.Contains(found, "service") {
+		s.setServiceName(read(f.reader, plain, "", "OTEL_SERVICE_NAME"))
 	}
-	f.use(detection)
+	f.use(detectors)
 	s.Attributes = append(s.Attributes, f.attributes()...)
 	s.setServiceName("")
 }

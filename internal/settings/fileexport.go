@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,7 +14,7 @@ import (
 // exports reads the processors and the metric readers. What they send over
 // HTTP is delivered as the CLEW_DELIVERY_* variables say.
 func (f *file) exports(s *Settings) {
-	spans, logs := f.processors("tracer_provider", Traces), f.processors("logger_provider", LogsOut)
+	spans, logs := f.processors("tracer_provider", SignalTraces), f.processors("logger_provider", SignalLogs)
 	f.readers(s)
 	send := map[string]*OTLP{}
 	for _, e := range slices.Concat(spans, logs) {
@@ -57,6 +56,8 @@ func (f *file) processors(provider, signal string) []processor {
 			}
 			if e, ok := f.exporter(path+kind+".exporter", signal); ok {
 				all = append(all, processor{e, path + kind})
+			} else {
+				f.use(path + kind) // its batch is of no use
 			}
 		}
 	}
@@ -72,11 +73,7 @@ func (f *file) processor(p processor, prefix string, def Batch) Export {
 	}
 	key := func(name string) string { return p.path + "." + name }
 	e.Batch.QueueSize = at(f, whole(1, maxQueueSize, ""), prefix+"_MAX_QUEUE_SIZE", key("max_queue_size"), def.QueueSize)
-	e.Batch.Size = at(f, whole(1, math.MaxInt32, ""), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), min(def.Size, e.Batch.QueueSize))
-	if e.Batch.Size > e.Batch.QueueSize {
-		f.problem(key("max_export_batch_size"), strconv.Itoa(e.Batch.Size), fmt.Sprintf("must not be above max_queue_size, %d", e.Batch.QueueSize), strconv.Itoa(e.Batch.QueueSize))
-		e.Batch.Size = e.Batch.QueueSize
-	}
+	e.Batch.Size = at(f, within(e.Batch.QueueSize, "max_queue_size"), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), min(def.Size, e.Batch.QueueSize))
 	e.Batch.Delay = at(f, millisOr(atOnce), prefix+"_SCHEDULE_DELAY", key("schedule_delay"), def.Delay)
 	e.Batch.ExportTimeout = at(f, millisOr(unlimited), prefix+"_EXPORT_TIMEOUT", key("export_timeout"), def.ExportTimeout)
 	if e.OTLP != nil {
@@ -87,7 +84,7 @@ func (f *file) processor(p processor, prefix string, def Batch) Export {
 
 // exporterVariables name the variable that says which exporter a signal has.
 var exporterVariables = map[string]string{
-	Traces: "OTEL_TRACES_EXPORTER", Metric: "OTEL_METRICS_EXPORTER", LogsOut: "OTEL_LOGS_EXPORTER",
+	SignalTraces: "OTEL_TRACES_EXPORTER", SignalMetrics: "OTEL_METRICS_EXPORTER", SignalLogs: "OTEL_LOGS_EXPORTER",
 }
 
 // exporter reads the one exporter at path. It is not ok if there is none that
@@ -101,21 +98,40 @@ func (f *file) exporter(path, signal string) (e Export, ok bool) {
 	variable := exporterVariables[signal]
 	switch name := keys[0]; name {
 	case "otlp_http", "otlp_grpc":
-		e = Export{Exporter: ExporterOTLP, OTLP: f.otlp(path+"."+name, name == "otlp_grpc", signal)}
-		if ok := slices.Contains(names(otlpPrefix+"PROTOCOL"), e.OTLP.Protocol); !ok {
-			f.reject(path, strings.TrimSpace(name+" is not available"+importHint(otlpPrefix+"PROTOCOL", ProtocolGRPC, ": ", "")))
+		if grpc := name == "otlp_grpc"; grpc && !slices.Contains(names(otlpPrefix+"PROTOCOL"), ProtocolGRPC) {
+			f.use(path)
+			f.reject(path, name+" is not available"+importHint(otlpPrefix+"PROTOCOL", ProtocolGRPC, ": ", ""))
 			return e, false
 		}
+		e = Export{Exporter: ExporterOTLP, OTLP: f.otlp(path+"."+name, name == "otlp_grpc", signal)}
 	default:
 		e.Exporter = name
-		f.use(path + "." + name)
-		if !slices.Contains(names(variable), name) {
+		switch {
+		case !slices.Contains(names(variable), name):
+			f.use(path)
 			f.reject(path, fmt.Sprintf("unknown %q%s, must be otlp_http, otlp_grpc or one of %s", name, importHint(variable, name, " (", ")"), either(names(variable))))
 			return e, false
+		case name == "zipkin":
+			f.zipkin(path + ".zipkin")
+		case name == "prometheus":
+			f.use(path)
+			f.reject(path, "prometheus/development must stand in a pull reader, not in a periodic one")
+			return e, false
+		default:
+			f.use(path + "." + name)
 		}
 	}
 	f.record(variable, e.Exporter, path)
 	return e, true
+}
+
+// zipkin reads where spans are posted.
+func (f *file) zipkin(path string) {
+	const endpoint, timeout = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
+	f.value(path) // an empty one is understood
+	standard := variable(endpoint).Default
+	f.settings.setValue(endpoint, at(f, address(standard, ""), endpoint, path+".endpoint", mustParse(standard)))
+	f.settings.setValue(timeout, at(f, millisOr(unlimited), timeout, path+".timeout", 10*time.Second))
 }
 
 // otlp reads how a signal is sent.
@@ -160,5 +176,9 @@ func (f *file) headers(c *OTLP, variable, path string) {
 			c.Headers[http.CanonicalHeaderKey(name)] = text
 		}
 	}
-	f.reportHeaders(variable, path+".headers", c.Headers, bad)
+	source := path + ".headers"
+	if len(c.Headers) == 0 && bad == nil {
+		source = ""
+	}
+	f.reportHeaders(variable, source, c.Headers, bad)
 }

@@ -43,7 +43,7 @@ func (f *file) readers(s *Settings) {
 }
 
 func (f *file) periodic(s *Settings, path string) {
-	e, ok := f.exporter(path+".exporter", Metric)
+	e, ok := f.exporter(path+".exporter", SignalMetrics)
 	m := Reader{
 		Export:   e,
 		Interval: at(f, millisOr(atOnce), "OTEL_METRIC_EXPORT_INTERVAL", path+".interval", time.Minute),
@@ -115,8 +115,11 @@ func (f *file) view(path string) (View, error) {
 		},
 		Stream: sdkmetric.Stream{Name: text(stream + "name"), Description: text(stream + "description")},
 	}
-	if !f.has(path + ".selector") {
+	if i := v.Instrument; i.Name == "" && i.Unit == "" && i.Kind == 0 && i.Scope == (instrumentation.Scope{}) {
 		return View{}, errors.New("a view needs a selector")
+	}
+	if v.Stream.Name != "" && strings.ContainsAny(v.Instrument.Name, "*?") {
+		return View{}, errors.New("a view that renames must select one instrument by its whole name")
 	}
 	included, excluded := f.texts(stream+"attribute_keys.included"), f.texts(stream+"attribute_keys.excluded")
 	if included != nil || excluded != nil {
@@ -154,6 +157,9 @@ func (f *file) aggregation(path string) (sdkmetric.Aggregation, error) {
 			bounds, ok := all(list, number)
 			if !ok {
 				return nil, errors.New("boundaries must be numbers")
+			}
+			if !slices.IsSorted(bounds) {
+				return nil, errors.New("boundaries must be in ascending order")
 			}
 			a.Boundaries = bounds
 		}

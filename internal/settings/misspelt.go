@@ -9,14 +9,17 @@ import (
 // another.
 const likeness = 3
 
-// Misspelt returns the variables of environ, NAME=value each, that have one of
-// the prefixes of the table and are not in it. Those that look like one that is
-// are problems; the names of the others are returned as unknown.
-func Misspelt(environ []string) (problems []Problem, unknown []string) {
+// Misspelt returns the variables of environ, NAME=value each, that begin with
+// OTEL_ or CLEW_ and are not read: they are not in the table, and nothing that
+// is plugged in has asked for them. Those that look like one of the table are
+// problems; the names of the others are returned as unknown. With a
+// configuration file, no OTEL_ variable is meant to be read.
+func (s *Settings) Misspelt(environ []string) (problems []Problem, unknown []string) {
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		upper := strings.ToUpper(name)
-		if value == "" || !strings.HasPrefix(upper, "OTEL_") && !strings.HasPrefix(upper, "CLEW_") || known(name) {
+		ours := strings.HasPrefix(upper, "CLEW_") || s.ConfigFile == "" && strings.HasPrefix(upper, "OTEL_")
+		if value == "" || !ours || known(name) || s.asked[name] {
 			continue
 		}
 		if like := nearest(upper); like != "" {

@@ -19,12 +19,26 @@ func TestMisspeltNamesAreRecognised(t *testing.T) {
 		"OTEL_JAVAAGENT_DEBUG":         "",
 		"OTEL_INSTRUMENTATION_ENABLED": "",
 	} {
-		problems, unknown := settings.Misspelt([]string{name + "=x", "HOME=/", "OTEL_SERVICE_NAME=x", "OTEL_SERVICENAM="})
+		problems, unknown := new(settings.Settings).Misspelt([]string{name + "=x", "HOME=/", "OTEL_SERVICE_NAME=x", "OTEL_SERVICENAM="})
 		switch {
 		case want == "" && (len(problems) > 0 || len(unknown) != 1 || unknown[0] != name):
 			t.Errorf("%s: problems %v, unknown %q", name, problems, unknown)
 		case want != "" && (len(problems) != 1 || problems[0].Name != name || problems[0].Reason != "not a variable that is read; did you mean "+want+"?"):
 			t.Errorf("%s: %v, want %s", name, problems, want)
 		}
+	}
+}
+
+// TestNamesThatAreRead belong to what is plugged in, or are not meant to be read.
+func TestNamesThatAreRead(t *testing.T) {
+	environ := []string{"OTEL_EXPORTER_OURS_ENDPOINT=x", "OTEL_SERVICENAME=x"}
+	s, _ := settings.Read(func(string) (string, bool) { return "", false })
+	s.Lookup("OTEL_EXPORTER_OURS_ENDPOINT")
+	if problems, _ := s.Misspelt(environ); len(problems) != 1 || problems[0].Name != "OTEL_SERVICENAME" {
+		t.Errorf("problems %v", problems)
+	}
+	s.ConfigFile = "otel.yaml"
+	if problems, unknown := s.Misspelt(environ); len(problems)+len(unknown) > 0 {
+		t.Errorf("problems %v, unknown %v", problems, unknown)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,12 +84,12 @@ func (r *reader) readSDK(s *Settings) {
 	s.setServiceName(read(r, plain, "", "OTEL_SERVICE_NAME"))
 	traces, metrics, logs := r.list("OTEL_TRACES_EXPORTER"), r.list("OTEL_METRICS_EXPORTER"), r.list("OTEL_LOGS_EXPORTER")
 	send := map[string]*OTLP{}
-	for signal, exporters := range map[string][]string{Traces: traces, Metric: metrics, LogsOut: logs} {
+	for signal, exporters := range map[string][]string{SignalTraces: traces, SignalMetrics: metrics, SignalLogs: logs} {
 		if slices.Contains(exporters, ExporterOTLP) {
 			send[signal] = nil
 		}
 	}
-	for _, signal := range []string{Metric, Traces, LogsOut} {
+	for _, signal := range []string{SignalMetrics, SignalTraces, SignalLogs} {
 		if _, sent := send[signal]; sent {
 			send[signal] = r.otlp(signal)
 		}
@@ -98,17 +97,17 @@ func (r *reader) readSDK(s *Settings) {
 	if overHTTP(send) {
 		r.delivery(s)
 	}
-	r.metrics(s, metrics, send[Metric])
+	r.metrics(s, metrics, send[SignalMetrics])
 	r.sampler(s)
 	s.SpanLimits = r.spanLimits()
-	s.Spans = exports(traces, send[Traces], r.batch("OTEL_BSP", spanBatch(send[Traces], s.Delivery)))
+	s.Spans = exports(traces, send[SignalTraces], r.batch("OTEL_BSP", spanBatch(send[SignalTraces], s.Delivery)))
 	s.LogLimits = LogLimits{
 		AttributeCount:       read(r, limit, 128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit),
 		AttributeValueLength: read(r, limit, -1, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
 	}
 	s.PrintLogs = slices.Contains(logs, ExporterConsole)
 	logs = slices.DeleteFunc(logs, func(name string) bool { return name == ExporterConsole })
-	s.Logs = exports(logs, send[LogsOut], r.batch("OTEL_BLRP", logBatch))
+	s.Logs = exports(logs, send[SignalLogs], r.batch("OTEL_BLRP", logBatch))
 	// A program that neither prints nor exports its log would be mute.
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
 	r.plugged(s)
@@ -189,11 +188,7 @@ const maxQueueSize = 1 << 20
 
 func (r *reader) batch(prefix string, def Batch) Batch {
 	b := Batch{QueueSize: read(r, whole(1, maxQueueSize, ""), def.QueueSize, prefix+"_MAX_QUEUE_SIZE")}
-	b.Size = read(r, whole(1, math.MaxInt32, ""), def.Size, prefix+"_MAX_EXPORT_BATCH_SIZE")
-	if source, text := r.find(prefix + "_MAX_EXPORT_BATCH_SIZE"); b.Size > b.QueueSize && text != "" {
-		r.problem(source, text, fmt.Sprintf("must not be above %s_MAX_QUEUE_SIZE, %d", prefix, b.QueueSize), strconv.Itoa(b.QueueSize))
-	}
-	b.Size = min(b.Size, b.QueueSize)
+	b.Size = read(r, within(b.QueueSize, prefix+"_MAX_QUEUE_SIZE"), min(def.Size, b.QueueSize), prefix+"_MAX_EXPORT_BATCH_SIZE")
 	b.Delay = read(r, millis, def.Delay, prefix+"_SCHEDULE_DELAY")
 	b.ExportTimeout = read(r, millis, def.ExportTimeout, prefix+"_EXPORT_TIMEOUT")
 	return b
@@ -206,6 +201,21 @@ const (
 	attributeCountLimit  = "OTEL_ATTRIBUTE_COUNT_LIMIT"
 	attributeLengthLimit = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
 )
+
+// within is a size that is not above that of the queue, which a variable or a
+// key of a file sets.
+func within(queue int, setBy string) kind[int] {
+	k := whole(1, math.MaxInt32, "")
+	parse := k.parse
+	k.parse = func(text string) (int, error) {
+		n, err := parse(text)
+		if err == nil && n > queue {
+			err = fmt.Errorf("must not be above %s, %d", setBy, queue)
+		}
+		return n, err
+	}
+	return k
+}
 
 func (r *reader) spanLimits() sdktrace.SpanLimits {
 	return sdktrace.SpanLimits{

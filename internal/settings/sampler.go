@@ -24,7 +24,7 @@ func named(r *report, source, name, argAt, arg string) Sampler {
 	switch root := strings.TrimPrefix(s.Name, ParentPrefix); {
 	case root == "traceidratio" || root == "probability":
 		s.Ratio = resolve(r, ratio, samplerArgVariable, argAt, arg, 1)
-	case arg != "":
+	case arg != "" && root != "always_on" && root != "always_off":
 		r.record(samplerArgVariable, plain.show(arg), argAt)
 	}
 	return s

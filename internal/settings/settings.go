@@ -50,6 +50,7 @@ type Settings struct {
 	Effective []Setting
 
 	lookup func(name string) (string, bool)
+	asked  map[string]bool // the names that Lookup was called with
 }
 
 // LogLevelNone is above all levels.
@@ -175,15 +176,19 @@ const (
 	ParentPrefix     = "parentbased_"
 	SamplerStandard  = ParentPrefix + "always_on"
 
-	Traces  = "traces"
-	Metric  = "metrics"
-	LogsOut = "logs"
+	SignalTraces  = "traces"
+	SignalMetrics = "metrics"
+	SignalLogs    = "logs"
 )
 
 // Lookup returns the text of a variable that the table does not have, for what
 // others plug in. It is "" if the variable is not set, or if a file was read in
 // place of the variables and the name begins with OTEL_.
 func (s *Settings) Lookup(name string) string {
+	if s.asked == nil {
+		s.asked = map[string]bool{}
+	}
+	s.asked[name] = true
 	if s.ConfigFile != "" && strings.HasPrefix(name, "OTEL_") || s.lookup == nil {
 		return ""
 	}
@@ -199,8 +204,9 @@ func (s *Settings) setValue(name string, v any) {
 }
 
 // NeedSpool says which settings have no effect because there is no directory,
-// and takes them back.
-func (d *Delivery) NeedSpool() []Problem {
+// and takes them back. A program that customizes the delivery may have its own
+// directory, for which the size and the sync count.
+func (d *Delivery) NeedSpool(customized bool) []Problem {
 	if d.SpoolDir != "" || d.QueueSize == 0 { // nothing is delivered
 		return nil
 	}
@@ -212,9 +218,13 @@ func (d *Delivery) NeedSpool() []Problem {
 	}
 	standard := spoolSize(d.QueueSize)
 	unused("CLEW_DELIVERY_JOURNAL", d.Journal, "true", "false")
+	d.Journal = false
+	if customized {
+		return r.problems
+	}
 	unused("CLEW_DELIVERY_SPOOL_SIZE", d.SpoolSize != standard, strconv.FormatInt(d.SpoolSize, 10), strconv.FormatInt(standard, 10))
 	unused("CLEW_DELIVERY_SPOOL_SYNC", d.SpoolSync, "true", "false")
-	d.Journal, d.SpoolSize, d.SpoolSync = false, standard, false
+	d.SpoolSize, d.SpoolSync = standard, false
 	return r.problems
 }
 

@@ -112,7 +112,10 @@ func checkAliases(root *yaml.Node) error {
 // is not quoted has the type of its new text: OpenTelemetry Configuration
 // Data Model, "Environment variable substitution".
 func replace(n *yaml.Node, lookup func(name string) (string, bool)) error {
-	for _, below := range n.Content {
+	for i, below := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			continue // a key
+		}
 		if err := replace(below, lookup); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package configfile_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,5 +122,46 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 				t.Errorf("problems %v, service %q", problems, s.ServiceName)
 			}
 		})
+	}
+}
+
+// TestPartsThatCannotBeUsed are a problem each, and only that.
+func TestPartsThatCannotBeUsed(t *testing.T) {
+	settings.Accept("OTEL_METRICS_EXPORTER", "prometheus")
+	for _, test := range []struct{ rule, text, want string }{
+		{"gRPC without its import", "tracer_provider: {processors: [{batch: {max_queue_size: 7, exporter: {otlp_grpc: {endpoint: http://h:4317}}}}]}", "tracer_provider.processors[0].batch.exporter: otlp_grpc is not available: grpc needs the import of github.com/clewtrace/clew/otelsetup/otlpgrpc"},
+		{"an exporter of others", "logger_provider: {processors: [{simple: {exporter: {ours: {a: b}}}}]}", `logger_provider.processors[0].simple.exporter: unknown "ours", must be otlp_http, otlp_grpc or one of otlp or console`},
+		{"Prometheus in a periodic reader", "meter_provider: {readers: [{periodic: {exporter: {prometheus: {port: 1}}}}]}", "meter_provider.readers[0].periodic.exporter: prometheus/development must stand in a pull reader, not in a periodic one"},
+		{"a view of nothing", "meter_provider: {views: [{selector: {}, stream: {name: x}}]}", "meter_provider.views[0]: a view needs a selector, and ignored"},
+		{"a view that gives many one name", "meter_provider: {views: [{selector: {instrument_name: 'a*'}, stream: {name: x}}]}", "meter_provider.views[0]: a view that renames must select one instrument by its whole name, and ignored"},
+		{"boundaries that descend", "meter_provider: {views: [{selector: {instrument_name: a}, stream: {aggregation: {explicit_bucket_histogram: {boundaries: [3, 1]}}}}]}", "meter_provider.views[0]: boundaries must be in ascending order, and ignored"},
+		{"attributes to detect", "resource: {detection/development: {attributes: {included: [a]}}}", "resource.detection/development.attributes: not supported, and ignored"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			_, problems := read(t, "file_format: 1.0\n"+test.text+"\n", nil)
+			if len(problems) != 1 || problems[0].String() != "OTEL_CONFIG_FILE: "+test.want {
+				t.Errorf("problems %v\nwant     %s", problems, test.want)
+			}
+		})
+	}
+}
+
+func TestExportersThatArePluggedIn(t *testing.T) {
+	settings.Accept("OTEL_TRACES_EXPORTER", "zipkin")
+	settings.Accept("OTEL_METRICS_EXPORTER", "prometheus")
+	s, problems := read(t, `file_format: "1.0"
+tracer_provider: {processors: [{batch: {exporter: {zipkin: {endpoint: "http://h:9411/spans"}}}}]}
+meter_provider: {readers: [{pull: {exporter: {prometheus/development: {port: 1}}}}]}
+`, nil)
+	if len(problems) > 0 {
+		t.Error(problems)
+	}
+	for name, want := range map[string]string{
+		"OTEL_EXPORTER_ZIPKIN_ENDPOINT": "http://h:9411/spans", "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "10s",
+		"OTEL_EXPORTER_PROMETHEUS_HOST": "localhost", "OTEL_EXPORTER_PROMETHEUS_PORT": "1",
+	} {
+		if got := fmt.Sprint(s.Values[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
 	}
 }

@@ -100,8 +100,8 @@ func (n *Names[T]) Names() []string {
 // for one goroutine.
 type Env interface {
 	// MeterProvider is where samplers and span exporters send their metrics:
-	// the one that is about to become the global one. It is nil for metric
-	// readers.
+	// the one that is about to become the global one. For metric readers it
+	// records nothing.
 	MeterProvider() metric.MeterProvider
 	// ServiceName is the name of the service in the resource.
 	ServiceName() string

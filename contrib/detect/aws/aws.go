@@ -3,7 +3,7 @@
 //
 //	import _ "github.com/clewtrace/clew/contrib/detect/aws"
 //
-// The metadata services are asked when [otelsetup.Start] is called, for a second
+// The metadata services are asked when otelsetup.Start is called, for a second
 // at most together with every other detector.
 package aws
 

@@ -3,7 +3,7 @@
 //
 //	import _ "github.com/clewtrace/clew/contrib/detect/gcp"
 //
-// The metadata service is asked when [otelsetup.Start] is called, for a second
+// The metadata service is asked when otelsetup.Start is called, for a second
 // at most together with every other detector. A request that is not answered by
 // then is left to end by itself: the detector cannot be interrupted.
 package gcp

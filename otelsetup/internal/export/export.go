@@ -66,7 +66,7 @@ func (x *Exports) tally(signal string, e settings.Export) *tally {
 // journal, in batches otherwise. Only the outbox takes a batch so soon that
 // spans can wait for it.
 func (x *Exports) SpanProcessor(exporter sdktrace.SpanExporter, e settings.Export) sdktrace.SpanProcessor {
-	count := x.tally(settings.Traces, e)
+	count := x.tally(settings.SignalTraces, e)
 	counted := spanExporterTally{exporter, count, x.resource}
 	if count.outbox.journals() {
 		return spanTally{sdktrace.NewSimpleSpanProcessor(counted), count}
@@ -84,7 +84,7 @@ func (x *Exports) SpanProcessor(exporter sdktrace.SpanExporter, e settings.Expor
 // LogProcessor hands log records to an exporter, as [Exports.SpanProcessor]
 // does spans. It cannot make them wait.
 func (x *Exports) LogProcessor(exporter sdklog.Exporter, e settings.Export) sdklog.Processor {
-	count := x.tally(settings.LogsOut, e)
+	count := x.tally(settings.SignalLogs, e)
 	counted := logExporterTally{exporter, count}
 	if count.outbox.journals() {
 		return logTally{sdklog.NewSimpleProcessor(counted), count}
@@ -96,7 +96,7 @@ func (x *Exports) LogProcessor(exporter sdklog.Exporter, e settings.Export) sdkl
 
 // MetricExporter counts what passes an exporter of metrics.
 func (x *Exports) MetricExporter(exporter sdkmetric.Exporter, e settings.Export) sdkmetric.Exporter {
-	return metricExporterTally{exporter, x.tally(settings.Metric, e), x.resource}
+	return metricExporterTally{exporter, x.tally(settings.SignalMetrics, e), x.resource}
 }
 
 // Open lets the requests go.
@@ -120,7 +120,7 @@ func (x *Exports) Flush(ctx context.Context, before map[string]int64) error {
 // first.
 func (x *Exports) Shutdown(ctx context.Context) (lost []Undelivered, err error) {
 	left, err := x.outbox.shutdown(ctx)
-	for _, signal := range []string{settings.Traces, settings.Metric, settings.LogsOut} {
+	for _, signal := range []string{settings.SignalTraces, settings.SignalMetrics, settings.SignalLogs} {
 		for _, count := range x.tallies {
 			if count.signal != signal {
 				continue

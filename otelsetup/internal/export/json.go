@@ -65,9 +65,9 @@ func badRequest(r *http.Request, text string) *http.Response {
 // message returns an empty request of a signal.
 func message(signal string) proto.Message {
 	switch signal {
-	case settings.Traces:
+	case settings.SignalTraces:
 		return &coltrace.ExportTraceServiceRequest{}
-	case settings.Metric:
+	case settings.SignalMetrics:
 		return &colmetrics.ExportMetricsServiceRequest{}
 	default:
 		return &collogs.ExportLogsServiceRequest{}

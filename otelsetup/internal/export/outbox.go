@@ -30,7 +30,7 @@ type outbox struct {
 	settings  delivery.Config
 	journal   bool
 	customize []func(delivery.Config) delivery.Config
-	exits     []*exit
+	handovers []*handover
 
 	ready     chan struct{} // closed when transport can be used
 	transport *delivery.Transport
@@ -38,8 +38,8 @@ type outbox struct {
 	closing   atomic.Bool
 }
 
-// exit is where the requests of one exporter leave for the outbox.
-type exit struct {
+// handover is where the requests of one exporter leave for the outbox.
+type handover struct {
 	outbox *outbox
 	signal delivery.Signal
 	route  delivery.Route
@@ -49,7 +49,7 @@ type exit struct {
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (x *exit) RoundTrip(r *http.Request) (*http.Response, error) {
+func (x *handover) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-x.outbox.ready:
 		out := *r
@@ -61,7 +61,7 @@ func (x *exit) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var deliverySignals = map[string]delivery.Signal{
-	settings.Traces: delivery.Traces, settings.Metric: delivery.Metrics, settings.LogsOut: delivery.Logs,
+	settings.SignalTraces: delivery.Traces, settings.SignalMetrics: delivery.Metrics, settings.SignalLogs: delivery.Logs,
 }
 
 // newOutbox makes one that is to be opened.
@@ -80,8 +80,8 @@ func (o *outbox) journals() bool { return o != nil && o.journal }
 // client returns what an exporter sends its requests with.
 func (o *outbox) client(signal string, to *url.URL, route delivery.Route, own *http.Transport) *http.Client {
 	route.URL = to.String()
-	x := &exit{outbox: o, signal: deliverySignals[signal], route: route, url: to, own: own}
-	o.exits = append(o.exits, x)
+	x := &handover{outbox: o, signal: deliverySignals[signal], route: route, url: to, own: own}
+	o.handovers = append(o.handovers, x)
 	return &http.Client{Transport: x}
 }
 
@@ -115,7 +115,7 @@ func (o *outbox) open(meters metric.MeterProvider) (problems []settings.Problem)
 	for name, signal := range deliverySignals {
 		o.resumed[name] = o.transport.Stats(signal).Queued
 	}
-	for _, x := range o.exits {
+	for _, x := range o.handovers {
 		x.next = o.transport.ClientVia(x.signal, x.route).Transport
 	}
 	close(o.ready)
@@ -191,7 +191,7 @@ func (o *outbox) shutdown(ctx context.Context) (left map[string][]error, err err
 			errs = append(errs, err)
 		}
 	}
-	for _, x := range o.exits {
+	for _, x := range o.handovers {
 		x.own.CloseIdleConnections()
 	}
 	return left, errors.Join(errs...)

@@ -25,7 +25,7 @@ type Undelivered struct {
 }
 
 // Units are what is counted of each signal.
-var Units = map[string]string{settings.Traces: "spans", settings.Metric: "data points", settings.LogsOut: "log records"}
+var Units = map[string]string{settings.SignalTraces: "spans", settings.SignalMetrics: "data points", settings.SignalLogs: "log records"}
 
 // tally counts what an exporter was to deliver, and what it has delivered. Of an
 // exporter with an outbox that is what it has handed over, and the outbox knows
