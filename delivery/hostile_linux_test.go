@@ -170,7 +170,7 @@ func random(n int) string {
 	if err != nil {
 		panic(err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	b := make([]byte, n/2)
 	_, _ = f.Read(b)
 	return hex.EncodeToString(b)

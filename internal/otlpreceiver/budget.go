@@ -116,7 +116,8 @@ func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, er
 	b := make([]byte, 0, size)
 	for {
 		if len(b) == cap(b) {
-			grown := min(2*int64(cap(b)), MaxBody+1)
+			// What has arrived makes a part of what is announced believable.
+			grown := min(max(2*int64(cap(b)), min(hint+1, 4*int64(cap(b)))), MaxBody+1)
 			if int64(cap(b)) == grown {
 				return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody)
 			}
