@@ -21,7 +21,7 @@ import (
 
 const callerTrace = "0af7651916cd43dd84ffffffffffffff"
 
-func request(t testing.TB, method, target string) *http.Request {
+func request(t *testing.T, method, target string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
 	r.Header.Set("Traceparent", "00-"+callerTrace+"-b7ad6b7169203331-01")
@@ -112,7 +112,7 @@ func TestPanicsGoOnUntouched(t *testing.T) {
 			recovering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer func() {
 					v := recover()
-					if v == http.ErrAbortHandler {
+					if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 						panic(v)
 					}
 					if err, ok := v.(error); ok && err != failure { //nolint:errorlint // identity is what counts
@@ -172,7 +172,7 @@ func TestThePanicStackIsWhole(t *testing.T) {
 func panicsDeepInside(http.ResponseWriter, *http.Request) { panic("no way out") }
 
 // fetch returns status 0 if the answer does not arrive whole.
-func fetch(t testing.TB, url string) (status int, body string) {
+func fetch(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
