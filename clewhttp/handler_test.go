@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -167,6 +168,32 @@ func TestThePanicStackIsWhole(t *testing.T) {
 		}()
 		h.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodGet, "/"))
 	}()
+}
+
+// TestEndsWithoutAPanicValue is about a panic with nil, as GODEBUG still allows it,
+// and about a goroutine that is ended.
+func TestEndsWithoutAPanicValue(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	for name, end := range map[string]func(){"panic(nil)": func() { panic(nil) }, "Goexit": runtime.Goexit} {
+		tel := newTelemetry(t)
+		h := tel.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { end() }))
+		went := make(chan bool)
+		go func() {
+			returned := false
+			defer func() {
+				recover() //nolint:errcheck // there is no value
+				went <- !returned
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodGet, "/"))
+			returned = true
+		}()
+		if !<-went {
+			t.Errorf("%s did not go on", name)
+		}
+		if s := tel.only(t, trace.SpanKindServer); s.Status().Code != codes.Error || text(s, "error.type") == "" {
+			t.Errorf("%s: span with %v, %v", name, s.Status(), s.Attributes())
+		}
+	}
 }
 
 func panicsDeepInside(http.ResponseWriter, *http.Request) { panic("no way out") }
