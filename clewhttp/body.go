@@ -35,8 +35,7 @@ func (x *exchange) closeAfterLimit() {
 		return
 	}
 	_, err := body.Read(nil)
-	var limit *http.MaxBytesError
-	if errors.As(err, &limit) {
+	if _, hit := errors.AsType[*http.MaxBytesError](err); hit {
 		x.writer.Header().Set("Connection", "close")
 	}
 }

@@ -80,8 +80,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{server: s, writer: w, request: r}
 	x.start()
+	x.serve()
+	if !x.returned {
+		// With GODEBUG=panicnil=1 a panic can have no value, which end cannot tell
+		// from runtime.Goexit. That does not come here.
+		panic(nil)
+	}
+}
+
+func (x *exchange) serve() {
 	defer x.end()
-	s.next.ServeHTTP(x.out, x.inner)
+	x.server.next.ServeHTTP(x.out, x.inner)
 	x.returned = true
 }
 

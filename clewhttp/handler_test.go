@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ import (
 
 const callerTrace = "0af7651916cd43dd84ffffffffffffff"
 
-func request(t testing.TB, method, target string) *http.Request {
+func request(t *testing.T, method, target string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
 	r.Header.Set("Traceparent", "00-"+callerTrace+"-b7ad6b7169203331-01")
@@ -112,7 +113,7 @@ func TestPanicsGoOnUntouched(t *testing.T) {
 			recovering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer func() {
 					v := recover()
-					if v == http.ErrAbortHandler {
+					if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 						panic(v)
 					}
 					if err, ok := v.(error); ok && err != failure { //nolint:errorlint // identity is what counts
@@ -169,10 +170,36 @@ func TestThePanicStackIsWhole(t *testing.T) {
 	}()
 }
 
+// TestEndsWithoutAPanicValue is about a panic with nil, as GODEBUG still allows it,
+// and about a goroutine that is ended.
+func TestEndsWithoutAPanicValue(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	for name, end := range map[string]func(){"panic(nil)": func() { panic(nil) }, "Goexit": runtime.Goexit} {
+		tel := newTelemetry(t)
+		h := tel.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { end() }))
+		went := make(chan bool)
+		go func() {
+			returned := false
+			defer func() {
+				recover() //nolint:errcheck // there is no value
+				went <- !returned
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodGet, "/"))
+			returned = true
+		}()
+		if !<-went {
+			t.Errorf("%s did not go on", name)
+		}
+		if s := tel.only(t, trace.SpanKindServer); s.Status().Code != codes.Error || text(s, "error.type") == "" {
+			t.Errorf("%s: span with %v, %v", name, s.Status(), s.Attributes())
+		}
+	}
+}
+
 func panicsDeepInside(http.ResponseWriter, *http.Request) { panic("no way out") }
 
 // fetch returns status 0 if the answer does not arrive whole.
-func fetch(t testing.TB, url string) (status int, body string) {
+func fetch(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {

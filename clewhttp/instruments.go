@@ -2,6 +2,7 @@ package clewhttp
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"sync/atomic"
 
@@ -114,9 +115,7 @@ func (c *seriesCache[K]) get(key K, attrs func(K) []attribute.KeyValue) []metric
 		}
 		sets := make(map[K][]metric.RecordOption, size+1)
 		if old != nil {
-			for k, v := range *old {
-				sets[k] = v
-			}
+			maps.Copy(sets, *old)
 		}
 		sets[key] = options
 		if c.sets.CompareAndSwap(old, &sets) {

@@ -24,10 +24,10 @@ const (
 // finishPanic records a request whose handler did not return. v is nil if the
 // goroutine is about to exit.
 func (x *exchange) finishPanic(v any) {
-	switch {
-	case v == nil:
+	switch v {
+	case nil:
 		x.finish(goexitError, goexitError)
-	case v == http.ErrAbortHandler: //nolint:errorlint // net/http compares the same way
+	case http.ErrAbortHandler:
 		x.finish(abortError, http.ErrAbortHandler.Error())
 	default:
 		err, ok := v.(error)

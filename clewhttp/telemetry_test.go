@@ -34,7 +34,7 @@ type telemetry struct {
 	w3c     propagation.TextMapPropagator
 }
 
-func newTelemetry(t testing.TB, opts ...sdktrace.TracerProviderOption) *telemetry {
+func newTelemetry(t *testing.T, opts ...sdktrace.TracerProviderOption) *telemetry {
 	t.Helper()
 	s := &telemetry{spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
 	s.tracers = sdktrace.NewTracerProvider(append(opts, sdktrace.WithSpanProcessor(s.spans))...)
@@ -81,7 +81,7 @@ func (s *telemetry) ofKind(kind trace.SpanKind) []sdktrace.ReadOnlySpan {
 }
 
 // only returns the one span of a kind.
-func (s *telemetry) only(t testing.TB, kind trace.SpanKind) sdktrace.ReadOnlySpan {
+func (s *telemetry) only(t *testing.T, kind trace.SpanKind) sdktrace.ReadOnlySpan {
 	t.Helper()
 	found := s.ofKind(kind)
 	if len(found) != 1 {
@@ -91,7 +91,7 @@ func (s *telemetry) only(t testing.TB, kind trace.SpanKind) sdktrace.ReadOnlySpa
 }
 
 // series returns the attribute sets of a metric, each written as text.
-func (s *telemetry) series(t testing.TB, name string) []attribute.Set {
+func (s *telemetry) series(t *testing.T, name string) []attribute.Set {
 	t.Helper()
 	var data metricdata.ResourceMetrics
 	if err := s.reader.Collect(context.Background(), &data); err != nil {

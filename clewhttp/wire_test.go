@@ -166,7 +166,7 @@ func answerUpgrade(conn net.Conn, rw *bufio.ReadWriter, err error) {
 	rw.Flush()                                                                                         //nolint:errcheck // a test
 	ping := make([]byte, 4)
 	io.ReadFull(rw, ping) //nolint:errcheck // a test
-	conn.Write(ping)
+	conn.Write(ping)      //nolint:errcheck // a test
 }
 
 // interfacesOf lists the optional interfaces of a writer.
@@ -258,7 +258,7 @@ func talk(t *testing.T, h http.Handler, parts []string) (sent, logged string) {
 			n, _ := conn.Read(buffer)
 			got.Write(buffer[:n])
 		}
-		conn.Write([]byte(part))
+		conn.Write([]byte(part)) //nolint:errcheck // the server may have closed it
 	}
 	conn.(*net.TCPConn).CloseWrite() //nolint:errcheck // the server may have closed it
 	io.Copy(&got, conn)              //nolint:errcheck // a reset is one of the ends

@@ -63,7 +63,7 @@ func clientSpans(store *otlpreceiver.Store) (n int) {
 type answers string
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
 }
 
 func TestDefaultTransportStaysItself(t *testing.T) {
@@ -301,14 +301,15 @@ func TestUsedBeforeStart(t *testing.T) {
 	defer plain.Close()
 	secure, config := tlsServer(t, http.NotFoundHandler())
 	for name, use := range map[string]func(*testing.T, *http.Transport){
-		"used":   func(t *testing.T, _ *http.Transport) { get(t.Context(), t, http.DefaultClient, plain.URL) },
+		"used":   func(t *testing.T, _ *http.Transport) { t.Helper(); get(t.Context(), t, http.DefaultClient, plain.URL) },
 		"cloned": func(_ *testing.T, tr *http.Transport) { tr.Clone() },
 		"http2.ConfigureTransports": func(t *testing.T, tr *http.Transport) {
-			h2, err := http2.ConfigureTransports(tr)
+			t.Helper()
+			h2, err := http2.ConfigureTransports(tr) //nolint:staticcheck // deprecated, but called
 			if err != nil {
 				t.Fatal(err)
 			}
-			h2.ReadIdleTimeout = time.Minute
+			h2.ReadIdleTimeout = time.Minute //nolint:staticcheck // deprecated, but set
 		},
 	} {
 		for _, cloned := range []bool{false, true} {

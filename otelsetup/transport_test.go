@@ -25,10 +25,6 @@ import (
 
 type headerCarrier = propagation.HeaderCarrier
 
-func attribute(s otlpreceiver.Span, key string) string {
-	return otlpreceiver.Attribute(s.GetAttributes(), key).GetStringValue()
-}
-
 // TestHeaderNamesOnTheWire reads what a server gets, byte for byte.
 func TestHeaderNamesOnTheWire(t *testing.T) {
 	start(t)
