@@ -1,4 +1,5 @@
 # Every check of the project is a target here; .ci/run calls all but the last three.
+# Every check of the project is a target here; .ci/run calls all but busy and the last two.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
 RELEASED := tracecontext/ ./ contrib/
@@ -7,10 +8,17 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race hostile demo e2e release-check docker-check screenshots
+.PHONY: test check lint race busy hostile demo e2e release-check docker-check screenshots
 
 test: ## every test that needs nothing but Go, in the modules that are released
 	$(call in_each,$(RELEASED),go test ./...)
+
+busy: ## the tests ten times beside a load on every core, and ten times on one processor
+	@set -e; trap 'kill $$load 2>/dev/null' EXIT; \
+	for core in $$(seq $$(getconf _NPROCESSORS_ONLN)); do timeout 2h sh -c 'while :; do :; done' & load="$$load $$!"; done; \
+	for n in $$(seq 10); do echo "== $$n of 10, beside a load"; go test -count=1 ./...; done; \
+	kill $$load; load=; \
+	for n in $$(seq 10); do echo "== $$n of 10, GOMAXPROCS=1"; GOMAXPROCS=1 go test -count=1 ./...; done
 
 check: ## formatting, tidy modules and vet, in every module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on the files above"; exit 1; }

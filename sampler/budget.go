@@ -75,6 +75,7 @@ type budget struct {
 	window  window
 
 	bucket struct{ seconds, spans, weight, overdue, covered float64 }
+	pause  float64 // seconds before the bucket that are in no mean
 	// Means per second up to the current bucket.
 	spans   mean
 	weight  mean // of all spans
@@ -100,7 +101,7 @@ func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // maxSurplus is the balance from which on probabilities grow no more, so that
 // the credit is not spent in the first moment of a burst.
-func (b *budget) maxSurplus() float64 { return 0.375 * b.maxCredit() }
+func (b *budget) maxSurplus() float64 { return 0.5 * b.maxCredit() }
 
 // scale is the change of the balance that changes probabilities by e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
@@ -241,21 +242,29 @@ func (b *budget) update(now time.Duration) {
 	// effect, so it must not take anything from others.
 	spans, fair := b.counts()
 	covered := float64(b.covered.Swap(0)) / fixedPoint
+	if b.isPause(elapsed) {
+		b.pause, elapsed = elapsed, 0
+	}
 	b.bucket.seconds += elapsed
 	b.bucket.spans += spans
 	b.bucket.weight += fair / b.perWeight.Load()
 	b.bucket.covered += covered
 	b.bucket.overdue += covered * math.Pow(b.overdue.Load(), overduePower)
 
-	if changed := b.trafficChanged(); changed || b.bucket.seconds >= bucketLength.Seconds() {
+	grown, shrunk := b.trafficChanged()
+	if changed := grown || shrunk; changed || b.bucket.seconds >= bucketLength.Seconds() {
 		if changed {
 			b.spans, b.weight = mean{}, mean{}
+		}
+		if shrunk { // what looked like a pause was the new rate
+			b.bucket.seconds += b.pause
 		}
 		b.spans.add(b.bucket.spans, b.bucket.seconds, rateMemory)
 		b.weight.add(b.bucket.weight, b.bucket.seconds, mixMemory)
 		b.demand.add(b.bucket.overdue, b.bucket.seconds, mixMemory)
 		b.granted.add(b.bucket.covered, b.bucket.seconds, grantMemory)
 		b.bucket = struct{ seconds, spans, weight, overdue, covered float64 }{}
+		b.pause = 0
 	}
 	b.publish()
 	b.due.Store(int64(b.last + refresh))
@@ -280,16 +289,25 @@ func (b *budget) publish() {
 	b.feedback.Store(math.Exp(surplus/b.scale()) * b.window.gate(b.perSecond()))
 }
 
+// isPause reports whether chance cannot explain that nothing came for so many
+// seconds. The rate is taken to be the same after a pause as before it: to take
+// it for low would keep the first spans of every burst. There is one pause at
+// most in a bucket, so that spans at longer intervals change the rate.
+func (b *budget) isPause(seconds float64) bool {
+	return b.pause == 0 && b.spans.seconds > 0 && seconds >= bucketLength.Seconds() &&
+		seconds*b.spans.sum/b.spans.seconds > certainty
+}
+
 // trafficChanged reports whether chance cannot explain how many spans are in
 // the bucket.
-func (b *budget) trafficChanged() bool {
+func (b *budget) trafficChanged() (grown, shrunk bool) {
 	if b.spans.seconds == 0 {
-		return false
+		return false, false
 	}
 	perSecond := b.spans.sum / b.spans.seconds
 	most := perSecond * (b.bucket.seconds + resolution.Seconds())
 	least := perSecond * b.bucket.seconds
-	return b.bucket.spans > most && logOdds(b.bucket.spans, most) > certainty ||
+	return b.bucket.spans > most && logOdds(b.bucket.spans, most) > certainty,
 		b.bucket.spans < least && logOdds(b.bucket.spans, least) > certainty
 }
 

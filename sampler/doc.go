@@ -58,7 +58,7 @@
 // than the target allows, and scale is what 0.75 seconds allow, at least 3.
 // Too many kept spans lower all probabilities until the balance is even. The
 // balance is bounded, by what 0.8 seconds allow, so that idle time does not
-// end in a burst, and of a positive one only what 0.3 seconds allow counts at
+// end in a burst, and of a positive one only what 0.4 seconds allow counts at
 // a time, so that it is not spent at once.
 //
 // Gate keeps what is kept in any one second below twice the target. It is 1
@@ -69,7 +69,8 @@
 //
 // The rate of traffic is the mean over 10 seconds. When the number of spans in
 // the current tenth of a second has odds of less than e^-25 to be chance, that
-// mean starts anew, which takes milliseconds when traffic grows tenfold.
+// mean starts anew, which takes milliseconds when traffic grows tenfold. Time in
+// which nothing came at all, although much was to be expected, is left out.
 //
 // All of this is arithmetic in ShouldSample; there is no goroutine, and
 // probabilities are renewed every 2 milliseconds and after each kept span.
