@@ -1,5 +1,4 @@
-# Every check of the project is a target here; .ci/run calls all but the last three.
-# Every check of the project is a target here; .ci/run calls all but busy and the last two.
+# Every check of the project is a target here; .ci/run calls all but busy, hostile and the last three.
 
 MODULES  := $(sort $(dir $(shell git ls-files '*go.mod')))
 RELEASED := tracecontext/ ./ contrib/
