@@ -101,7 +101,7 @@ func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // maxSurplus is the balance from which on probabilities grow no more, so that
 // the credit is not spent in the first moment of a burst.
-func (b *budget) maxSurplus() float64 { return 0.5 * b.maxCredit() }
+func (b *budget) maxSurplus() float64 { return 0.4 * b.maxCredit() }
 
 // scale is the change of the balance that changes probabilities by e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
