@@ -92,7 +92,7 @@ func TestAttributes(t *testing.T) {
 	if got := s.Attr("code").AsInt64(); got != 404 {
 		t.Errorf("code is %d", got)
 	}
-	if got := s.Attr("absent").Type(); got != attribute.INVALID {
+	if got := s.Attr("absent").Type(); got != attribute.EMPTY {
 		t.Errorf("an absent attribute has type %v", got)
 	}
 }

@@ -59,9 +59,9 @@ type record struct {
 
 // Record returns a recorder that lasts until the test ends. All spans are
 // recorded, whatever a sampler would say.
-func Record(t testing.TB, opts ...Option) *Recorder {
-	t.Helper()
-	r := &Recorder{t: t}
+func Record(tb testing.TB, opts ...Option) *Recorder {
+	tb.Helper()
+	r := &Recorder{t: tb}
 	for _, opt := range opts {
 		opt.apply(r)
 	}
@@ -73,7 +73,7 @@ func Record(t testing.TB, opts ...Option) *Recorder {
 	if r.global {
 		global.add(r)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if r.global {
 			global.remove(r)
 		}

@@ -24,7 +24,7 @@ type Span struct {
 }
 
 // Attr returns the attribute with that key. The value of one that is absent has
-// the type [attribute.INVALID], and its Emit returns "unknown".
+// the type [attribute.EMPTY].
 func (s *Span) Attr(key string) attribute.Value {
 	for _, a := range s.Attributes() {
 		if string(a.Key) == key {
@@ -47,8 +47,8 @@ func (t *Trace) String() string {
 func (s *Span) write(b *strings.Builder, indent string, shown []string) {
 	b.WriteString(indent + s.Name())
 	for _, key := range shown {
-		if v := s.Attr(key); v.Type() != attribute.INVALID {
-			b.WriteString(" " + key + "=" + v.Emit())
+		if v := s.Attr(key); v.Type() != attribute.EMPTY {
+			b.WriteString(" " + key + "=" + v.String())
 		}
 	}
 	b.WriteByte('\n')

@@ -1,6 +1,9 @@
 package clewtest
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Want compares what was recorded with an indented text and fails the test with
 // a diff if they differ. A line is the name of a span, and the spans of which it
@@ -62,7 +65,7 @@ func diff(want, got []string) string {
 	for i := range common {
 		common[i] = make([]int, len(got)+1)
 	}
-	for i := len(want) - 1; i >= 0; i-- {
+	for i := range slices.Backward(want) {
 		for j := len(got) - 1; j >= 0; j-- {
 			if want[i] == got[j] {
 				common[i][j] = common[i+1][j+1] + 1

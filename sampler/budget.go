@@ -101,7 +101,7 @@ func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // maxSurplus is the balance from which on probabilities grow no more, so that
 // the credit is not spent in the first moment of a burst.
-func (b *budget) maxSurplus() float64 { return 0.5 * b.maxCredit() }
+func (b *budget) maxSurplus() float64 { return 0.4 * b.maxCredit() }
 
 // scale is the change of the balance that changes probabilities by e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
@@ -145,7 +145,7 @@ func (b *budget) probability(now time.Duration, shard uint8, age, interval float
 		fair, urgency = b.claims(age, interval)
 	}
 	p := b.perSpan.Load() + fair + urgency
-	if p > maxUrgency { // min would mind NaN, which costs a tenth of the decision
+	if p > maxUrgency { // not by min, whose care for NaN costs a tenth of the decision
 		p = maxUrgency
 	}
 	return b.feedback.Load() * p
@@ -160,9 +160,10 @@ func (b *budget) peek(age, interval float64) float64 {
 // claims returns the probabilities that an operation has by its weight and by
 // being overdue.
 func (b *budget) claims(age, interval float64) (fair, urgency float64) {
-	// Rare operations are kept at long intervals, so the interval serves as
-	// the weight. The least weight keeps chance out of it where spans are
-	// kept all the time.
+	// The weight is the mean time between kept spans, or the time since the
+	// last one if that is longer: rare operations weigh more. minWeight is
+	// added because the intervals of frequent operations are short and vary by
+	// chance, which should not decide.
 	weight := age
 	if interval > age {
 		weight = interval

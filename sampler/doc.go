@@ -58,11 +58,11 @@
 // than the target allows, and scale is what 0.75 seconds allow, at least 3.
 // Too many kept spans lower all probabilities until the balance is even. The
 // balance is bounded, by what 0.8 seconds allow, so that idle time does not
-// end in a burst, and of a positive one only what 0.4 seconds allow counts at
+// end in a burst, and of a positive one only what 0.3 seconds allow counts at
 // a time, so that it is not spent at once.
 //
 // Gate keeps what is kept in any one second below twice the target. It is 1
-// until 1.4 times the target were kept in the last second and falls to e^-6 as
+// until 1.4 times the target were kept in the last second and falls to e^-5 as
 // that reaches twice the target. It is never 0: a span without a chance would
 // be missing from every sum. Targets below 10 have a flatter gate, as chance
 // takes them to their limit all the time.

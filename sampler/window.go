@@ -19,7 +19,7 @@ const (
 	// along the tangent up to the least one: a probability of zero would bias
 	// estimates.
 	gateStart     = 0.7
-	maxSteepness  = 6
+	maxSteepness  = 5
 	leastExponent = -16
 )
 

@@ -107,7 +107,7 @@ func (v *viewClient) messages(ctx context.Context, t view.Trace) map[string]stri
 func (v *viewClient) changes(ctx context.Context) (<-chan struct{}, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	silence := time.AfterFunc(streamSilence, cancel)
-	resp, err := v.get(ctx, "/api/changes")
+	resp, err := v.get(ctx, "/api/changes") //nolint:bodyclose // the goroutine below closes it
 	if err != nil {
 		cancel()
 		silence.Stop()

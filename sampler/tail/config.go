@@ -84,14 +84,14 @@ type Condition struct {
 	SlowerThan time.Duration
 	// SlowerThanQuantile wants the span to be slower than this quantile, above
 	// 0 to 0.9999, of the durations of the spans of the same name and kind
-	// that have been seen. Zero is none.
+	// that have been seen. Zero means that no span is kept for that.
 	//
-	// Durations are counted in buckets of 1/32 relative width, in which the
-	// last 32,768 spans count, and those before them less and less. A span is
-	// slow when its bucket lies above that of the quantile, so that of a steady
-	// stream no more than 1 in 100 is slower than the 0.99 quantile. Nothing is
-	// slow before 3/(1-q) durations are known: 300 for 0.99. Since of those that
-	// count that must be fewer, 0.9999 is the most.
+	// Durations are counted in buckets whose width is 1/32 of their value. The
+	// last 32,768 spans count in full, older ones less and less. A span is slow
+	// if its bucket lies above the bucket of the quantile, so no more than 1 in
+	// 100 spans of a steady stream is slower than the 0.99 quantile. No span is
+	// slow before 3/(1-q) durations are known, which is 300 for 0.99. The limit
+	// of 0.9999 follows from that: it takes 30,000 of the 32,768 that count.
 	SlowerThanQuantile float64
 }
 
