@@ -316,7 +316,7 @@ func TestUpgradedBodyCanBeWritten(t *testing.T) {
 	}
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Upgrade", "echo")
-	resp, err := tel.transport(base(t)).RoundTrip(r)
+	resp, err := tel.transport(base(t)).RoundTrip(r) //nolint:bodyclose // closed as conn
 	if err != nil {
 		t.Fatal(err)
 	}
