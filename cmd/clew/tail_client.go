@@ -58,7 +58,7 @@ func (v *viewClient) get(ctx context.Context, path string) (*http.Response, erro
 		return nil, errGone
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 500)) // what there is of it
-	return nil, fmt.Errorf("%s answers %s: %s", v.base, resp.Status, plain(strings.TrimSpace(string(text))))
+	return nil, fmt.Errorf("%s answers %s: %s", v.base, resp.Status, plain(string(text)))
 }
 
 func (v *viewClient) getJSON(ctx context.Context, path string, answer any) error {
@@ -82,13 +82,20 @@ func (v *viewClient) search(ctx context.Context, query string, limit int) ([]vie
 	return answer.Traces, err
 }
 
-func (v *viewClient) trace(ctx context.Context, id string) (t view.Trace, err error) {
+// wholeTrace is a trace with its lists, which the view writes by themselves.
+type wholeTrace struct {
+	view.Trace
+	Names []string       `json:"names"`
+	Rows  []view.SpanRow `json:"rows"`
+}
+
+func (v *viewClient) trace(ctx context.Context, id string) (t wholeTrace, err error) {
 	err = v.getJSON(ctx, "/api/traces/"+url.PathEscape(id), &t)
 	return t, err
 }
 
 // messages returns what the first failed spans say, by their ids.
-func (v *viewClient) messages(ctx context.Context, t view.Trace) map[string]string {
+func (v *viewClient) messages(ctx context.Context, t wholeTrace) map[string]string {
 	messages := make(map[string]string)
 	for _, row := range t.Rows {
 		if !row.Error || len(messages) == mostMessages {

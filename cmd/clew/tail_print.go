@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clewtrace/clew/internal/plaintext"
 	"github.com/clewtrace/clew/internal/view"
 )
 
@@ -55,7 +56,7 @@ func startTime(nanoseconds string) string {
 func firstDigits(id string) string { return plain(id)[:min(8, len(plain(id)))] }
 
 // tree prints a trace with a line for each span.
-func (p *tailPrinter) tree(t view.Trace, messages map[string]string) error {
+func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
 	head := fmt.Sprintf("trace %s: %s, %s, %s", plain(t.ID), count(t.Spans, "span"), count(len(t.Names), "service"), duration(0, uint64(max(t.Duration, 0))))
 	if err := p.write(head); err != nil {
 		return err
@@ -113,20 +114,11 @@ func (p *tailPrinter) cut(text string, columns int) string {
 	return string([]rune(text)[:room-1]) + "…"
 }
 
-// plain returns what programs and servers say as one line without control
-// characters, which a terminal would obey.
-func plain(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if strconv.IsPrint(r) && r != utf8.RuneError {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
-}
+// mostText bounds what is printed of a name or a message, in bytes.
+const mostText = 1000
+
+// plain returns what programs and servers say as one line.
+func plain(text string) string { return plaintext.Line(text, mostText) }
 
 // terminalWidth returns how many columns the terminal has that out is, or 0 if
 // it is none or does not say.

@@ -163,7 +163,7 @@ func TestTailJSON(t *testing.T) {
 	sendTrace(t, v, 2, "shop", "GET /", "no stock")
 	for i, rows := range []int{0, 4} {
 		line, err := tail.lines.ReadBytes('\n')
-		var trace view.Trace
+		var trace wholeTrace
 		if err != nil || json.Unmarshal(line, &trace) != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
