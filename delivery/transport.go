@@ -151,14 +151,20 @@ type route struct {
 }
 
 func newRoute(base http.RoundTripper, timeout time.Duration) *route {
-	return &route{client: &http.Client{Transport: base, CheckRedirect: keepMethod}, timeout: timeout}
+	return &route{client: &http.Client{Transport: base, CheckRedirect: redirect}, timeout: timeout}
 }
 
-// keepMethod follows 307 and 308 only: the others would turn the request into a
-// GET without a body, whose 200 says nothing.
-func keepMethod(req *http.Request, via []*http.Request) error {
+// redirect follows 307 and 308 only: the others would turn the request into a GET
+// without a body, whose 200 says nothing. Another origin gets what tells how to
+// read the body and no other header, because headers hold credentials.
+func redirect(req *http.Request, via []*http.Request) error {
 	if req.Method != http.MethodPost || len(via) >= 10 {
 		return http.ErrUseLastResponse
+	}
+	if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
+		maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
+			return name != "Content-Type" && name != "Content-Encoding" && name != "User-Agent"
+		})
 	}
 	return nil
 }

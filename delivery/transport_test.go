@@ -23,6 +23,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -352,6 +353,42 @@ func TestRedirects(t *testing.T) {
 			st := tr.Stats(delivery.Traces)
 			if lost, _ := s.lost(names); (lost == 0) != follows || (st.Delivered == 1) != follows || (st.Dropped[strconv.Itoa(code)] == 0) != follows {
 				t.Errorf("%d lost, %+v; want it followed: %t", lost, st, follows)
+			}
+		})
+	}
+}
+
+// TestRedirectToAnotherOrigin: headers hold credentials, and belong to the
+// configured origin only.
+func TestRedirectToAnotherOrigin(t *testing.T) {
+	for rule, elsewhere := range map[string]bool{"the same origin": false, "another origin": true} {
+		t.Run(rule, func(t *testing.T) {
+			got := make(chan http.Header, 1)
+			end := func(_ http.ResponseWriter, r *http.Request) { got <- r.Header }
+			other := httptest.NewServer(http.HandlerFunc(end))
+			defer other.Close()
+			mux := http.NewServeMux()
+			front := httptest.NewServer(mux)
+			defer front.Close()
+			mux.HandleFunc("/end", end)
+			target := front.URL
+			if elsewhere {
+				target = other.URL
+			}
+			mux.Handle("/v1/traces", http.RedirectHandler(target+"/end", http.StatusTemporaryRedirect))
+			tr := newTransport(t, quick(new(handled)))
+			exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithHTTPClient(tr.Client(delivery.Traces)),
+				otlptracehttp.WithEndpointURL(front.URL+"/v1/traces?key=topsecret"), otlptracehttp.WithHeaders(map[string]string{"api-key": "topsecret", "Authorization": "Bearer topsecret"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := exporter.ExportSpans(t.Context(), tracetest.SpanStubs{{Name: "n"}}.Snapshots()); err != nil {
+				t.Fatal(err)
+			}
+			flush(t, tr)
+			header := <-got
+			if sent := strings.Contains(fmt.Sprint(header), "topsecret"); sent == elsewhere || header.Get("Content-Type") == "" {
+				t.Errorf("sent %v", header)
 			}
 		})
 	}
