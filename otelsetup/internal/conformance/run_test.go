@@ -29,7 +29,8 @@ type row struct {
 	secure          bool     // the collector serves TLS
 	own             string   // a path that stands for /v1/traces
 	stall           string   // a path that does not answer before the sender gives up or the program is done
-	hold            string   // keep the program running until this: a path; "any" one; any one "twice"; "abandoned"; "done"
+	hold            string   // keep the program running until this: a path; "any" one; any one "twice"; "abandoned"; "done"; "said"
+	say             string   // what the program prints when it has "said" it
 	spans           string   // a number of further spans
 	file            string   // what {config} holds
 	note            string   // what the other variables do here
@@ -74,14 +75,15 @@ func (r row) run(t *testing.T) *outcome {
 	for _, v := range append([]string{r.variable + "=" + r.value}, r.with...) {
 		cmd.Env = append(cmd.Env, fill.Replace(v))
 	}
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	stderr := printout{text: r.say, said: make(chan struct{})}
 	cmd.Stderr = &stderr
 	if r.hold == "" {
 		cmd.Stdout = &stdout
 		finish(t, cmd.Run())
 	} else {
 		cmd.Env = append(cmd.Env, workload.HoldEnv+"=true")
-		r.runHeld(t, cmd, out)
+		r.runHeld(t, cmd, out, stderr.said)
 	}
 	out.code, out.stdout, out.stderr = cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 	if requests := out.requests; len(requests) > 0 {
@@ -101,7 +103,7 @@ func freePort(t *testing.T) string {
 }
 
 // runHeld keeps the program running until what the row waits for has happened.
-func (r row) runHeld(t *testing.T, cmd *exec.Cmd, out *outcome) {
+func (r row) runHeld(t *testing.T, cmd *exec.Cmd, out *outcome, said <-chan struct{}) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -126,6 +128,8 @@ func (r row) runHeld(t *testing.T, cmd *exec.Cmd, out *outcome) {
 			waiting = path != r.hold && r.hold != "any" && (r.hold != "twice" || seen[path] < 2)
 		case <-out.abandoned:
 			waiting = r.hold != "abandoned"
+		case <-said:
+			waiting, said = r.hold != "said", nil
 		case <-timeout:
 			waiting = false
 		}
@@ -133,6 +137,22 @@ func (r row) runHeld(t *testing.T, cmd *exec.Cmd, out *outcome) {
 	close(out.unstall)
 	stdin.Close()
 	finish(t, cmd.Wait())
+}
+
+// printout is what a program prints, and whether text is in it.
+type printout struct {
+	strings.Builder
+	text string
+	said chan struct{} // closed when it is
+}
+
+func (p *printout) Write(b []byte) (int, error) {
+	before := strings.Contains(p.String(), p.text)
+	n, err := p.Builder.Write(b)
+	if !before && strings.Contains(p.String(), p.text) {
+		close(p.said)
+	}
+	return n, err
 }
 
 // finish lets a program exit with any code.
