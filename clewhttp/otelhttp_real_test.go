@@ -321,39 +321,34 @@ func forward(w http.ResponseWriter, r *http.Request) {
 // TestBesideOtelhttpTransportOnItsWay has what comes between a client and its
 // server: a proxy, a connection that cannot be made, a request given up.
 func TestBesideOtelhttpTransportOnItsWay(t *testing.T) {
-	viaProxy := func(t *testing.T, transport *http.Transport, h http.HandlerFunc) {
-		t.Helper()
-		proxy, _ := listen(t, "HTTP/1.1", h)
-		transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
-	}
+	nothing := func(*httptest.Server, *http.Transport) {}
 	refusing := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusProxyAuthRequired) }
 	for _, test := range []struct {
 		name  string
 		links []string
 		want  string // the status
-		set   func(*testing.T, *httptest.Server, *http.Transport)
+		proxy http.HandlerFunc
+		set   func(*httptest.Server, *http.Transport)
 	}{
-		{"a proxy", []string{"HTTP/1.1", "HTTP/1.1 over TLS", "HTTP/2", "IPv6"}, "200", func(t *testing.T, _ *httptest.Server, tr *http.Transport) {
-			viaProxy(t, tr, forward)
-		}},
-		{"a proxy that refuses", []string{"HTTP/1.1"}, "407", func(t *testing.T, _ *httptest.Server, tr *http.Transport) {
-			viaProxy(t, tr, refusing)
-		}},
-		{"a proxy that refuses to connect", []string{"HTTP/1.1 over TLS", "HTTP/2"}, "", func(t *testing.T, _ *httptest.Server, tr *http.Transport) {
-			viaProxy(t, tr, refusing)
-		}},
-		{"no server", links, "", func(_ *testing.T, server *httptest.Server, _ *http.Transport) { server.Close() }},
-		{"a dial that fails", links, "", func(_ *testing.T, _ *httptest.Server, tr *http.Transport) {
+		{"a proxy", []string{"HTTP/1.1", "HTTP/1.1 over TLS", "HTTP/2", "IPv6"}, "200", forward, nothing},
+		{"a proxy that refuses", []string{"HTTP/1.1"}, "407", refusing, nothing},
+		{"a proxy that refuses to connect", []string{"HTTP/1.1 over TLS", "HTTP/2"}, "", refusing, nothing},
+		{"no server", links, "", nil, func(server *httptest.Server, _ *http.Transport) { server.Close() }},
+		{"a dial that fails", links, "", nil, func(_ *httptest.Server, tr *http.Transport) {
 			tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no way out") }
 		}},
-		{"a certificate of nobody", []string{"HTTP/1.1 over TLS", "HTTP/2"}, "", func(_ *testing.T, _ *httptest.Server, tr *http.Transport) {
+		{"a certificate of nobody", []string{"HTTP/1.1 over TLS", "HTTP/2"}, "", nil, func(_ *httptest.Server, tr *http.Transport) {
 			tr.TLSClientConfig = nil
 		}},
 	} {
 		for _, link := range test.links {
 			t.Run(fmt.Sprint(test.name, "/", link), func(t *testing.T) {
 				server, transport := listen(t, link, realHandler(t))
-				test.set(t, server, transport)
+				test.set(server, transport)
+				if test.proxy != nil {
+					proxy, _ := listen(t, "HTTP/1.1", test.proxy)
+					transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+				}
 				record := compareTransports(t, server, transport, func() *http.Request { return realRequest(t, server.URL, "/users/1?q=1", upload) }, map[int]bool{})
 				if got := record["http.response.status_code"]; got != test.want {
 					t.Errorf("status %q, want %q", got, test.want)
