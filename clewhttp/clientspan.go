@@ -41,8 +41,9 @@ func (c *call) startAttributes(a []attribute.KeyValue) []attribute.KeyValue {
 	return a
 }
 
-// resendCount is how many redirects led to r. [http.Client] keeps the response
-// that caused a request with it. What else sends a request again does not tell.
+// resendCount is how many requests led to r. [http.Client] keeps the response
+// that caused a redirect with it, and whoever retries can do the same. Nothing
+// else tells a retry from another request.
 func resendCount(r *http.Request) int {
 	n := 0
 	for resp := r.Response; resp != nil && n < maxResends; n++ {
@@ -54,7 +55,7 @@ func resendCount(r *http.Request) int {
 	return n
 }
 
-// maxResends bounds the walk along redirects.
+// maxResends bounds the walk along them.
 const maxResends = 1000
 
 // answered records how the request ended, as far as the header of the response.

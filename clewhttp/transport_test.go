@@ -283,29 +283,6 @@ func TestCancelRequest(t *testing.T) {
 	}
 }
 
-func TestRedirectsCount(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.Path) < 3 {
-			http.Redirect(w, r, r.URL.Path+"x", http.StatusFound)
-		}
-	}))
-	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: tel.transport(base(t))}
-	resp, err := client.Get(server.URL + "/") //nolint:noctx // a test
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	var counts []string
-	for _, s := range tel.ofKind(trace.SpanKindClient) {
-		counts = append(counts, text(s, "http.request.resend_count"))
-	}
-	if got := strings.Join(counts, ","); got != ",1,2" {
-		t.Errorf("resend counts %s", got)
-	}
-}
-
 func TestUpgradedBodyCanBeWritten(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(upgrade))
 	defer server.Close()

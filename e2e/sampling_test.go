@@ -104,7 +104,8 @@ func startRemote(t *testing.T, endpoint, initialRate string) *lockedBuffer {
 	t.Setenv("OTEL_TRACES_SAMPLER", "jaeger_remote")
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "endpoint="+endpoint+",pollingIntervalMs=20,initialSamplingRate="+initialRate)
 	printed := &lockedBuffer{}
-	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.NewTextHandler(printed, nil)))
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithoutDefaultTransport(),
+		otelsetup.WithLogHandler(slog.NewTextHandler(printed, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,29 @@ func TestMain(m *testing.M) {
 		}
 		otelsetup.Main(run, opts...)
 	}
+	if err := startOnce(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// startOnce is the Start that comes before the first use of
+// [http.DefaultTransport]: each Close of an httptest.Server is one, after which no
+// Start could trace its https requests. What is registered then stays.
+func startOnce() error {
+	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
+		name := "OTEL_" + signal + "_EXPORTER"
+		if err := os.Setenv(name, "none"); err != nil {
+			return err
+		}
+		defer os.Unsetenv(name) //nolint:errcheck // it could be set
+	}
+	telemetry, err := otelsetup.Start(context.Background())
+	if err != nil {
+		return err
+	}
+	return telemetry.Shutdown(context.Background())
 }
 
 // runProgram runs one of programs as a process that exports to a receiver.

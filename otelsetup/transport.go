@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/clientspan"
@@ -74,7 +73,7 @@ func traceDefaultTransport(opts []clewhttp.TransportOption) (stop func(), proble
 	d := detourOf(transport)
 	traced := clewhttp.Transport(transport, opts...)
 	d.traced.Store(&traced)
-	return func() { d.traced.Store(nil) }, d.reported()
+	return func() { d.traced.Store(nil) }, d.problem
 }
 
 var (
@@ -86,16 +85,6 @@ var (
 )
 
 const adviceHTTPS = "Call Start first, or before Start: http.DefaultTransport = http.DefaultTransport.(*http.Transport).Clone()"
-
-// reported is the problem of d as far as it is the program's. In a test binary
-// that [http.DefaultTransport] was used tells nothing: every Close of an
-// httptest.Server does it.
-func (d *detour) reported() error {
-	if testing.Testing() && d.problem == errUsed { //nolint:errorlint // itself
-		return nil
-	}
-	return d.problem
-}
 
 // detourOf returns the detour of a transport, registered.
 func detourOf(transport *http.Transport) *detour {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestProblemsOfTheTransport has each problem once. In a test binary Start keeps
-// errUsed to itself.
+// TestProblemsOfTheTransport has each problem once.
 func TestProblemsOfTheTransport(t *testing.T) {
 	other := func(tr *http.Transport) http.RoundTripper { return tr }
 	for _, test := range []struct {
