@@ -96,22 +96,22 @@ const reportEvery = time.Minute
 type reporter struct {
 	handler otel.ErrorHandler
 
-	mu      sync.Mutex
-	told    map[string]time.Time
-	pending map[string]*DroppedError
+	mu         sync.Mutex
+	lastReport map[string]time.Time // by key
+	pending    map[string]*DroppedError
 }
 
 func newReporter(h otel.ErrorHandler) *reporter {
-	return &reporter{handler: h, told: make(map[string]time.Time), pending: make(map[string]*DroppedError)}
+	return &reporter{handler: h, lastReport: make(map[string]time.Time), pending: make(map[string]*DroppedError)}
 }
 
 // due reports whether it is time to speak of key again.
 func (r *reporter) due(key string) bool {
 	now := time.Now()
-	if told, ok := r.told[key]; ok && now.Sub(told) < reportEvery {
+	if last, ok := r.lastReport[key]; ok && now.Sub(last) < reportEvery {
 		return false
 	}
-	r.told[key] = now
+	r.lastReport[key] = now
 	return true
 }
 

@@ -19,42 +19,42 @@ type destination struct {
 	via    *route
 	header http.Header // without what belongs to a single request
 
-	waiting   requestList
-	sending   int
-	inFlight  int64     // items being sent
-	delivered int64     // items
-	failures  int       // attempts failed in a row; 0 means closed
-	round     int       // grows with each success or counted failure
-	until     time.Time // no attempt before
-	told      bool      // until is what Retry-After asked for
-	since     time.Time // of the first failure in a row
-	err       error     // of the last failure
+	waiting     requestList
+	sending     int
+	inFlight    int64     // items being sent
+	delivered   int64     // items
+	failures    int       // attempts failed in a row; 0 means closed
+	round       int       // grows with each success or counted failure
+	until       time.Time // no attempt before
+	serverAsked bool      // until comes from Retry-After
+	since       time.Time // of the first failure in a row
+	err         error     // of the last failure
 }
 
 // groupSize is the size at which small requests that linger are sent, and the
 // most that is put together, in bytes before compression.
 const groupSize = 1 << 20
 
-// leastInFlight is how many items that were journalled may always be under way;
-// see [Transport.mostInFlight].
-const leastInFlight = 32
+// minInFlight is how many items that were journalled may always be under way;
+// see [Transport.maxInFlight].
+const minInFlight = 32
 
-// mostInFlight is how many items of small requests may be under way at a
+// maxInFlight is how many items of small requests may be under way at a
 // destination. What is under way when the process is killed is sent again by the
 // next one, so with a spool it is a small part of what this process has
 // delivered. While a flush waits, or the queue fills, duplicates are the lesser
 // harm.
-func (t *Transport) mostInFlight(d *destination) int64 {
+func (t *Transport) maxInFlight(d *destination) int64 {
 	if t.spool == nil || t.flushing > 0 || t.budget.total > t.budget.max/4 {
 		return math.MaxInt64
 	}
-	return max(leastInFlight, d.delivered/16)
+	return max(minInFlight, d.delivered/16)
 }
 
 // next removes from the list what should be sent now: nothing, one request, or
 // several small ones to be sent together. If it is nothing, wake says when to
 // ask again; the zero time means after the next change.
-func (d *destination) next(now time.Time, cfg *Config, hurry bool, most int64) (group []*request, wake time.Time) {
+func (d *destination) next(now time.Time, cfg *Config, flushing bool, maxItems int64) (group []*request, wake time.Time) {
 	if d.waiting.len == 0 || d.url == "" {
 		return nil, time.Time{}
 	}
@@ -72,17 +72,17 @@ func (d *destination) next(now time.Time, cfg *Config, hurry bool, most int64) (
 	if first == nil {
 		return nil, wake
 	}
-	if cfg.Linger == 0 || !first.joins() {
+	if cfg.Linger == 0 || !first.canBeJoined() {
 		d.waiting.remove(first)
 		return []*request{first}, time.Time{}
 	}
-	if d.inFlight >= most {
+	if d.inFlight >= maxItems {
 		return nil, time.Time{}
 	}
-	if ready := first.accepted.Add(cfg.Linger); !hurry && d.waiting.raw < groupSize && now.Before(ready) {
+	if ready := first.accepted.Add(cfg.Linger); !flushing && d.waiting.raw < groupSize && now.Before(ready) {
 		return nil, ready
 	}
-	return d.group(first, now, most-d.inFlight), time.Time{}
+	return d.group(first, now, maxItems-d.inFlight), time.Time{}
 }
 
 // first returns the oldest request that may be tried, or when one may be. A
@@ -108,10 +108,10 @@ func (d *destination) first(now time.Time) (*request, time.Time) {
 	return best, wake
 }
 
-// joins reports whether the request may be concatenated with others. That is
+// canBeJoined reports whether the request may be concatenated with others. That is
 // what protobuf defines for messages whose fields are repeated, and an export
 // request has no others.
-func (r *request) joins() bool {
+func (r *request) canBeJoined() bool {
 	return !r.solo && isProtobuf(r.contentType) && r.rawSize < groupSize/8
 }
 
@@ -121,7 +121,7 @@ func (d *destination) group(first *request, now time.Time, items int64) []*reque
 	size := 0
 	for r := first; r != nil && size+r.rawSize <= groupSize && items > 0; {
 		next := r.next
-		if r.joins() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
+		if r.canBeJoined() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
 			d.waiting.remove(r)
 			group = append(group, r)
 			size += r.rawSize
@@ -134,7 +134,7 @@ func (d *destination) group(first *request, now time.Time, items int64) []*reque
 
 // succeeded closes the breaker.
 func (d *destination) succeeded() {
-	d.failures, d.until, d.told, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
+	d.failures, d.until, d.serverAsked, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
 	d.round++
 }
 
@@ -149,17 +149,17 @@ func (d *destination) failed(now time.Time, round int, err error, retryAfter tim
 		d.round++
 		d.failures++
 		d.until = now.Add(backoff(cfg, d.failures))
-		d.told = false
+		d.serverAsked = false
 	}
 	if until := now.Add(retryAfter); retryAfter > 0 && until.After(d.until) {
-		d.until, d.told = until, true
+		d.until, d.serverAsked = until, true
 	}
 }
 
-// hurry forgets the pause before the next attempt, unless the server asked for
+// skipPauses forgets the pause before the next attempt, unless the server asked for
 // it.
-func (d *destination) hurry() {
-	if !d.told {
+func (d *destination) skipPauses() {
+	if !d.serverAsked {
 		d.until = time.Time{}
 		d.failures = min(d.failures, 1)
 	}

@@ -76,11 +76,11 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 func (t *Transport) abandon() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	holds := t.holder()
+	inSpool := t.inSpool()
 	for _, d := range t.dests {
 		for r := d.waiting.front; r != nil; r = d.waiting.front {
 			d.waiting.remove(r)
-			if holds(r.ref) {
+			if inSpool(r.ref) {
 				t.accounts[d.signal].kept += r.items
 				r.ref = spool.Ref{} // so that it is not removed from there
 				t.forget(r)
@@ -104,10 +104,10 @@ func (t *Transport) flush(ctx context.Context, final bool) error {
 	last := t.seq
 	t.flushing++
 	for _, d := range t.dests {
-		d.hurry()
+		d.skipPauses()
 	}
 	t.mu.Unlock()
-	t.nudge()
+	t.wakeDispatcher()
 	defer func() {
 		t.mu.Lock()
 		t.flushing--
@@ -146,7 +146,7 @@ var errNoDestination = errors.New("nothing of that signal was exported since the
 // cares for what has no destination.
 func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredError, hopeless bool) {
 	hopeless = final
-	holds := t.holder()
+	inSpool := t.inSpool()
 	at := make(map[*destination]*UndeliveredError)
 	t.eachPending(func(r *request) {
 		d := r.dest
@@ -163,7 +163,7 @@ func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredErr
 			left = append(left, u)
 		}
 		u.Items += r.items
-		kept := holds(r.ref)
+		kept := inSpool(r.ref)
 		if !kept {
 			u.Kept = ""
 		}

@@ -151,13 +151,13 @@ func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) 
 		}
 		out := outcome{verdict: delivered}
 		rejected, message := partialSuccess(resp.Header.Get("Content-Type"), answer)
-		out.rejected, out.message = rejected, plaintext.Line(message, mostMessage)
+		out.rejected, out.message = rejected, plaintext.Line(message, maxMessage)
 		return out
 	}
 }
 
-// mostMessage bounds what is repeated of what a server says, in bytes.
-const mostMessage = 200
+// maxMessage bounds what is repeated of what a server says, in bytes.
+const maxMessage = 200
 
 // statusError says what the server said, as far as that is text.
 func statusError(resp *http.Response, answer []byte) error {
@@ -166,8 +166,8 @@ func statusError(resp *http.Response, answer []byte) error {
 			return -1
 		}
 		return r
-	}, string(answer[:min(len(answer), mostMessage)]))
-	status := plaintext.Line(resp.Status, mostMessage)
+	}, string(answer[:min(len(answer), maxMessage)]))
+	status := plaintext.Line(resp.Status, maxMessage)
 	if text = strings.TrimSpace(text); text != "" {
 		return fmt.Errorf("%s: %q", status, text)
 	}
@@ -209,7 +209,7 @@ func (t *Transport) halve(group []*request) []*request {
 			}
 		}
 		half.ref = spool.Ref{}
-		t.keep(r.dest.signal, &half)
+		t.addToSpool(r.dest.signal, &half)
 		halves = append(halves, &half)
 	}
 	return halves
@@ -271,7 +271,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	if out.verdict == delivered && out.message != "" && out.rejected == 0 {
 		t.report.warn(d.url+" warning", fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
 	}
-	t.nudge()
+	t.wakeDispatcher()
 }
 
 // deliver forgets a group that the server took, and accounts for those items
@@ -313,7 +313,7 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 func (t *Transport) forget(r *request) {
 	t.budget.add(r.dest.signal, -r.size())
 	t.accounts[r.dest.signal].queued -= r.items
-	t.unkeep(r)
+	t.removeFromSpool(r)
 }
 
 func (t *Transport) drop(r *request, reason string, err error) *DroppedError {

@@ -124,7 +124,7 @@ func (t *Transport) resume() error {
 			t.report.dropped(lost)
 			garbage += r.size()
 		}
-		if garbage >= mostGarbage {
+		if garbage >= maxGarbage {
 			runtime.GC() // which waits otherwise until there is as much again
 			garbage = 0
 		}
@@ -144,13 +144,13 @@ func (t *Transport) resume() error {
 	return nil
 }
 
-// mostGarbage is how much of a spool that holds more than the queue is read into
+// maxGarbage is how much of a spool that holds more than the queue is read into
 // memory before that is collected.
-const mostGarbage = 8 << 20
+const maxGarbage = 8 << 20
 
-// keep writes a request to the spool, if there is one. A request that cannot be
+// addToSpool writes a request to the spool, if there is one. A request that cannot be
 // written is in memory only.
-func (t *Transport) keep(s Signal, r *request) {
+func (t *Transport) addToSpool(s Signal, r *request) {
 	if t.spool == nil {
 		return
 	}
@@ -162,17 +162,17 @@ func (t *Transport) keep(s Signal, r *request) {
 	r.ref = ref
 }
 
-// unkeep removes a request from the spool.
-func (t *Transport) unkeep(r *request) {
+// removeFromSpool removes a request from the spool.
+func (t *Transport) removeFromSpool(r *request) {
 	if t.spool != nil {
 		t.spool.Remove(r.ref)
 	}
 	r.ref = spool.Ref{}
 }
 
-// holder returns a function that reports whether the next process will find a
+// inSpool returns a function that reports whether the next process will find a
 // request; see [spool.Spool.Holder].
-func (t *Transport) holder() func(spool.Ref) bool {
+func (t *Transport) inSpool() func(spool.Ref) bool {
 	if t.spool == nil {
 		return func(spool.Ref) bool { return false }
 	}

@@ -136,7 +136,7 @@ func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 		t.mu.Lock()
 		t.destination(s, via, r.URL, r.Header)
 		t.mu.Unlock()
-		t.nudge()
+		t.wakeDispatcher()
 	}
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
 }
@@ -251,13 +251,13 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 		}
 	}
 
-	t.keep(s, r)
+	t.addToSpool(s, r)
 
 	t.mu.Lock()
 	if t.closed {
 		t.accounts[s].drop(reasonShutdown, r.items)
 		t.mu.Unlock()
-		t.unkeep(r)
+		t.removeFromSpool(r)
 		return ErrShutdown
 	}
 	t.seq++
@@ -273,7 +273,7 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 
 	t.report.dropped(dropped...)
 	if wake {
-		t.nudge()
+		t.wakeDispatcher()
 	}
 	return nil
 }
@@ -339,8 +339,8 @@ func sameHeader(have, got http.Header) bool {
 	return have != nil && n == len(have)
 }
 
-// nudge makes the dispatcher look again.
-func (t *Transport) nudge() {
+// wakeDispatcher makes the dispatcher look again.
+func (t *Transport) wakeDispatcher() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -381,7 +381,7 @@ func (t *Transport) dispatch() {
 // again, or the zero time.
 func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 	for {
-		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.mostInFlight(d))
+		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.maxInFlight(d))
 		if len(group) == 0 || t.ctx.Err() != nil {
 			for _, r := range group {
 				d.waiting.insert(r)

@@ -67,16 +67,16 @@ func (p *pattern) matchesValue(v attribute.Value) bool {
 	}
 }
 
-// mostText bounds the bytes of a text that a glob looks at. A peer may choose
+// maxGlobText bounds the bytes of a text that a glob looks at. A peer may choose
 // the text, and the decision is made for every request.
-const mostText = 8 << 10
+const maxGlobText = 8 << 10
 
 // matchGlob matches by going back to the last star only: what an earlier star
 // took can stay as it is, because the last one can take all that follows. It
 // looks for the plain text behind a star, and so takes time in proportion to s,
 // or to its product with the rest of the pattern if that has ? or a backslash.
 func matchGlob(glob, s string) bool {
-	s = s[:min(len(s), mostText)]
+	s = s[:min(len(s), maxGlobText)]
 	var i, j int         // positions in glob and s
 	star, taken := -1, 0 // the last star, and where in s its run ends
 	next := ""           // the plain text behind that star

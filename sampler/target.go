@@ -11,11 +11,11 @@ import (
 
 const (
 	targetInterval = time.Second
-	// Between these loads the target shrinks from all of it to leastShare. It
+	// Between these loads the target shrinks from all of it to minShare. It
 	// never becomes zero, which would bias every estimate.
 	startOfLoad = 0.7
 	fullLoad    = 1.0
-	leastShare  = 0.01
+	minShare    = 0.01
 	// The weight of the last reading in the smoothed load.
 	loadWeight = 0.3
 )
@@ -60,7 +60,7 @@ func (t *target) update(now time.Duration) float64 {
 		smoothed += loadWeight * (highest - smoothed)
 		t.smoothed.Store(smoothed)
 	}
-	share := min(1, max(leastShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
+	share := min(1, max(minShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
 	perSecond := t.cfg.TracesPerSecond / float64(t.replicas) * share
 	t.perSecond.Store(perSecond)
 	return perSecond

@@ -18,9 +18,9 @@ const (
 	// share of the limit to 1 at the limit. Beyond it the exponent grows on
 	// along the tangent up to the least one: a probability of zero would bias
 	// estimates.
-	gateStart     = 0.7
-	maxSteepness  = 5
-	leastExponent = -16
+	gateStart    = 0.7
+	maxSteepness = 5
+	minExponent  = -16
 )
 
 // A window remembers what was kept in the last second. It counts in seconds of
@@ -71,5 +71,5 @@ func (w *window) gate(target float64) float64 {
 	if x > 1 {
 		square = 2*x - 1
 	}
-	return math.Exp(max(-steepness*square, leastExponent))
+	return math.Exp(max(-steepness*square, minExponent))
 }

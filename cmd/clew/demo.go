@@ -48,7 +48,7 @@ func showOnPage(ctx context.Context, out io.Writer) error {
 	fmt.Fprintln(out, "Page", v.pageURL)
 	openBrowser(ctx, v.pageURL, out)
 	var store otlpreceiver.Store
-	if err := demoInto(ctx, out, &store, both{&store, v.ring}); err != nil {
+	if err := demoInto(ctx, out, &store, teeSink{&store, v.ring}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nThe trace is on %s until you press Ctrl-C.\n", v.pageURL)
@@ -56,20 +56,20 @@ func showOnPage(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// both hands what is received to two sinks, which only read it.
-type both [2]otlpreceiver.Sink
+// teeSink hands what is received to two sinks, which only read it.
+type teeSink [2]otlpreceiver.Sink
 
-func (b both) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (b teeSink) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 	b[0].AddTraces(req)
 	b[1].AddTraces(req)
 }
 
-func (b both) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (b teeSink) AddLogs(req *collogs.ExportLogsServiceRequest) {
 	b[0].AddLogs(req)
 	b[1].AddLogs(req)
 }
 
-func (b both) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+func (b teeSink) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
 	b[0].AddMetrics(req)
 	b[1].AddMetrics(req)
 }

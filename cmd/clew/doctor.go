@@ -28,7 +28,7 @@ is wrong is listed with its cure; the exit code is 1 then.
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 clew doctor
 `
 
-var errUnwell = errors.New("something is wrong")
+var errProblems = errors.New("something is wrong")
 
 func runDoctor(ctx context.Context, args []string, std stdio) error {
 	var c doctor.Config
@@ -59,7 +59,7 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 		p.examination(result)
 	}
 	if !result.OK {
-		return errUnwell
+		return errProblems
 	}
 	return nil
 }

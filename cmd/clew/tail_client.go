@@ -18,12 +18,12 @@ import (
 const (
 	// What a clew view answers is at most so long; it bounds what something
 	// else at its address can do.
-	mostAnswer = 256 << 20
+	maxAnswer = 256 << 20
 	// A clew view says something on its stream of changes at least this often.
 	streamSilence = time.Minute
 	answerTimeout = 30 * time.Second
 	// The messages of so many failed spans are shown in a tree.
-	mostMessages = 20
+	maxMessages = 20
 )
 
 var errGone = errors.New("the trace is not there: it was not received, or made room for newer ones")
@@ -69,7 +69,7 @@ func (v *viewClient) getJSON(ctx context.Context, path string, answer any) error
 		return err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
 		return fmt.Errorf("%s is no clew view: %w", v.base, err)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (v *viewClient) trace(ctx context.Context, id string) (t wholeTrace, err er
 func (v *viewClient) messages(ctx context.Context, t wholeTrace) map[string]string {
 	messages := make(map[string]string)
 	for _, row := range t.Rows {
-		if !row.Error || len(messages) == mostMessages {
+		if !row.Error || len(messages) == maxMessages {
 			continue
 		}
 		var span view.SpanDetail

@@ -22,7 +22,7 @@ type tailPrinter struct {
 const (
 	narrow = 72 // columns below which a line has no time and no id
 	// The deepest spans are indented no further than this.
-	mostIndent = 24
+	maxIndent = 24
 )
 
 // line prints a trace on one line. What is cut in a narrow terminal is the
@@ -65,9 +65,9 @@ func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
 	for i, row := range t.Rows {
 		last[row.Parent] = i
 	}
-	branch := make([]string, 0, mostIndent) // what stands before the children of each ancestor
+	branch := make([]string, 0, maxIndent) // what stands before the children of each ancestor
 	for i, row := range t.Rows {
-		depth := min(max(row.Depth, 0), mostIndent, len(branch)+1)
+		depth := min(max(row.Depth, 0), maxIndent, len(branch)+1)
 		first, rest := "├─ ", "│  "
 		if last[row.Parent] == i {
 			first, rest = "└─ ", "   "
@@ -114,11 +114,11 @@ func (p *tailPrinter) cut(text string, columns int) string {
 	return string([]rune(text)[:room-1]) + "…"
 }
 
-// mostText bounds what is printed of a name or a message, in bytes.
-const mostText = 1000
+// maxText bounds what is printed of a name or a message, in bytes.
+const maxText = 1000
 
 // plain returns what programs and servers say as one line.
-func plain(text string) string { return plaintext.Line(text, mostText) }
+func plain(text string) string { return plaintext.Line(text, maxText) }
 
 // terminalWidth returns how many columns the terminal has that out is, or 0 if
 // it is none or does not say.

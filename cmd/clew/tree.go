@@ -163,12 +163,12 @@ func status(s *tracepb.Status) string {
 	}
 }
 
-// shown are the attributes of a span that tell what it did.
-var shown = []string{"http.request.method", "http.route", "url.full", "http.response.status_code", "error.type"}
+// shownAttributes are the attributes of a span that tell what it did.
+var shownAttributes = []string{"http.request.method", "http.route", "url.full", "http.response.status_code", "error.type"}
 
 func keyAttributes(attrs []*commonpb.KeyValue) string {
 	var parts []string
-	for _, key := range shown {
+	for _, key := range shownAttributes {
 		if v := otlpreceiver.Attribute(attrs, key); v != nil {
 			parts = append(parts, key+"="+value(v))
 		}

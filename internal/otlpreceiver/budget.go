@@ -23,10 +23,10 @@ type Budget struct {
 const (
 	// DefaultBudget is the size of the budget that a [Receiver] makes for itself.
 	DefaultBudget = 256 << 20
-	// patience is how long a request waits for others to give back their part.
+	// maxWait is how long a request waits for others to give back their part.
 	// The sender is then told to come again, since two that wait for each other
 	// would wait for ever.
-	patience = 2 * time.Second
+	maxWait = 2 * time.Second
 )
 
 // ErrBusy says that other requests had the whole budget.
@@ -66,7 +66,7 @@ func (h *Hold) Add(ctx context.Context, n int64) error {
 		freed := b.freed
 		b.mu.Unlock()
 		if expired == nil {
-			timer := time.NewTimer(patience)
+			timer := time.NewTimer(maxWait)
 			defer timer.Stop()
 			expired = timer.C
 		}
@@ -80,8 +80,8 @@ func (h *Hold) Add(ctx context.Context, n int64) error {
 	}
 }
 
-// give returns n bytes to the budget.
-func (h *Hold) give(n int64) {
+// giveBack returns n bytes to the budget.
+func (h *Hold) giveBack(n int64) {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,13 +94,13 @@ func (h *Hold) give(n int64) {
 // Release returns everything to the budget.
 func (h *Hold) Release() {
 	if h.bytes > 0 {
-		h.give(h.bytes)
+		h.giveBack(h.bytes)
 	}
 }
 
 const (
 	firstRead = 512      // bytes, if the length is not known
-	mostHint  = 16 << 10 // a length that is only announced is not believed beyond this
+	maxHint   = 16 << 10 // a length that is only announced is not believed beyond this
 )
 
 // readAll is io.ReadAll for at most MaxBody bytes, and takes memory only for
@@ -108,7 +108,7 @@ const (
 func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, error) {
 	size := int64(firstRead)
 	if hint > 0 {
-		size = min(hint+1, mostHint) // one more, to meet the end without growing
+		size = min(hint+1, maxHint) // one more, to meet the end without growing
 	}
 	if err := h.Add(ctx, size); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, er
 			}
 			old := int64(cap(b))
 			b = append(make([]byte, 0, grown), b...)
-			h.give(old)
+			h.giveBack(old)
 		}
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// mostStreams is how many calls one connection may have at the same time,
-	// and mostUnread how many bytes of them wait in it for their readers.
-	mostStreams = 8
-	mostUnread  = 64 << 10
+	// maxStreams is how many calls one connection may have at the same time,
+	// and maxUnread how many bytes of them wait in it for their readers.
+	maxStreams = 8
+	maxUnread  = 64 << 10
 )
 
 // GRPCServer returns a server of OTLP/gRPC that is ready to Serve, or to
@@ -45,7 +45,7 @@ func (rc *Receiver) GRPCServer() *http.Server {
 	server := &http.Server{
 		Handler: mux, Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: mostStreams, MaxReceiveBufferPerStream: mostUnread, MaxReceiveBufferPerConnection: mostUnread,
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxUnread, MaxReceiveBufferPerConnection: maxUnread,
 		},
 	}
 	server.Protocols.SetHTTP2(true)

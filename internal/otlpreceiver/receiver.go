@@ -178,14 +178,14 @@ func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.R
 	return s.accept(rc.sink, req), nil
 }
 
-// mostMessage bounds what is said of a request that is refused: the decoders
+// maxMessage bounds what is said of a request that is refused: the decoders
 // quote it.
-const mostMessage = 1 << 10
+const maxMessage = 1 << 10
 
 func message(err error) string {
 	text := err.Error()
-	if len(text) > mostMessage {
-		text = text[:mostMessage] + "..."
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "..."
 	}
 	return strings.ToValidUTF8(text, "\uFFFD")
 }

@@ -40,11 +40,11 @@ func quantile(sorted []int64, percent int) int64 {
 	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
 }
 
-// mostRows bounds the services, the pairs of them and the operations that are
+// maxRows bounds the services, the pairs of them and the operations that are
 // told apart; all further ones are summed up as others.
 const (
-	mostRows = 2000
-	others   = "(others)"
+	maxRows = 2000
+	others  = "(others)"
 )
 
 // Graph is the services and who calls whom.
@@ -74,7 +74,7 @@ func (r *Ring) Graph(q Query) Graph {
 	type pair struct{ from, to string }
 	nodes, edges := map[string]*GraphNode{}, map[pair]*GraphEdge{}
 	nodeOf := func(service string) *GraphNode {
-		if nodes[service] == nil && len(nodes) >= mostRows {
+		if nodes[service] == nil && len(nodes) >= maxRows {
 			service = others
 		}
 		if nodes[service] == nil {
@@ -85,7 +85,7 @@ func (r *Ring) Graph(q Query) Graph {
 	addCall := func(from, to string, s otlpreceiver.Span) {
 		nodeOf(to).add(s)
 		key := pair{from, to}
-		if edges[key] == nil && len(edges) >= mostRows || nodes[from] == nil || nodes[to] == nil {
+		if edges[key] == nil && len(edges) >= maxRows || nodes[from] == nil || nodes[to] == nil {
 			key = pair{others, others}
 			nodeOf(others)
 		}
@@ -134,7 +134,7 @@ func peer(n node) string {
 	}
 	for _, key := range peerAttributes {
 		if name := otlpreceiver.Attribute(n.GetAttributes(), key).GetStringValue(); name != "" {
-			cut(&name, mostService)
+			cut(&name, maxService)
 			return name
 		}
 	}
@@ -158,7 +158,7 @@ func (r *Ring) Operations(q Query) []*Operation {
 		for i, n := range t.nodes {
 			k := key{n.Service(), n.GetName()}
 			o := operations[k]
-			if o == nil && len(operations) >= mostRows {
+			if o == nil && len(operations) >= maxRows {
 				k = key{others, others}
 				o = operations[k]
 			}

@@ -31,8 +31,8 @@ const (
 	// in: a control character takes six bytes, and a buffer doubles.
 	expansion    = 14
 	answerBuffer = 32 << 10
-	// leastBudget is that of answers from a small ring.
-	leastBudget = 8 << 20
+	// minBudget is that of answers from a small ring.
+	minBudget = 8 << 20
 	// writing bounds the time in which a page must read an answer.
 	writing = 30 * time.Second
 )
@@ -58,7 +58,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, cost int64) *otl
 func (r *Ring) costOfTraces(listed int64) int64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return int64(len(r.traces))*pointer + listed*(mostServices*header+costOfNode)
+	return int64(len(r.traces))*pointer + listed*(maxServices*header+costOfNode)
 }
 
 // costOfTrace is what the waterfall of a trace takes.
@@ -84,7 +84,7 @@ func (r *Ring) costOfSums() int64 {
 		largest, spans = max(largest, len(t.spans)), spans+len(t.spans)
 		return true
 	})
-	return int64(spans)*costOfCall + int64(largest+2*min(spans, mostRows))*costOfNode
+	return int64(spans)*costOfCall + int64(largest+2*min(spans, maxRows))*costOfNode
 }
 
 // list is a member of a JSON object that is written element by element.

@@ -48,8 +48,8 @@ func (r *Ring) Search(q Query, before uint64, limit int) (found []Summary, more 
 	return found, more
 }
 
-// mostServices bounds the services that a summary names.
-const mostServices = 100
+// maxServices bounds the services that a summary names.
+const maxServices = 100
 
 func summarize(t *stored) Summary {
 	s := Summary{ID: hex.EncodeToString(t.id[:]), Sequence: t.sequence, Spans: len(t.spans), Logs: len(t.logs)}
@@ -70,7 +70,7 @@ func summarize(t *stored) Summary {
 			s.Errors++
 		}
 		service := span.Service()
-		if counts[service]++; counts[service] == 1 && len(s.Services) < mostServices {
+		if counts[service]++; counts[service] == 1 && len(s.Services) < maxServices {
 			s.Services = append(s.Services, ServiceCount{Service: service})
 		}
 		var parent spanID

@@ -35,7 +35,7 @@ const (
 // another host name than "localhost", an IP address or one of hosts are
 // refused, and so are those that pages of other sites make.
 func Handler(ring *Ring, hosts ...string) http.Handler {
-	h := &handler{ring: ring, budget: otlpreceiver.NewBudget(max(ring.limit/4, leastBudget)), streams: make(chan struct{}, mostStreams)}
+	h := &handler{ring: ring, budget: otlpreceiver.NewBudget(max(ring.limit/4, minBudget)), streams: make(chan struct{}, maxStreams)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/traces", h.search)
 	mux.HandleFunc("GET /api/traces/{trace}", h.trace)
@@ -146,7 +146,7 @@ func (h *handler) span(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	hold := h.begin(w, r, h.ring.most*expansion+st.costOfLogs())
+	hold := h.begin(w, r, h.ring.maxItem*expansion+st.costOfLogs())
 	if hold == nil {
 		return
 	}
@@ -171,7 +171,7 @@ func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	hold := h.begin(w, r, h.ring.most*expansion+int64(len(st.spans)+len(st.logs))*costOfLog)
+	hold := h.begin(w, r, h.ring.maxItem*expansion+int64(len(st.spans)+len(st.logs))*costOfLog)
 	if hold == nil {
 		return
 	}
@@ -215,7 +215,7 @@ func (h *handler) sums(w http.ResponseWriter, r *http.Request, of func(Query) []
 }
 
 const (
-	mostStreams = 64 // pages that are told of changes at the same time
+	maxStreams  = 64 // pages that are told of changes at the same time
 	streamPause = 200 * time.Millisecond
 	streamBeat  = 15 * time.Second // so that a page that is gone is noticed
 )

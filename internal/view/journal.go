@@ -83,7 +83,7 @@ func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damag
 		}
 	}()
 	j = &Journal{Ring: ring, path: path, failed: failed, lock: lock}
-	if _, _, err = j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err = j.load(path+oldSuffix, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
 	file, damaged, err := j.load(path, os.O_RDWR|os.O_CREATE)
@@ -94,7 +94,7 @@ func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damag
 	return j, damaged, nil
 }
 
-const old = ".old" // behind the path
+const oldSuffix = ".old" // at the end of the path of the renamed file
 
 // load adds what a file holds to the ring. One that can be written is left
 // open, at its end, and j.size is its size.
@@ -235,7 +235,7 @@ func (j *Journal) rotate(record int64) error {
 	if j.size+record <= j.limit/2 || j.size == int64(len(journalMark)) {
 		return nil
 	}
-	if err := os.Rename(j.path, j.path+old); err != nil {
+	if err := os.Rename(j.path, j.path+oldSuffix); err != nil {
 		return err
 	}
 	next, err := os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

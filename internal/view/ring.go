@@ -23,9 +23,9 @@ type spanID [8]byte
 // Ring keeps traces up to a number of bytes. It implements
 // [otlpreceiver.Sink]; its methods are safe for concurrent use.
 type Ring struct {
-	limit int64 // bytes in all
-	share int64 // bytes of one trace
-	most  int64 // bytes of one span or log record, with its resource and scope
+	limit   int64 // bytes in all
+	share   int64 // bytes of one trace
+	maxItem int64 // bytes of one span or log record, with its resource and scope
 
 	mu       sync.RWMutex
 	traces   map[TraceID]*stored
@@ -67,12 +67,12 @@ type Stats struct {
 const (
 	// MinBytes is the smallest limit a [Ring] can have.
 	MinBytes = 1 << 20
-	// minMost is what a span may take at least, however small the ring.
-	minMost = 64 << 10
-	// mostName bounds the name of a span, and mostService that of a service.
+	// minItem is what a span may take at least, however small the ring.
+	minItem = 64 << 10
+	// maxName bounds the name of a span, and maxService that of a service.
 	// Longer ones are cut: names are what lists of many spans are made of.
-	mostName    = 1 << 10
-	mostService = 256
+	maxName    = 1 << 10
+	maxService = 256
 )
 
 // NewRing returns an empty ring. It holds at most limit bytes, which are all
@@ -82,7 +82,7 @@ const (
 func NewRing(limit int64) *Ring {
 	limit = max(limit, MinBytes)
 	return &Ring{
-		limit: limit, share: limit / 2, most: max(limit/100, minMost),
+		limit: limit, share: limit / 2, maxItem: max(limit/100, minItem),
 		traces: map[TraceID]*stored{}, colours: map[string]int{}, watchers: map[chan struct{}]struct{}{},
 	}
 }
@@ -114,7 +114,7 @@ func (r *Ring) addSpan(s otlpreceiver.Span) {
 		r.stats.Duplicates++
 		return
 	}
-	cut(&s.Name, mostName)
+	cut(&s.Name, maxName)
 	if r.grow(t, s.Origin, sizeOfSpan(s)) {
 		t.seen[id] = struct{}{}
 		t.spans = append(t.spans, s)
@@ -177,7 +177,7 @@ func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
 	if !known {
 		added += origin
 	}
-	if size+origin > r.most || t.bytes+added > r.share {
+	if size+origin > r.maxItem || t.bytes+added > r.share {
 		t.dropped++
 		r.stats.Dropped++
 		return false
@@ -189,15 +189,15 @@ func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
 }
 
 // cut shortens a name that is too long to a copy of its beginning.
-func cut(name *string, most int) {
-	if len(*name) > most {
-		*name = strings.ToValidUTF8(strings.Clone((*name)[:most-len("…")]), "") + "…"
+func cut(name *string, maxLen int) {
+	if len(*name) > maxLen {
+		*name = strings.ToValidUTF8(strings.Clone((*name)[:maxLen-len("…")]), "") + "…"
 	}
 }
 
 func cutService(o otlpreceiver.Origin) {
 	if v, ok := otlpreceiver.Attribute(o.Resource.GetAttributes(), "service.name").GetValue().(*commonpb.AnyValue_StringValue); ok {
-		cut(&v.StringValue, mostService)
+		cut(&v.StringValue, maxService)
 	}
 }
 

@@ -56,7 +56,7 @@ func newTree(spans []otlpreceiver.Span) *tree {
 	for _, i := range slices.Concat(roots, byStart) {
 		t.place(spans, children, placed, i)
 	}
-	t.span()
+	t.findExtent()
 	return t
 }
 
@@ -87,9 +87,9 @@ func (t *tree) place(spans []otlpreceiver.Span, children [][]int, placed []bool,
 	}
 }
 
-// span finds the time that the trace takes, and its main root: the first one
+// findExtent finds the time that the trace takes, and its main root: the first one
 // without a parent, or else the first one whose parent was not received.
-func (t *tree) span() {
+func (t *tree) findExtent() {
 	for i, n := range t.nodes {
 		if i == 0 {
 			t.start, t.end = n.start, n.end

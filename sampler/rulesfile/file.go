@@ -21,10 +21,10 @@ const maxSize = 1 << 20
 // A File is a [sampler.Composable] with the rules of a file. It is safe for
 // concurrent use; every decision follows one complete set of rules.
 type File struct {
-	path  string
-	rules atomic.Pointer[sampler.Composable]
-	seen  []byte // what was last read, good or bad
-	lost  bool   // the file could not be read the last time
+	path       string
+	rules      atomic.Pointer[sampler.Composable]
+	seen       []byte // what was last read, good or bad
+	unreadable bool   // the file could not be read the last time
 
 	stop func()
 	done chan struct{}
@@ -92,23 +92,23 @@ func (f *File) watch(interval time.Duration, stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-ticker.C:
-			f.look()
+			f.reload()
 		}
 	}
 }
 
-// look compares contents, not times: it cannot miss a change, and the file is
+// reload compares contents, not times: it cannot miss a change, and the file is
 // small.
-func (f *File) look() {
+func (f *File) reload() {
 	text, err := read(f.path)
 	if err != nil {
-		if !f.lost {
+		if !f.unreadable {
 			otel.Handle(fmt.Errorf("rulesfile: %w; the rules read before stay in force", err))
 		}
-		f.lost = true
+		f.unreadable = true
 		return
 	}
-	f.lost = false
+	f.unreadable = false
 	if bytes.Equal(text, f.seen) {
 		return
 	}

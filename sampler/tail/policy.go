@@ -27,9 +27,9 @@ type endedSpan struct {
 	sampled bool // kept by the head sampler
 
 	// Zero unless a policy needs it.
-	failed bool
-	took   time.Duration
-	usual  *histogram // the first learner's, if the operation is known
+	failed    bool
+	took      time.Duration
+	durations *histogram // the first learner's, if the operation is known
 }
 
 // A decision about a fragment; the zero decision is not one.
@@ -63,7 +63,7 @@ type needs uint8
 const (
 	needFailed needs = 1 << iota
 	needTook
-	needUsual
+	needDurations
 )
 
 type policy struct {
@@ -90,7 +90,7 @@ func compile(cfg *Config) policies {
 			p.limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
 			ps.limited = true
 		}
-		for _, l := range []learner{{p.root.usual, true}, {p.span.usual, false}} {
+		for _, l := range []learner{{p.root.quantile, true}, {p.span.quantile, false}} {
 			if l.quantile != nil {
 				l.first = len(ps.learners) == 0
 				ps.learners = append(ps.learners, l)
@@ -102,8 +102,8 @@ func compile(cfg *Config) policies {
 	return ps
 }
 
-// look asks a span for what the policies need.
-func (ps *policies) look(s *endedSpan) {
+// inspect asks a span for what the policies need.
+func (ps *policies) inspect(s *endedSpan) {
 	needs := ps.needs
 	if s.root {
 		needs = ps.rootNeeds
@@ -114,8 +114,8 @@ func (ps *policies) look(s *endedSpan) {
 	if needs&needTook != 0 {
 		s.took = duration(s.ReadOnlySpan)
 	}
-	if needs&needUsual != 0 {
-		s.usual = ps.learners[0].find(s)
+	if needs&needDurations != 0 {
+		s.durations = ps.learners[0].find(s)
 	}
 }
 
@@ -129,7 +129,7 @@ func (ps *policies) decide(v *view) decision {
 	d := decision{policy: none, threshold: none}
 	headKept := v.headKept()
 	for i := range v.open {
-		ps.look(&v.open[i])
+		ps.inspect(&v.open[i])
 	}
 	for i := range ps.list {
 		p := &ps.list[i]
@@ -241,12 +241,12 @@ func (v *view) spanContext() trace.SpanContext {
 }
 
 type condition struct {
-	stated  bool
-	matcher *sampler.Matcher // nil matches all
-	status  codes.Code
-	failed  bool
-	slower  time.Duration
-	usual   *quantile
+	stated   bool
+	matcher  *sampler.Matcher // nil matches all
+	status   codes.Code
+	failed   bool
+	slower   time.Duration
+	quantile *quantile
 }
 
 func (c *Condition) compile(maxOperations int) condition {
@@ -256,7 +256,7 @@ func (c *Condition) compile(maxOperations int) condition {
 		compiled.matcher = &m
 	}
 	if c.SlowerThanQuantile > 0 {
-		compiled.usual = newQuantile(c.SlowerThanQuantile, maxOperations)
+		compiled.quantile = newQuantile(c.SlowerThanQuantile, maxOperations)
 	}
 	return compiled
 }
@@ -268,8 +268,8 @@ func (c *condition) needs() (n needs) {
 	if c.slower > 0 {
 		n |= needTook
 	}
-	if c.usual != nil {
-		n |= needTook | needUsual
+	if c.quantile != nil {
+		n |= needTook | needDurations
 	}
 	return n
 }
@@ -279,7 +279,7 @@ func (c *condition) holds(s *endedSpan) bool {
 		(c.status == codes.Unset || s.Status().Code == c.status) &&
 		(c.slower == 0 || s.took > c.slower) &&
 		(c.matcher == nil || c.matcher.Matches(s.Name(), s.SpanKind(), sampler.ParentOf(s.Parent()), s.Attributes())) &&
-		(c.usual == nil || c.usual.exceededBy(s))
+		(c.quantile == nil || c.quantile.exceededBy(s))
 }
 
 func failed(s sdktrace.ReadOnlySpan) bool {

@@ -33,10 +33,10 @@ type Processor struct {
 	seed     maphash.Seed
 
 	// clock counts eighths of the timeout: cheaper to read than the time.
-	clock    atomic.Uint32
-	hinting  atomic.Bool
-	reported [numBounds]sync.Once
-	cfg      Config
+	clock       atomic.Uint32
+	propagating atomic.Bool
+	reported    [numBounds]sync.Once
+	cfg         Config
 
 	stop     func(context.Context) error
 	metrics  metric.Registration
@@ -87,7 +87,7 @@ func newShards(cfg *Config) []shard {
 	for i := range shards {
 		shards[i].bounds = b
 		shards[i].fragments = newTable()
-		shards[i].made = newDecisions(b.decisions)
+		shards[i].decisions = newDecisions(b.decisions)
 		shards[i].counts.kept = make([]uint64, len(cfg.Policies)+1)
 	}
 	return shards
@@ -127,13 +127,13 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
 	ended := []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}
 	s := &ended[0]
-	p.policies.look(s)
+	p.policies.inspect(s)
 	sh, hash := p.shard(sc.TraceID())
 	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, hash, view{sc: &sc, spans: ended}) {
 		return
 	}
 	bytes := estimate(span)
-	wanted := p.hinting.Load() && p.policies.certain(s)
+	wanted := p.propagating.Load() && p.policies.certain(s)
 	sh.mu.Lock()
 	if sh.closed {
 		sh.counts.refused++
@@ -142,7 +142,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 	f := sh.fragments.get(hash)
 	if f == nil {
-		d, known := sh.made.get(hash)
+		d, known := sh.decisions.get(hash)
 		if known {
 			sh.counts.late++
 			sh.counts.spans(d, 1, s.sampled)

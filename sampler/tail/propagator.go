@@ -21,22 +21,22 @@ import (
 //
 //	otel.SetTextMapPropagator(processor.Propagator(propagator.New()))
 func (p *Processor) Propagator(base propagation.TextMapPropagator) propagation.TextMapPropagator {
-	p.hinting.Store(true)
-	return hinter{base, p}
+	p.propagating.Store(true)
+	return sampledPropagator{base, p}
 }
 
-type hinter struct {
+type sampledPropagator struct {
 	propagation.TextMapPropagator
 	processor *Processor
 }
 
-func (h hinter) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+func (p sampledPropagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	span := trace.SpanFromContext(ctx)
-	if sc := span.SpanContext(); sc.IsValid() && !sc.IsSampled() && h.processor.wants(sc.TraceID(), span) {
+	if sc := span.SpanContext(); sc.IsValid() && !sc.IsSampled() && p.processor.wants(sc.TraceID(), span) {
 		sc = withoutThreshold(sc).WithTraceFlags(sc.TraceFlags() | trace.FlagsSampled)
 		ctx = trace.ContextWithSpanContext(ctx, sc)
 	}
-	h.TextMapPropagator.Inject(ctx, carrier)
+	p.TextMapPropagator.Inject(ctx, carrier)
 }
 
 // wants reports whether there is a reason to keep the trace.
@@ -47,7 +47,7 @@ func (p *Processor) wants(id trace.TraceID, current trace.Span) bool {
 	var few [4]openRoot
 	sh, hash := p.shard(id)
 	sh.mu.Lock()
-	d, _ := sh.made.get(hash)
+	d, _ := sh.decisions.get(hash)
 	wanted, open := d.keep && p.policies.list[d.policy].certain(), few[:0]
 	if f := sh.fragments.get(hash); f != nil {
 		wanted, open = f.wanted, append(open, f.open...)
@@ -72,6 +72,6 @@ func (p *Processor) isReason(span any) bool {
 		return false
 	}
 	looked := endedSpan{ReadOnlySpan: s, root: isLocalRoot(s)}
-	p.policies.look(&looked)
+	p.policies.inspect(&looked)
 	return p.policies.certain(&looked)
 }

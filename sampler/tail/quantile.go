@@ -16,7 +16,7 @@ type quantile struct {
 	q             float64
 	enough        int // durations to know before anything is slow
 	maxOperations int
-	first         bool // its histograms are in endedSpan.usual
+	first         bool // its histograms are in endedSpan.durations
 	// operations are histograms by kind, of which there are fewer than eight,
 	// and name. A map is replaced, never changed: that happens seldom, and every
 	// span looks one up.
@@ -37,8 +37,8 @@ func newQuantile(q float64, maxOperations int) *quantile {
 
 // find returns the histogram of the span's operation, nil if there is none.
 func (l *quantile) find(s *endedSpan) *histogram {
-	if l.first && s.usual != nil {
-		return s.usual
+	if l.first && s.durations != nil {
+		return s.durations
 	}
 	return (*l.operations[s.SpanKind()&7].Load())[s.Name()]
 }

@@ -19,7 +19,7 @@ type shard struct {
 	bytes     int
 	spare     []*fragment // a steady stream of dropped traces allocates nothing
 	counts    counts
-	made      decisions
+	decisions decisions
 }
 
 // bounds are those of one shard.
@@ -64,10 +64,10 @@ func (sh *shard) begin(hash uint64, root openRoot, now uint32) {
 	if f == nil {
 		// The id of a trace that begins here has never been seen.
 		if !root.first {
-			if d, ok := sh.made.get(hash); ok && d.keep {
+			if d, ok := sh.decisions.get(hash); ok && d.keep {
 				return // follows
 			} else if ok {
-				sh.made.forget(hash)
+				sh.decisions.forget(hash)
 			}
 		}
 		f = sh.add(hash, now)
@@ -180,7 +180,7 @@ func (f *fragment) isAlone(root trace.SpanID) bool {
 // drop drops an undecided fragment that is nothing but an open local root.
 func (sh *shard) drop(f *fragment, d decision) {
 	sh.fragments.remove(f)
-	sh.made.remember(f.hash, d)
+	sh.decisions.remember(f.hash, d)
 	sh.counts.trace(d, false)
 	sh.counts.spans(d, 1, false)
 	f.remove()
@@ -194,7 +194,7 @@ func (sh *shard) drop(f *fragment, d decision) {
 func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, next job, again bool) {
 	sh.fragments.remove(f)
 	if !f.renewed || d.keep {
-		sh.made.remember(f.hash, d)
+		sh.decisions.remember(f.hash, d)
 		sh.close(f)
 		return sh.release(f), job{}, false
 	}

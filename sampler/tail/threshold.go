@@ -21,24 +21,24 @@ type consistent struct {
 
 func newConsistent(ratio float64) *consistent {
 	t := sampler.ThresholdFor(ratio)
-	return &consistent{t, sampler.New(fixed{t}, uncounted)}
+	return &consistent{t, sampler.New(fixedThreshold{t}, withoutMetrics)}
 }
 
-// removing never keeps anything and therefore removes th.
-var removing = sampler.New(fixed{}, uncounted)
+// removeThreshold never keeps anything and therefore removes th.
+var removeThreshold = sampler.New(fixedThreshold{}, withoutMetrics)
 
-// uncounted: what is asked here is no span that a sampler decides about.
-var uncounted = sampler.WithMeterProvider(noop.NewMeterProvider())
+// withoutMetrics: what is asked here is no span that a sampler decides about.
+var withoutMetrics = sampler.WithMeterProvider(noop.NewMeterProvider())
 
-// fixed intends one threshold. sampler.Probability does, too, but warns of
+// fixedThreshold intends one threshold. sampler.Probability does, too, but warns of
 // parents without the random flag, and the SDK sets that for no span.
-type fixed struct{ threshold sampler.Threshold }
+type fixedThreshold struct{ threshold sampler.Threshold }
 
-func (f fixed) SamplingIntent(sampler.Parameters) sampler.Intent {
+func (f fixedThreshold) SamplingIntent(sampler.Parameters) sampler.Intent {
 	return sampler.Intent{Threshold: f.threshold, Reliable: true}
 }
 
-func (f fixed) Description() string { return "tail{" + f.threshold.String() + "}" }
+func (f fixedThreshold) Description() string { return "tail{" + f.threshold.String() + "}" }
 
 func (c *consistent) share() float64 { return c.threshold.Probability() }
 
@@ -67,7 +67,7 @@ func withoutThreshold(sc trace.SpanContext) trace.SpanContext {
 	if ts := sc.TraceState(); ts.Len() == 0 {
 		return sc
 	}
-	return sc.WithTraceState(removing.ShouldSample(childOf(sc)).Tracestate)
+	return sc.WithTraceState(removeThreshold.ShouldSample(childOf(sc)).Tracestate)
 }
 
 func childOf(sc trace.SpanContext) sdktrace.SamplingParameters {

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	piece    = 64 << 10 // bytes of a segment that are read at a time
-	mostMeta = 64 << 10 // what describes a record is far smaller
+	piece   = 64 << 10 // bytes of a segment that are read at a time
+	maxMeta = 64 << 10 // what describes a record is far smaller
 )
 
 // Scan calls fn with each live record of a segment of so many bytes, and
 // returns the number of damaged places it skipped. It accepts any input: it
-// takes memory for whole and live records of at most `most` bytes only, and
+// takes memory for whole and live records of at most maxRecord bytes only, and
 // reads no byte of a damaged segment more than a few times. It stops when fn
 // returns false.
-func Scan(data io.ReaderAt, size, most int64, fn func(offset int64, meta, body []byte) bool) (damaged int) {
-	s := scanner{data: data, size: size, most: most, buffer: make([]byte, piece)}
+func Scan(data io.ReaderAt, size, maxRecord int64, fn func(offset int64, meta, body []byte) bool) (damaged int) {
+	s := scanner{data: data, size: size, maxRecord: maxRecord, buffer: make([]byte, piece)}
 	head := make([]byte, segmentHead)
 	if _, err := data.ReadAt(head, 0); err != nil || string(head[:len(formatMark)]) != formatMark {
 		return 1
@@ -47,11 +47,11 @@ func Scan(data io.ReaderAt, size, most int64, fn func(offset int64, meta, body [
 }
 
 type scanner struct {
-	data       io.ReaderAt
-	size, most int64
-	marker     [markerSize]byte
-	buffer     []byte
-	wasted     int64 // bytes whose checksum was wrong
+	data            io.ReaderAt
+	size, maxRecord int64
+	marker          [markerSize]byte
+	buffer          []byte
+	wasted          int64 // bytes whose checksum was wrong
 }
 
 // record is where the parts of a record are.
@@ -72,7 +72,7 @@ func (s *scanner) record(at int64) (rec record, ok bool) {
 		live: head[markerSize] == stateLive,
 		meta: int64(binary.LittleEndian.Uint32(head[markerSize+5:])), body: int64(binary.LittleEndian.Uint32(head[markerSize+9:])),
 	}
-	if rec.meta > mostMeta || rec.size() > s.size-at || s.wasted > s.size {
+	if rec.meta > maxMeta || rec.size() > s.size-at || s.wasted > s.size {
 		return rec, false
 	}
 	sum := crc32.Update(0, castagnoli, head[markerSize+5:])
@@ -94,7 +94,7 @@ func (s *scanner) record(at int64) (rec record, ok bool) {
 // give reads a record that is whole. One that is too large for the reader is
 // left where it is.
 func (s *scanner) give(at int64, rec record, fn func(int64, []byte, []byte) bool) bool {
-	if rec.size() > s.most {
+	if rec.size() > s.maxRecord {
 		return true
 	}
 	b := make([]byte, rec.meta+rec.body)

@@ -72,10 +72,10 @@ type segment struct {
 
 // Spool is an open spool. It is safe for concurrent use.
 type Spool struct {
-	dir  string
-	max  int64 // bytes of all segments
-	most int64 // bytes of a record to be recovered
-	sync bool
+	dir       string
+	max       int64 // bytes of all segments
+	maxRecord int64 // bytes of a record to be recovered
+	sync      bool
 
 	mu       sync.Mutex
 	closed   bool
@@ -104,7 +104,7 @@ type Found struct {
 // Open locks the directory, creating it if need be. Call Recover before
 // anything else.
 func Open(dir string, opts Options) (*Spool, error) {
-	s := &Spool{dir: dir, max: opts.MaxBytes, most: opts.MaxRecord, sync: opts.Sync}
+	s := &Spool{dir: dir, max: opts.MaxBytes, maxRecord: opts.MaxRecord, sync: opts.Sync}
 	return s, s.claim()
 }
 
@@ -156,9 +156,9 @@ func (s *Spool) names(until time.Time) ([]string, error) {
 		return nil, err
 	}
 	defer d.Close() //nolint:errcheck // it was only read
-	most := int(max(1024, 2*s.max/segmentSize))
+	maxNames := int(max(1024, 2*s.max/segmentSize))
 	var names []string
-	for len(names) < most && time.Now().Before(until) {
+	for len(names) < maxNames && time.Now().Before(until) {
 		some, err := d.Readdirnames(1024)
 		for _, name := range some {
 			if len(name) == nameLength && strings.HasSuffix(name, suffix) {
@@ -200,7 +200,7 @@ func (s *Spool) load(path string, until time.Time, fn func(Record)) (read int64,
 	seg.size = info.Size()
 	s.segments = append(s.segments, seg)
 	data := &timedReader{file: file, until: until}
-	damaged = Scan(data, seg.size, s.most, func(offset int64, meta, body []byte) bool {
+	damaged = Scan(data, seg.size, s.maxRecord, func(offset int64, meta, body []byte) bool {
 		seg.live++
 		fn(Record{Ref: Ref{seg, offset}, Meta: meta, Body: body})
 		return true
