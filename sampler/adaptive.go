@@ -99,10 +99,9 @@ func NewAdaptive(cfg AdaptiveConfig) (*Adaptive, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	start := time.Now()
 	a := &Adaptive{cfg: cfg}
 	a.target.init(&a.cfg)
-	a.budget = newBudget(a.target.load(), func() time.Duration { return time.Since(start) })
+	a.budget = newBudget(a.target.load())
 	a.ops.Store(newOperations(cfg.MaxOperations))
 	if err := a.registerMetrics(); err != nil {
 		return nil, err

@@ -26,9 +26,6 @@ const (
 	// The logarithm of the odds at which a bucket is taken for a change of
 	// traffic rather than for chance.
 	certainty = 25
-	// Time that seems to go back by less is other goroutines being faster; by
-	// more, it is a clock that was set back.
-	clockStep = time.Second
 
 	// The share of the budget that overdue operations may take at most.
 	overdueShare = 0.85
@@ -49,7 +46,7 @@ const (
 // A budget turns a target rate into probabilities, from the past only: from
 // the arrivals so far and from how much of the budget is left.
 type budget struct {
-	clock func() time.Duration
+	start time.Time
 
 	// What decisions read; written by update.
 	feedback  atomicFloat // grows with the balance; less when the window is nearly full
@@ -58,7 +55,6 @@ type budget struct {
 	overdue   atomicFloat // age in seconds
 	minWeight atomicFloat
 	due       atomic.Int64 // when to update
-	offset    atomic.Int64 // what the clock was set back, in all
 	_         [64]byte
 
 	// What decisions write; reset by update.
@@ -83,8 +79,8 @@ type budget struct {
 	granted mean // probability given to overdue spans
 }
 
-func newBudget(target float64, clock func() time.Duration) *budget {
-	b := &budget{clock: clock, target: target, last: clock()}
+func newBudget(target float64) *budget {
+	b := &budget{start: time.Now(), target: target}
 	b.balance = b.maxCredit()
 	b.bucket.spans = 1
 	b.bucket.weight = 1
@@ -110,26 +106,8 @@ func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
 // fractions of a trace, one per second is always allowed.
 func (b *budget) perSecond() float64 { return max(b.target, 1) }
 
-// now returns the time of a clock that is never set back.
-func (b *budget) now() time.Duration {
-	now := b.clock() + time.Duration(b.offset.Load())
-	if now < time.Duration(b.due.Load())-clockStep {
-		now = b.mendClock()
-	}
-	return now
-}
-
-// mendClock makes up for a clock that was set back and returns the time.
-func (b *budget) mendClock() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.clock() + time.Duration(b.offset.Load())
-	if now < b.last-clockStep { // and no other goroutine was faster
-		b.offset.Add(int64(b.last - now))
-		now = b.last
-	}
-	return now
-}
+// now returns the time since the budget was made.
+func (b *budget) now() time.Duration { return time.Since(b.start) }
 
 // probability counts a span and returns its probability before rounding. The
 // span's operation was last kept age seconds ago and is kept every interval
@@ -231,6 +209,7 @@ func (b *budget) update(now time.Duration) {
 		return
 	}
 	defer b.mu.Unlock()
+	// Another goroutine may have read the clock later and come here earlier.
 	elapsed := max(0, (now - b.last).Seconds())
 	b.last = max(b.last, now)
 	kept := float64(b.kept.Swap(0))

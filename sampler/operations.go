@@ -12,7 +12,7 @@ import (
 // An operation is a class of spans that is given its share of the budget.
 type operation struct {
 	name     string
-	lastKept atomic.Int64 // a time.Duration of the budget's clock; at first, when it was new
+	lastKept atomic.Int64 // time since the budget was made; for a new operation, when it was first seen
 	interval atomicFloat  // mean seconds between the last kept spans, or neverKept
 }
 

@@ -3,7 +3,6 @@ package sampler
 import (
 	"math"
 	"strconv"
-	"time"
 )
 
 // RateLimit keeps about perSecond traces per second, by a probability that
@@ -20,8 +19,7 @@ func RateLimit(perSecond float64) Composable {
 	case math.IsInf(perSecond, 1):
 		return AlwaysOn()
 	}
-	start := time.Now()
-	return &rateLimit{newBudget(perSecond, func() time.Duration { return time.Since(start) })}
+	return &rateLimit{newBudget(perSecond)}
 }
 
 type rateLimit struct{ budget *budget }
