@@ -71,7 +71,7 @@ var errNotFound = errors.New("not found")
 
 const (
 	firstPause = 100 * time.Millisecond
-	maxPause  = time.Second
+	maxPause   = time.Second
 )
 
 // wait asks until the trace is there, the answer cannot be right, or the time

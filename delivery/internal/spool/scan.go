@@ -9,14 +9,13 @@ import (
 
 const (
 	piece   = 64 << 10 // bytes of a segment that are read at a time
-	maxMeta = 64 << 10 // what describes a record is far smaller
+	maxMeta = 64 << 10 // bytes; the meta part of a record is far smaller
 )
 
-// Scan calls fn with each live record of a segment of so many bytes, and
-// returns the number of damaged places it skipped. It accepts any input: it
-// takes memory for whole and live records of at most maxRecord bytes only, and
-// reads no byte of a damaged segment more than a few times. It stops when fn
-// returns false.
+// Scan calls fn with each live record of a segment of the given size, and returns the
+// number of damaged places that it skipped. It accepts any input: it allocates memory
+// only for live records that are whole and have at most maxRecord bytes, and it reads
+// each byte of a damaged segment only a few times. It stops when fn returns false.
 func Scan(data io.ReaderAt, size, maxRecord int64, fn func(offset int64, meta, body []byte) bool) (damaged int) {
 	s := scanner{data: data, size: size, maxRecord: maxRecord, buffer: make([]byte, piece)}
 	head := make([]byte, segmentHead)
@@ -54,7 +53,7 @@ type scanner struct {
 	wasted          int64 // bytes whose checksum was wrong
 }
 
-// record is where the parts of a record are.
+// record describes a record that was found.
 type record struct {
 	live       bool
 	meta, body int64 // lengths
@@ -62,7 +61,7 @@ type record struct {
 
 func (r record) size() int64 { return recordHead + r.meta + r.body }
 
-// record reads what is at an offset; ok says that it is a whole record.
+// record reads the record at an offset; ok reports whether it is whole.
 func (s *scanner) record(at int64) (rec record, ok bool) {
 	var head [recordHead]byte
 	if _, err := s.data.ReadAt(head[:], at); err != nil || !bytes.Equal(head[:markerSize], s.marker[:]) {
@@ -91,8 +90,7 @@ func (s *scanner) record(at int64) (rec record, ok bool) {
 	return rec, true
 }
 
-// give reads a record that is whole. One that is too large for the reader is
-// left where it is.
+// give calls fn with a record that is whole. It skips one that is too large.
 func (s *scanner) give(at int64, rec record, fn func(int64, []byte, []byte) bool) bool {
 	if rec.size() > s.maxRecord {
 		return true
@@ -104,7 +102,7 @@ func (s *scanner) give(at int64, rec record, fn func(int64, []byte, []byte) bool
 	return fn(at, b[:rec.meta:rec.meta], b[rec.meta:])
 }
 
-// find returns the next place where the marker is, or -1.
+// find returns the next offset at which the marker occurs, or -1.
 func (s *scanner) find(at int64) int64 {
 	for at < s.size {
 		n, err := s.data.ReadAt(s.buffer[:min(piece, s.size-at)], at)
