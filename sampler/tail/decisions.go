@@ -1,19 +1,20 @@
 package tail
 
-// decisions remembers the last decisions in a fixed piece of memory without
-// pointers: sets of a few, of which a hash selects one, the newest first. Where
-// there is more than one set, a decision is forgotten when its set is full,
-// which may be earlier or later than when as many decisions have been made as
-// there is room for.
+// decisions remembers the last decisions in a fixed amount of memory without pointers.
+// It consists of small sets, each with the newest decision first, and the hash of a
+// trace id selects the set. A full set forgets its oldest decision. With more than one
+// set, a decision may therefore be forgotten earlier or later than when the whole
+// memory has been used once.
 //
-// A set of eight is one cache line: fetching that is what remembering costs,
-// and several are fetched in the time of one.
+// A set of eight decisions is one cache line. Loading that line is most of the cost of
+// remembering a decision, and several lines can be loaded in the time of one.
 type decisions struct {
 	entries []packedDecision
-	ways    int // entries of a set
+	ways    int // entries in a set
 	mask    uint64
 
-	// The newest n ones, oldest first, wait until their sets are fetched together.
+	// The newest n decisions, the oldest first. They wait here until their sets are
+	// loaded together.
 	n       int
 	waiting [16]pendingDecision
 }
@@ -25,12 +26,12 @@ type pendingDecision struct {
 	packed packedDecision
 }
 
-// packedDecision is a decision with the upper 40 bits of the hash of its trace id. That
-// two traces of a set agree in these has a chance of 1 in 10^11.
+// A packedDecision is a decision with the upper 40 bits of the hash of its trace id.
+// The probability that two traces of a set agree in these bits is 1 in 10^11.
 type packedDecision uint64
 
 const (
-	indexBits   = 12 // for a policy or none
+	indexBits   = 12 // for the index of a policy, or none
 	hashBits    = packedDecision(1<<64 - 1<<(2*indexBits))
 	maxPolicies = 1<<indexBits - 1
 )
@@ -55,7 +56,7 @@ func newDecisions(n int) decisions {
 }
 
 func (m *decisions) set(hash uint64) []packedDecision {
-	// Of the low bits, the lowest have selected the shard.
+	// The lowest four bits have selected the shard.
 	at := int(hash>>4&m.mask) * m.ways
 	return m.entries[at : at+m.ways]
 }
@@ -78,7 +79,7 @@ func (m *decisions) get(hash uint64) (decision, bool) {
 func (m *decisions) remember(hash uint64, d decision) {
 	m.waiting[m.n] = pendingDecision{hash, packDecision(hash, d)}
 	m.n++
-	if m.n == len(m.waiting) || m.mask == 0 { // one set is near, and exact
+	if m.n == len(m.waiting) || m.mask == 0 { // a single set is stored at once, so that it is exact
 		m.store()
 	}
 }
