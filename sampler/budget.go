@@ -40,8 +40,8 @@ const (
 	// The exponent with which the probability rises while an operation becomes overdue.
 	// The higher it is, the fewer operations are kept before they need to be.
 	overduePower = 32
-	// The largest probability before feedback, as a multiple of 1. With it an operation
-	// that is overdue is kept even if the budget is overdrawn.
+	// The largest probability before feedback. It exceeds 1, so that an overdue
+	// operation is kept even if the budget is overdrawn.
 	maxUrgency = 4
 )
 
