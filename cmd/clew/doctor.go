@@ -111,8 +111,8 @@ func (p *printer) examination(r *doctor.Result) {
 	}
 }
 
-// line is what a variable or a server says, as one line that a terminal only
-// shows.
+// line returns the text of a variable or a server as one line without control
+// characters.
 func line(text string) string { return plaintext.Line(text, 2000) }
 
 func (p *printer) title(s string) {

@@ -16,7 +16,7 @@ import (
 // A tailPrinter prints traces for people.
 type tailPrinter struct {
 	printer
-	width int // columns of the terminal, 0 if it is none
+	width int // columns of the terminal, 0 if the output is none
 }
 
 const (
@@ -25,8 +25,8 @@ const (
 	maxIndent = 24
 )
 
-// line prints a trace on one line. What is cut in a narrow terminal is the
-// name, which is last.
+// line prints a trace on one line. The name comes last, so that a narrow terminal cuts
+// only that.
 func (p *tailPrinter) line(s view.Summary) error {
 	status, style := "ok", green
 	switch {
@@ -102,7 +102,7 @@ func (p *tailPrinter) write(line string) error {
 	return nil
 }
 
-// cut shortens text so that it fits behind so many columns.
+// cut shortens text so that it fits on a line that already has so many columns.
 func (p *tailPrinter) cut(text string, columns int) string {
 	room := p.width - columns
 	if p.width == 0 || utf8.RuneCountInString(text) <= room {
@@ -114,14 +114,14 @@ func (p *tailPrinter) cut(text string, columns int) string {
 	return string([]rune(text)[:room-1]) + "…"
 }
 
-// maxText bounds what is printed of a name or a message, in bytes.
+// maxText bounds in bytes how much of a name or a message is printed.
 const maxText = 1000
 
-// plain returns what programs and servers say as one line.
+// plain returns a text of a program or a server as one line.
 func plain(text string) string { return plaintext.Line(text, maxText) }
 
-// terminalWidth returns how many columns the terminal has that out is, or 0 if
-// it is none or does not say.
+// terminalWidth returns the number of columns of the terminal that out writes to. It
+// returns 0 if out is not a terminal or the number is not known.
 func terminalWidth(out io.Writer) int {
 	if file, ok := out.(*os.File); ok {
 		return columns(file)
