@@ -11,7 +11,7 @@
 //	...
 //	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
 //	...
-//	defer t.Shutdown(ctx) // after the provider's own
+//	defer t.Shutdown(ctx) // after Shutdown of the provider
 //
 // # What is repeated
 //

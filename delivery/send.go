@@ -61,7 +61,7 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // err quotes it
+		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // without err, which quotes the URL
 	}
 	if header != nil {
 		req.Header = header
@@ -77,7 +77,7 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the URL, which the caller adds
 		}
-		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the very error given above
+		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
 			err = fmt.Errorf("no answer within %v", via.timeout)
 		}
 		t.self.attempt(group[0].dest.signal, time.Since(start), "network")

@@ -17,7 +17,7 @@ type Budget struct {
 
 	mu    sync.Mutex
 	taken int64
-	freed chan struct{} // closed when something was given back
+	freed chan struct{} // closed when bytes are returned
 }
 
 const (

@@ -120,7 +120,7 @@ type SpanRow struct {
 	Self     int64      `json:"self"`
 	Error    bool       `json:"error,omitempty"`
 	Orphan   bool       `json:"orphan,omitempty"`
-	Events   []int64    `json:"events,omitempty"` // when
+	Events   []int64    `json:"events,omitempty"` // times of the events
 	Logs     int        `json:"logs,omitempty"`
 	Links    int        `json:"links,omitempty"`
 	Critical [][2]int64 `json:"critical,omitempty"`
@@ -199,7 +199,7 @@ type Event struct {
 type Link struct {
 	TraceID    string              `json:"trace_id"`
 	SpanID     string              `json:"span_id"`
-	Known      bool                `json:"known"` // the trace is here
+	Known      bool                `json:"known"` // the ring holds the trace
 	Tracestate *explain.Tracestate `json:"tracestate"`
 	Attributes []Attribute         `json:"attributes"`
 }

@@ -31,9 +31,9 @@ type Config struct {
 	MaxSpansPerTrace int
 	// MaxSpans bounds the spans of all fragments. Default 100,000.
 	MaxSpans int
-	// MaxBytes bounds the estimated memory of all spans. A local root that has not ended
-	// counts with the size it had when it started, which is measured again after each
-	// eighth of the Timeout. Default 64 MiB.
+	// MaxBytes bounds the estimated memory of all spans. The size of a local root that
+	// has not ended is estimated when it starts and again after each eighth of the
+	// Timeout. Default 64 MiB.
 	MaxBytes int
 	// Timeout is how long a fragment waits for its local roots to end; the wait may last
 	// up to an eighth longer. Default 30 s.

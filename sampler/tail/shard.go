@@ -29,7 +29,7 @@ type bounds struct {
 
 // A fragment is what is known about a trace that is not decided.
 type fragment struct {
-	chained    *fragment // in table
+	chained    *fragment // the next fragment in the chain of the table
 	in         *list
 	prev, next *fragment
 	hash       uint64 // of the trace id

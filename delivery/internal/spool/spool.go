@@ -101,7 +101,7 @@ type Found struct {
 	Shared  bool // other users can write to the directory
 }
 
-// Open locks the directory, creating it if need be. Call Recover before
+// Open locks the directory and creates it if it does not exist. Call Recover before
 // anything else.
 func Open(dir string, opts Options) (*Spool, error) {
 	s := &Spool{dir: dir, max: opts.MaxBytes, maxRecord: opts.MaxRecord, sync: opts.Sync}
