@@ -21,7 +21,7 @@ import (
 // already, because transports are stacked, passes through.
 //
 // Header names go out in lower case, once each, as Trace Context Level 2,
-// "Header name", asks: some servers compare them case-sensitively.
+// "Header Name", asks: some servers compare them case-sensitively.
 //
 // The result has the methods CloseIdleConnections and CancelRequest, and hands
 // them on to base.
@@ -110,7 +110,7 @@ func (c *call) copyRequest() {
 }
 
 // lowerCased are the fields that the Recommendations ask senders to write in
-// lower case: Trace Context Level 2, "Header name"; Baggage, "Header Name".
+// lower case: Trace Context Level 2, "Header Name"; Baggage, "Header Name".
 var lowerCased = [...]struct{ canonical, lower string }{
 	{"Traceparent", "traceparent"},
 	{"Tracestate", "tracestate"},

@@ -10,8 +10,7 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// account counts the items of one signal, and attempts. Guarded by
-// Transport.mu.
+// account counts the items of one signal, and attempts. Transport.mu guards it.
 type account struct {
 	queued    int64
 	delivered int64
@@ -27,13 +26,12 @@ func (a *account) drop(reason string, items int64) {
 	a.lost[reason] += items
 }
 
-// Stats is what became of the items of one signal so far: spans, data points
-// or log records. Whatever was handed over is in exactly one of Queued,
-// Delivered, Dropped and Kept.
+// Stats counts the items of one signal so far: spans, data points or log records. Every
+// item that was handed over is in exactly one of Queued, Delivered, Dropped and Kept.
 type Stats struct {
 	Queued      int64            // waiting or being sent
-	QueuedBytes int64            // in memory for those
-	OldestAge   time.Duration    // of those, since they were handed over
+	QueuedBytes int64            // memory that those take
+	OldestAge   time.Duration    // time since the oldest of those was handed over
 	Delivered   int64            // taken by the server with a 2xx
 	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
 	Kept        int64            // left in the spool by Shutdown
@@ -49,7 +47,7 @@ func (s Stats) DroppedTotal() int64 {
 	return n
 }
 
-// Stats returns the account of a signal.
+// Stats returns the counts of a signal.
 func (t *Transport) Stats(s Signal) Stats {
 	now := time.Now()
 	t.mu.Lock()
@@ -72,8 +70,8 @@ func (t *Transport) Stats(s Signal) Stats {
 	return st
 }
 
-// DroppedError says that telemetry was lost for good. The ErrorHandler gets it
-// when a reason first occurs and then at most once a minute, with the sum.
+// DroppedError says that telemetry was lost for good. The ErrorHandler gets one when a
+// reason first occurs, and then at most one a minute with the sum.
 type DroppedError struct {
 	Signal Signal
 	Items  int64  // spans, data points or log records
@@ -90,28 +88,28 @@ func (e *DroppedError) Unwrap() error { return e.Err }
 
 const reportEvery = time.Minute
 
-// reporter tells the error handler what happens, each kind of thing once a
-// minute. It must not be used while Transport.mu is held: a handler may log
-// through a log exporter that comes back here.
+// reporter calls the error handler, at most once a minute for each kind of event. It
+// must not be used while Transport.mu is held: the handler may log through a log
+// exporter that calls this Transport.
 type reporter struct {
 	handler otel.ErrorHandler
 
-	mu      sync.Mutex
-	told    map[string]time.Time
-	pending map[string]*DroppedError
+	mu         sync.Mutex
+	lastReport map[string]time.Time // by key
+	pending    map[string]*DroppedError
 }
 
 func newReporter(h otel.ErrorHandler) *reporter {
-	return &reporter{handler: h, told: make(map[string]time.Time), pending: make(map[string]*DroppedError)}
+	return &reporter{handler: h, lastReport: make(map[string]time.Time), pending: make(map[string]*DroppedError)}
 }
 
-// due reports whether it is time to speak of key again.
+// due reports whether key may be reported now: it was not reported in the last minute.
 func (r *reporter) due(key string) bool {
 	now := time.Now()
-	if told, ok := r.told[key]; ok && now.Sub(told) < reportEvery {
+	if last, ok := r.lastReport[key]; ok && now.Sub(last) < reportEvery {
 		return false
 	}
-	r.told[key] = now
+	r.lastReport[key] = now
 	return true
 }
 
@@ -143,7 +141,7 @@ func (r *reporter) dropped(drops ...*DroppedError) {
 	}
 }
 
-// flush tells what has been counted but not yet said.
+// flush reports the losses that were counted but not yet reported.
 func (r *reporter) flush() {
 	r.mu.Lock()
 	pending := r.pending
@@ -154,7 +152,7 @@ func (r *reporter) flush() {
 	}
 }
 
-// redact removes what must not get into a log from a URL.
+// redact removes the parts of a URL that may hold secrets.
 func redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {

@@ -9,11 +9,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Batch sets up the SDK's batch processors for an exporter whose requests a
-// [Transport] takes. The zero value is what is recommended: a queue of 8,192
-// items, batches of up to 2,048, and at most 1 s until a batch goes. Spans that
-// find the queue full wait for room instead of being dropped; as a Transport
-// answers at once, that is no longer than it takes to encode a batch.
+// Batch configures the batch processors of the SDK for an exporter whose requests a
+// [Transport] takes. The zero value is recommended: a queue of 8,192 items, batches of
+// up to 2,048 items, and a delay of 1 s at most. Spans that find the queue full wait
+// instead of being dropped. They do not wait longer than the encoding of a batch takes,
+// because a Transport answers at once.
 type Batch struct {
 	MaxQueueSize       int           // items; zero means 8192
 	MaxExportBatchSize int           // items, at most MaxQueueSize; zero means 2048 or MaxQueueSize
@@ -76,7 +76,7 @@ func (b Batch) SpanOptions() ([]sdktrace.BatchSpanProcessorOption, error) {
 }
 
 // LogOptions returns the options for sdklog.NewBatchProcessor. They override
-// OTEL_BLRP_*. The SDK's log processor cannot wait for room: a program that
+// OTEL_BLRP_*. The log processor of the SDK cannot wait for room, so a program that
 // logs faster than batches can be encoded still loses the oldest records.
 func (b Batch) LogOptions() ([]sdklog.BatchProcessorOption, error) {
 	b, err := b.withDefaults()

@@ -21,24 +21,24 @@ const (
 	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // true: Config.Linger of 1 s and a processor that exports each span as it ends
 )
 
-// Config shapes a [Transport]. The zero value is ready to use: it keeps up to
-// 64 MiB in memory and nothing on disk.
+// Config configures a [Transport]. The zero value is ready to use: it keeps up to 64
+// MiB in memory and nothing on disk.
 type Config struct {
-	// Base makes the requests. It must honour the request's context, and must
-	// not itself be traced. Where signals need different TLS settings, Base
-	// chooses by the URL of the request. Nil means an http.Transport of the
-	// Transport's own, with proxies taken from the environment.
+	// Base makes the requests. It must honour the context of a request, and must not be
+	// traced itself. If signals need different TLS settings, Base has to choose by the
+	// URL of the request. Nil means an http.Transport that belongs to the Transport,
+	// with proxies taken from the environment.
 	Base http.RoundTripper
 
-	// QueueSize bounds the bytes of all requests that are waiting or being
-	// sent, the three signals together. Waiting requests are compressed, so it
-	// holds about ten times as much uncompressed OTLP. When it is full, the
-	// oldest request goes. Zero means 64 MiB; the least is 64 KiB.
+	// QueueSize bounds the bytes of all requests of the three signals together that are
+	// waiting or being sent. Waiting requests are compressed, so the queue holds about
+	// ten times as much uncompressed OTLP. When it is full, the oldest request is
+	// dropped. Zero means 64 MiB; the minimum is 64 KiB.
 	QueueSize int64
 
-	// SignalFloor is how much of QueueSize each signal keeps even if another
-	// one could fill it all. Zero means an eighth of QueueSize; more than a
-	// third is an error.
+	// SignalFloor is the part of QueueSize that is reserved for each signal, so that a
+	// flood of one signal cannot displace the others. Zero means an eighth of QueueSize;
+	// more than a third is an error.
 	SignalFloor int64
 
 	// Senders is the number of requests sent at the same time to one URL. Zero
@@ -56,22 +56,21 @@ type Config struct {
 	// 5 s.
 	MinBackoff, MaxBackoff time.Duration
 
-	// Linger lets a request smaller than 128 KiB wait this long so that it can
-	// be sent in one with others of its signal. It is meant for exporters that
-	// are called once per span. Zero means that each request is sent at once
-	// and on its own.
+	// Linger makes requests smaller than 128 KiB wait this long, so that one request can
+	// carry several of a signal. It is meant for exporters that are called once per
+	// span. Zero means that each request is sent at once and on its own.
 	Linger time.Duration
 
-	// SpoolDir is a directory in which requests are kept, beside the queue in
-	// memory, until they are delivered, so that the next process can deliver
-	// what this one could not. It is created if need be and belongs to one
-	// process at a time. What is found in it goes where this process's first
-	// request of the same signal goes. Empty means no spool.
+	// SpoolDir is a directory that holds a copy of each request in the queue until it is
+	// delivered, so that the next process can deliver what this one could not. It is
+	// created if it does not exist, and only one process can use it at a time. What an
+	// earlier process left is sent to the URL of the first request of the same signal.
+	// Empty means no spool.
 	SpoolDir string
 
-	// SpoolSize bounds the spool's files in bytes. When it is reached, further
-	// requests are in memory only. Zero means four times QueueSize; the least
-	// is 8 MiB.
+	// SpoolSize bounds the files of the spool in bytes. When it is reached, further
+	// requests are in memory only. Zero means four times QueueSize; the minimum is 8
+	// MiB.
 	SpoolSize int64
 
 	// SpoolSync makes each request wait until it is on stable storage. Without
@@ -82,9 +81,9 @@ type Config struct {
 	// means the global one, which may be set later.
 	MeterProvider metric.MeterProvider
 
-	// ErrorHandler is told of everything that is lost, and when a URL cannot
-	// be reached: at first occurrence, then once a minute with the sum. Nil
-	// means otel.Handle.
+	// ErrorHandler is called for everything that is lost, and when a URL cannot be
+	// reached: at the first occurrence, and then once a minute with the sum. Nil means
+	// otel.Handle.
 	ErrorHandler otel.ErrorHandler
 }
 
@@ -102,8 +101,8 @@ const (
 	defaultMaxBackoff = 5 * time.Second
 )
 
-// withDefaults fills in what is zero and rejects what makes no sense, all of
-// it at once.
+// withDefaults replaces zero values by their defaults. The error lists all values that
+// cannot be used.
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	reject := func(format string, args ...any) { errs = append(errs, fmt.Errorf("delivery: Config."+format, args...)) }

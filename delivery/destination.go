@@ -9,52 +9,52 @@ import (
 	"time"
 )
 
-// destination is a URL that requests of one signal go to, with those that
-// wait for it. It is a circuit breaker: after a failure nothing is sent until
-// a pause is over, then a single request probes, and only its success lets
-// the others follow. Guarded by Transport.mu.
+// destination is a URL for the requests of one signal, with the requests that wait to
+// be sent there. It is a circuit breaker: after a failure it sends nothing until a
+// pause is over, and then a single request as a probe. When that succeeds, the other
+// requests follow. Transport.mu guards it.
 type destination struct {
 	signal Signal
 	url    string
 	via    *route
 	header http.Header // without what belongs to a single request
 
-	waiting   requestList
-	sending   int
-	inFlight  int64     // items being sent
-	delivered int64     // items
-	failures  int       // attempts failed in a row; 0 means closed
-	round     int       // grows with each success or counted failure
-	until     time.Time // no attempt before
-	told      bool      // until is what Retry-After asked for
-	since     time.Time // of the first failure in a row
-	err       error     // of the last failure
+	waiting     requestList
+	sending     int
+	inFlight    int64     // items being sent
+	delivered   int64     // items
+	failures    int       // attempts failed in a row; 0 means closed
+	round       int       // grows with each success or counted failure
+	until       time.Time // no attempt before
+	serverAsked bool      // until comes from Retry-After
+	since       time.Time // of the first failure in a row
+	err         error     // of the last failure
 }
 
-// groupSize is the size at which small requests that linger are sent, and the
-// most that is put together, in bytes before compression.
+// groupSize bounds the size in bytes, before compression, of small requests that are
+// joined. Requests that linger are sent as soon as they reach it.
 const groupSize = 1 << 20
 
-// leastInFlight is how many items that were journalled may always be under way;
-// see [Transport.mostInFlight].
-const leastInFlight = 32
+// minInFlight is the number of items of small requests that may always be in flight;
+// see [Transport.maxInFlight].
+const minInFlight = 32
 
-// mostInFlight is how many items of small requests may be under way at a
-// destination. What is under way when the process is killed is sent again by the
-// next one, so with a spool it is a small part of what this process has
-// delivered. While a flush waits, or the queue fills, duplicates are the lesser
-// harm.
-func (t *Transport) mostInFlight(d *destination) int64 {
+// maxInFlight returns how many items of small requests may be in flight to a
+// destination. When the process is killed, the next one sends again what was in flight.
+// With a spool, the number is therefore a small part of what this process has
+// delivered, which bounds the share of duplicates. There is no limit while a flush
+// waits or the queue fills up, because waiting would be worse than duplicates.
+func (t *Transport) maxInFlight(d *destination) int64 {
 	if t.spool == nil || t.flushing > 0 || t.budget.total > t.budget.max/4 {
 		return math.MaxInt64
 	}
-	return max(leastInFlight, d.delivered/16)
+	return max(minInFlight, d.delivered/16)
 }
 
-// next removes from the list what should be sent now: nothing, one request, or
-// several small ones to be sent together. If it is nothing, wake says when to
-// ask again; the zero time means after the next change.
-func (d *destination) next(now time.Time, cfg *Config, hurry bool, most int64) (group []*request, wake time.Time) {
+// next removes from the list what is to be sent now: nothing, one request, or several
+// small ones that are sent together. If it is nothing, wake is the time to ask again;
+// zero means after the next change.
+func (d *destination) next(now time.Time, cfg *Config, flushing bool, maxItems int64) (group []*request, wake time.Time) {
 	if d.waiting.len == 0 || d.url == "" {
 		return nil, time.Time{}
 	}
@@ -72,22 +72,23 @@ func (d *destination) next(now time.Time, cfg *Config, hurry bool, most int64) (
 	if first == nil {
 		return nil, wake
 	}
-	if cfg.Linger == 0 || !first.joins() {
+	if cfg.Linger == 0 || !first.canBeJoined() {
 		d.waiting.remove(first)
 		return []*request{first}, time.Time{}
 	}
-	if d.inFlight >= most {
+	if d.inFlight >= maxItems {
 		return nil, time.Time{}
 	}
-	if ready := first.accepted.Add(cfg.Linger); !hurry && d.waiting.raw < groupSize && now.Before(ready) {
+	if ready := first.accepted.Add(cfg.Linger); !flushing && d.waiting.raw < groupSize && now.Before(ready) {
 		return nil, ready
 	}
-	return d.group(first, now, most-d.inFlight), time.Time{}
+	return d.group(first, now, maxItems-d.inFlight), time.Time{}
 }
 
-// first returns the oldest request that may be tried, or when one may be. A
-// probe prefers what was tried least, so that one request that the server
-// always fails on cannot keep the breaker open for the rest.
+// first returns the oldest request that may be sent now, or the time when one may be.
+// While the breaker is open, the request with the fewest attempts is the probe, so that
+// one request on which the server always fails cannot keep the breaker open for all
+// others.
 func (d *destination) first(now time.Time) (*request, time.Time) {
 	var best *request
 	var wake time.Time
@@ -108,20 +109,20 @@ func (d *destination) first(now time.Time) (*request, time.Time) {
 	return best, wake
 }
 
-// joins reports whether the request may be concatenated with others. That is
-// what protobuf defines for messages whose fields are repeated, and an export
-// request has no others.
-func (r *request) joins() bool {
+// canBeJoined reports whether the request may be joined with others. Joining two
+// protobuf messages merges their repeated fields (Protocol Buffers Encoding, "Last One
+// Wins"), and an export request has no other fields.
+func (r *request) canBeJoined() bool {
 	return !r.solo && isProtobuf(r.contentType) && r.rawSize < groupSize/8
 }
 
-// group removes small requests from the list, of about so many items.
+// group removes small requests from the list until they have the given number of items.
 func (d *destination) group(first *request, now time.Time, items int64) []*request {
 	var group []*request
 	size := 0
 	for r := first; r != nil && size+r.rawSize <= groupSize && items > 0; {
 		next := r.next
-		if r.joins() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
+		if r.canBeJoined() && r.wireGzip == first.wireGzip && !now.Before(r.notBefore) {
 			d.waiting.remove(r)
 			group = append(group, r)
 			size += r.rawSize
@@ -134,12 +135,12 @@ func (d *destination) group(first *request, now time.Time, items int64) []*reque
 
 // succeeded closes the breaker.
 func (d *destination) succeeded() {
-	d.failures, d.until, d.told, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
+	d.failures, d.until, d.serverAsked, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
 	d.round++
 }
 
-// failed opens the breaker. Several attempts under way when a server goes down
-// all fail for the same reason: only the first of a round counts.
+// failed opens the breaker. When a server goes down, several attempts fail for the same
+// reason, so only the first failure of a round counts.
 func (d *destination) failed(now time.Time, round int, err error, retryAfter time.Duration, cfg *Config) {
 	d.err = err
 	if d.failures == 0 {
@@ -149,17 +150,17 @@ func (d *destination) failed(now time.Time, round int, err error, retryAfter tim
 		d.round++
 		d.failures++
 		d.until = now.Add(backoff(cfg, d.failures))
-		d.told = false
+		d.serverAsked = false
 	}
 	if until := now.Add(retryAfter); retryAfter > 0 && until.After(d.until) {
-		d.until, d.told = until, true
+		d.until, d.serverAsked = until, true
 	}
 }
 
-// hurry forgets the pause before the next attempt, unless the server asked for
-// it.
-func (d *destination) hurry() {
-	if !d.told {
+// skipPauses ends the pauses before the next attempts, except for one that the server
+// asked for.
+func (d *destination) skipPauses() {
+	if !d.serverAsked {
 		d.until = time.Time{}
 		d.failures = min(d.failures, 1)
 	}
@@ -168,9 +169,9 @@ func (d *destination) hurry() {
 	}
 }
 
-// backoff returns the pause after n failures in a row: doubling from
-// MinBackoff to MaxBackoff, of which a random part between a half and the whole
-// is taken, so that clients cut off together do not come back together.
+// backoff returns the pause after n failures in a row. The pause doubles from
+// MinBackoff to MaxBackoff. Between a half and the whole of it is taken at random, so
+// that clients that lost the server together do not return together.
 func backoff(cfg *Config, n int) time.Duration {
 	d := cfg.MaxBackoff
 	if shift := n - 1; shift < 30 && cfg.MinBackoff<<shift>>shift == cfg.MinBackoff {
@@ -180,12 +181,12 @@ func backoff(cfg *Config, n int) time.Duration {
 	return half + rand.N(d-half+1)
 }
 
-// maxRetryAfter bounds what a server may ask for, because a queue that waits
-// for a day is a queue that overflows.
+// maxRetryAfter bounds the pause that a server may ask for, because the queue would
+// overflow in a long one.
 const maxRetryAfter = 10 * time.Minute
 
-// parseRetryAfter reads a Retry-After field (RFC 9110, section 10.2.3): seconds or
-// an HTTP date. What is neither counts as no delay.
+// parseRetryAfter reads a Retry-After field, which holds seconds or a date (RFC 9110,
+// "Retry-After"). Any other value means no delay.
 func parseRetryAfter(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	if v == "" {

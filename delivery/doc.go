@@ -1,57 +1,58 @@
-// Package delivery gets OTLP requests to their server in spite of restarts,
-// overload and slow answers, without holding up the program they tell about.
+// Package delivery delivers OTLP requests in spite of restarts, overload and slow
+// answers of their server, without holding up the program that they describe.
 //
-// A [Transport] is an http.RoundTripper under the OTLP/HTTP exporters. It
-// takes the request that the exporter has encoded into a bounded queue, answers
-// at once, and delivers in the background: the oldest first, repeated until the
-// server says 2xx. The exporters and their encoders stay as they are.
+// A [Transport] is an http.RoundTripper below the OTLP/HTTP exporters. It puts each
+// encoded request of an exporter into a bounded queue and answers the exporter at once.
+// It then delivers the requests in the background, the oldest first, and repeats each
+// one until the server answers with a 2xx status. The exporters and their encoders stay
+// as they are.
 //
 //	t, err := delivery.New(delivery.Config{})
 //	...
 //	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
 //	...
-//	defer t.Shutdown(ctx) // after the provider's own
+//	defer t.Shutdown(ctx) // after Shutdown of the provider
 //
 // # What is repeated
 //
-// Whatever got no answer, and 429, 502, 503 and 504. Between attempts a URL is
-// left alone for a pause that doubles up to [Config.MaxBackoff], or for as long
-// as Retry-After says, up to ten minutes; then one request probes, and the rest
-// follows when it succeeds. Other answers are final. A request that is too
-// large (413) is divided until its parts are taken, unless it is JSON.
+// A request is repeated if it got no answer or one of the statuses 429, 502, 503 and
+// 504. After a failure nothing is sent to that URL for a while. The pause doubles with
+// each failure up to [Config.MaxBackoff], or lasts as long as Retry-After says, up to
+// ten minutes. Then one request is sent as a probe, and the others follow when it
+// succeeds. All other statuses are final. A request that is too large (413) is divided
+// until the server takes its parts, unless it is JSON.
 //
-// A server that dies between taking a request and answering it gets that
-// request twice: delivery is at least once.
+// A server that stops between taking a request and answering it gets that request
+// twice: delivery is at least once.
 //
 // # What is lost
 //
-// Nothing, while the queue has room. Then the oldest request goes. Every loss is
-// counted in [Transport.Stats] and in the metric otel.sdk.exporter.span.exported
-// (and its siblings) with an error.type, and told to [Config.ErrorHandler] at
-// once and then no more than once a minute.
+// Nothing is lost while the queue has room. When it is full, the oldest request is
+// dropped. Every loss is counted in [Transport.Stats] and, with an error.type, in the
+// metric otel.sdk.exporter.span.exported (and its siblings). [Config.ErrorHandler] is
+// called for the first loss at once and then at most once a minute.
 //
-// The queue is in memory. What a process has not delivered when it is killed is
-// gone, unless there is a spool.
+// The queue is in memory. Without a spool, what a process has not delivered when it is
+// killed is lost.
 //
 // # Spool and journal
 //
-// With [Config.SpoolDir], every request is also on disk until it is delivered or
-// dropped, and the next process takes it over. What is not in a request yet,
-// because the batch processor still collects, is lost to kill -9: at most one
-// batch.
+// With [Config.SpoolDir], every request is also kept on disk until it is delivered or
+// dropped, and the next process takes over what is left. Spans that the batch processor
+// still collects are in no request yet, so kill -9 loses them: one batch at most.
 //
-// A journal loses not even that: export each span as it ends, and let the
-// Transport put the requests together again.
+// A journal does not lose those either. Export each span as it ends, and let the
+// Transport join the requests again.
 //
 //	t, err := delivery.New(delivery.Config{SpoolDir: dir, Linger: time.Second})
 //	...
 //	sdktrace.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(exporter))
 //
-// It costs an encoding and a write to the page cache on the goroutine that ends
-// the span. As each span then waits uncompressed with its own copy of the
-// resource, an outage fills [Config.QueueSize] about ten times as fast.
+// A journal costs an encoding and a write to the page cache on the goroutine that ends
+// the span. Each span then waits uncompressed and with its own copy of the resource, so
+// an outage fills [Config.QueueSize] about ten times as fast.
 //
-// When the spool cannot be written to, because the disk is full, the directory
-// is gone or read-only, requests are in memory only, the error handler is told,
-// and each further request tries again.
+// The spool may become unusable: the disk is full, or the directory is gone or
+// read-only. Requests are then in memory only, the error handler is called, and each
+// further request tries to write to the spool again.
 package delivery

@@ -8,14 +8,14 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// UndeliveredError says what ForceFlush or Shutdown left undelivered at one
-// URL. Where there are several, the errors are joined.
+// UndeliveredError says what ForceFlush or Shutdown could not deliver to one URL. If
+// there are several URLs, the errors are joined.
 type UndeliveredError struct {
 	Signal Signal
 	Items  int64  // spans, data points or log records
 	URL    string // without user information and query; empty if none is known yet
-	Kept   string // the spool directory in which all of it waits for the next process; empty: not kept
-	Err    error  // why: the last failure, and that the time was up
+	Kept   string // the spool directory that keeps all of it for the next process, or empty
+	Err    error  // the last failure, joined with the error of the context
 }
 
 func (e *UndeliveredError) Error() string {
@@ -29,22 +29,22 @@ func (e *UndeliveredError) Error() string {
 // Unwrap returns Err.
 func (e *UndeliveredError) Unwrap() error { return e.Err }
 
-// ForceFlush tries to deliver everything that has been handed over so far,
-// without lingering and without the pauses that earlier failures imposed, save
-// those a server asked for. If the context ends first, or Config.Timeout is
-// over and it has no deadline, it returns an [UndeliveredError] for each URL;
-// what it names stays in the queue.
+// ForceFlush tries to deliver everything that has been handed over so far. It does not
+// wait for requests to linger, nor for pauses after failures, except those that a
+// server asked for. It stops when the context ends, or after Config.Timeout if the
+// context has no deadline. It then returns an [UndeliveredError] for each URL; the
+// requests stay in the queue.
 func (t *Transport) ForceFlush(ctx context.Context) error {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	return t.flush(ctx, false)
 }
 
-// Shutdown delivers what it can as ForceFlush does, ends every attempt and
-// goroutine, and returns an [UndeliveredError] for each URL at which something
-// is left. With a spool, it does not wait for a server that is known to be away:
-// what is left stays for the next process. Shut the providers down first: the exporters' own Shutdown does not
-// reach this far. Later calls return nil.
+// Shutdown delivers what it can as ForceFlush does, ends every attempt and goroutine,
+// and returns an [UndeliveredError] for each URL for which something is left. With a
+// spool, it does not wait for a server that is known to be unreachable, because the
+// spool keeps the requests for the next process. Shut the providers down first, since
+// Shutdown of an exporter does not call this one. Later calls return nil.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
 	if t.closed {
@@ -72,17 +72,17 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	return errors.Join(err, t.self.shutdown())
 }
 
-// abandon books what is left as kept or lost. Shutdown's error has named it.
+// abandon counts what is left as kept or dropped. The error of Shutdown names it.
 func (t *Transport) abandon() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	holds := t.holder()
+	inSpool := t.inSpool()
 	for _, d := range t.dests {
 		for r := d.waiting.front; r != nil; r = d.waiting.front {
 			d.waiting.remove(r)
-			if holds(r.ref) {
+			if inSpool(r.ref) {
 				t.accounts[d.signal].kept += r.items
-				r.ref = spool.Ref{} // so that it is not removed from there
+				r.ref = spool.Ref{} // so that forget does not remove it from the spool
 				t.forget(r)
 				continue
 			}
@@ -98,16 +98,16 @@ func (t *Transport) bounded(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(ctx, t.cfg.Timeout)
 }
 
-// flush waits until everything accepted before it is gone.
+// flush waits until everything that was accepted before it is delivered or dropped.
 func (t *Transport) flush(ctx context.Context, final bool) error {
 	t.mu.Lock()
 	last := t.seq
 	t.flushing++
 	for _, d := range t.dests {
-		d.hurry()
+		d.skipPauses()
 	}
 	t.mu.Unlock()
-	t.nudge()
+	t.wakeDispatcher()
 	defer func() {
 		t.mu.Lock()
 		t.flushing--
@@ -140,13 +140,13 @@ func (t *Transport) flush(ctx context.Context, final bool) error {
 
 var errNoDestination = errors.New("nothing of that signal was exported since the start")
 
-// undelivered sums up what is left of the requests up to and including last. It
-// is hopeless to wait for it if all of it is kept in the spool and its server is
-// away or not known. Only a final flush gives up on that ground, and only it
-// cares for what has no destination.
+// undelivered sums up the requests up to and including last that are left. Waiting for
+// them is hopeless if the spool keeps all of them and their servers are unreachable or
+// not known. Only a final flush gives up for that reason, and only a final flush counts
+// requests whose destination is not known.
 func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredError, hopeless bool) {
 	hopeless = final
-	holds := t.holder()
+	inSpool := t.inSpool()
 	at := make(map[*destination]*UndeliveredError)
 	t.eachPending(func(r *request) {
 		d := r.dest
@@ -163,7 +163,7 @@ func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredErr
 			left = append(left, u)
 		}
 		u.Items += r.items
-		kept := holds(r.ref)
+		kept := inSpool(r.ref)
 		if !kept {
 			u.Kept = ""
 		}

@@ -13,14 +13,14 @@ import (
 
 const scopeName = "github.com/clewtrace/clew/delivery"
 
-// componentType is the value of otel.component.type; the conventions ask for
-// the fully qualified type where none of theirs fits.
+// componentType is the value of otel.component.type. Where none of the types in the
+// semantic conventions fits, they ask for the fully qualified name of the type.
 var componentType = semconv.OTelComponentTypeKey.String(scopeName + ".Transport")
 
-// selfMetrics is what a Transport says about itself: the semantic conventions
-// for SDK metrics as far as they go, and clew.delivery.* for the rest. All but
-// the durations are read from the accounts when metrics are collected, and cost
-// nothing otherwise.
+// selfMetrics are the metrics of a Transport about itself: those of the semantic
+// conventions for SDK metrics, and clew.delivery.* for the rest. All except the
+// durations are read from the counts when metrics are collected, and cost nothing
+// otherwise.
 type selfMetrics struct {
 	operation    otelconv.SDKExporterOperationDuration
 	attempts     metric.Float64Histogram
@@ -89,12 +89,12 @@ func (s *selfMetrics) attempt(signal Signal, took time.Duration, reason string) 
 	s.attempts.Record(s.ctx(), took.Seconds(), metric.WithAttributes(attributes(signal, reason)...))
 }
 
-// done records the whole way of a request, pauses included.
+// done records the time from accepting a request to its end, pauses included.
 func (s *selfMetrics) done(signal Signal, took time.Duration, reason string) {
 	s.operation.Record(s.ctx(), took.Seconds(), attributes(signal, reason)...)
 }
 
-// ctx is without a span: attempts belong to no trace.
+// ctx returns a context without a span, because attempts belong to no trace.
 func (*selfMetrics) ctx() context.Context { return context.Background() }
 
 func attributes(signal Signal, reason string) []attribute.KeyValue {

@@ -15,8 +15,8 @@ import (
 //	Resource…{ resource = 1; repeated Scope… = 2; schema_url = 3 }
 //	Scope…   { scope = 1; repeated item = 2; schema_url = 3 }
 //
-// where an item is a span, a metric or a log record. Walking that shape is all
-// that counting and splitting need, so no message is ever decoded.
+// An item is a span, a metric or a log record. Counting and dividing need only this
+// shape, so no message is decoded.
 const (
 	fieldResource = 1
 	fieldScope    = 2
@@ -28,8 +28,8 @@ const (
 	contentTypeJSON     = "application/json"
 )
 
-// isProtobuf reports whether a content type names the binary encoding, for
-// which concatenation and splitting are defined.
+// isProtobuf reports whether a content type is that of the binary encoding, whose
+// messages can be joined and divided.
 func isProtobuf(contentType string) bool {
 	return mediaType(contentType) == contentTypeProtobuf
 }
@@ -45,9 +45,9 @@ func mediaType(contentType string) string {
 	return mt
 }
 
-// countItems returns the number of spans, data points or log records in an
-// encoded request. What it cannot read counts as nothing: the number is for
-// accounts, never for a decision.
+// countItems returns the number of spans, data points or log records in an encoded
+// request. Parts that it cannot read count as nothing, because the number is only used
+// for counts, never for a decision.
 func countItems(s Signal, contentType string, body []byte) int64 {
 	if mediaType(contentType) == contentTypeJSON {
 		return countJSON(s, body)
@@ -119,12 +119,12 @@ func splitRequest(body []byte) (a, b []byte, ok bool) {
 	if total < 2 {
 		return nil, nil, false
 	}
-	// Each half is the same walk that leaves out the items of the other.
+	// Each half is a copy without the items of the other half.
 	return keepItems(body, 0, total/2), keepItems(body, total/2, total), true
 }
 
-// keepItems copies the request with the items numbered from up to, not
-// including, to.
+// keepItems copies the request with the items whose numbers are at least from and less
+// than to.
 func keepItems(body []byte, from, to int) []byte {
 	next := 0
 	rewriteScope := func(scope []byte) []byte {
@@ -185,8 +185,8 @@ func rewrite(msg []byte, num protowire.Number, fn func([]byte) []byte) []byte {
 	return out
 }
 
-// partialSuccess reads how many items the server refused, and why, from the
-// body of a 2xx answer (OTLP specification, "Partial Success").
+// partialSuccess returns how many items the server refused, and why, from the body of a
+// 2xx answer (OpenTelemetry Protocol Specification, "Partial Success").
 func partialSuccess(contentType string, body []byte) (rejected int64, message string) {
 	if len(body) == 0 {
 		return 0, ""
@@ -221,8 +221,8 @@ func partialSuccess(contentType string, body []byte) (rejected int64, message st
 	return max(rejected, 0), message
 }
 
-// jsonRequest has the shape of the three requests in OTLP/JSON; of each only
-// the fields of its own signal are present.
+// jsonRequest has the fields of the three requests in the JSON encoding. A request has
+// only those of its own signal.
 type jsonRequest struct {
 	ResourceSpans []struct {
 		ScopeSpans []struct{ Spans []json.RawMessage }

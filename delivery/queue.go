@@ -6,8 +6,8 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// request is one encoded export request between the answer given to the
-// exporter and the 2xx given by the server.
+// request is one encoded export request, from the answer to the exporter until the
+// server has taken it.
 type request struct {
 	seq         uint64
 	dest        *destination
@@ -20,16 +20,16 @@ type request struct {
 	accepted    time.Time
 
 	attempts  int
-	notBefore time.Time // no attempt of this request before
+	notBefore time.Time // the earliest time of the next attempt
 	solo      bool      // never sent together with others
 
-	ref spool.Ref // zero: in memory only
+	ref spool.Ref // zero if it is in memory only
 
 	prev, next *request // in dest.waiting
 }
 
-// overhead is what a waiting request takes beside its body, so that a great
-// many small requests stay within the bound too.
+// overhead is the memory that a waiting request takes besides its body, so that very
+// many small requests stay within the bound, too.
 const overhead = 256
 
 func (r *request) size() int64 { return int64(len(r.body)) + overhead }
@@ -42,13 +42,13 @@ type requestList struct {
 	raw         int // sum of rawSize
 }
 
-// insert puts r in its place. New requests go to the back and those that come
-// back after a failed attempt are among the oldest, so the place is looked for
-// from whichever end is likely to be near.
+// insert adds r in the order of seq. New requests belong at the back. Those that return
+// after a failed attempt are among the oldest, so their place is searched from the
+// front.
 func (l *requestList) insert(r *request) {
 	l.len++
 	l.raw += r.rawSize
-	var after *request // r goes behind it; nil: to the front
+	var after *request // r is inserted behind it, or at the front if it is nil
 	if l.back != nil && l.back.seq < r.seq {
 		after = l.back
 	} else {
@@ -85,9 +85,9 @@ func (l *requestList) remove(r *request) {
 	r.prev, r.next = nil, nil
 }
 
-// budget keeps the bytes of all requests, waiting or being sent, within a
-// bound that the signals share. A signal is only made to give way while it
-// holds more than its floor, so that a flood of spans cannot push out metrics.
+// budget bounds the bytes of all requests, waiting or being sent, of all signals
+// together. Requests of a signal are dropped only while it holds more than its floor,
+// so that a flood of spans cannot displace metrics.
 type budget struct {
 	max, floor int64
 	total      int64
@@ -101,8 +101,8 @@ func (b *budget) add(s Signal, n int64) {
 
 func (b *budget) full() bool { return b.total > b.max }
 
-// oldest returns the waiting request that has to go next: the oldest of the
-// signals above their floor. It is nil if everything of those is being sent.
+// oldest returns the request to drop next: the oldest waiting one of the signals above
+// their floor. It returns nil if all of their requests are being sent.
 func (b *budget) oldest(dests []*destination) *request {
 	var victim *request
 	for _, d := range dests {

@@ -16,14 +16,14 @@ import (
 	"github.com/clewtrace/clew/internal/plaintext"
 )
 
-// outcome is what came of one attempt.
+// outcome is the result of one attempt.
 type outcome struct {
 	verdict    verdict
 	reason     string // why it is dropped, for the accounts
 	err        error
 	retryAfter time.Duration
 	rejected   int64  // items the server refused of a request it took
-	message    string // what it said to that
+	message    string // what the server said about that
 	halves     []*request
 }
 
@@ -31,13 +31,12 @@ type verdict uint8
 
 const (
 	delivered verdict = iota
-	retry             // the same again later
-	split             // too large, but divisible
+	retry             // send the same request again later
+	split             // too large, and can be divided
 	discard           // the server will never take it
 )
 
-// Reasons for which telemetry is dropped, beside the status codes of answers
-// that forbid another attempt.
+// Reasons for dropping telemetry, besides the status codes that forbid another attempt.
 const (
 	reasonQueueFull = "queue_full"
 	reasonRejected  = "rejected"
@@ -53,7 +52,7 @@ const maxAnswer = 64 << 10
 func (t *Transport) attempt(via *route, to string, header http.Header, group []*request) outcome {
 	body, err := assemble(group)
 	if err != nil && len(group) > 1 {
-		return outcome{verdict: split, halves: t.halve(group)} // to tell the corrupt ones
+		return outcome{verdict: split, halves: t.halve(group)} // to find out which of them are corrupt
 	}
 	if err != nil {
 		return outcome{verdict: discard, reason: reasonCorrupt, err: err}
@@ -62,7 +61,7 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // err quotes it
+		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // without err, which quotes the URL
 	}
 	if header != nil {
 		req.Header = header
@@ -76,9 +75,9 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	resp, err := via.client.Do(req)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // which names the URL once more
+			err = wrapped.Err // without the URL, which the caller adds
 		}
-		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the very error given above
+		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
 			err = fmt.Errorf("no answer within %v", via.timeout)
 		}
 		t.self.attempt(group[0].dest.signal, time.Since(start), "network")
@@ -96,8 +95,8 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 
 var errAttemptTimeout = errors.New("attempt timed out")
 
-// assemble builds the body that goes over the wire: encoded as the exporter
-// was configured, several requests concatenated.
+// assemble returns the body to send: several requests are joined into one, and the
+// result is compressed if the exporter was configured to compress.
 func assemble(group []*request) ([]byte, error) {
 	r := group[0]
 	if len(group) == 1 && r.packed == r.wireGzip {
@@ -124,8 +123,8 @@ func assemble(group []*request) ([]byte, error) {
 	return deflate(raw)
 }
 
-// judge turns an answer into what to do next, following "OTLP/HTTP Response"
-// of the OTLP specification: exactly 429, 502, 503 and 504 may be retried.
+// judge decides what an answer means for the request: only 429, 502, 503 and 504 may be
+// retried (OpenTelemetry Protocol Specification, "OTLP/HTTP Response").
 func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) outcome {
 	switch code := resp.StatusCode; code {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -136,8 +135,9 @@ func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) 
 			retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		}
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		// These were followed. That there is yet another one is nothing about
-		// the request: what leads in a circle today may be mended tomorrow.
+		// The client has followed as many redirects as it may. The fault is not in the
+		// request, and a loop of redirects may be repaired, so the request is sent again
+		// later.
 		return outcome{verdict: retry, reason: strconv.Itoa(code), err: fmt.Errorf("%w: redirected too often, or to nowhere", statusError(resp, nil))}
 	case http.StatusRequestEntityTooLarge:
 		out := outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
@@ -151,31 +151,31 @@ func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) 
 		}
 		out := outcome{verdict: delivered}
 		rejected, message := partialSuccess(resp.Header.Get("Content-Type"), answer)
-		out.rejected, out.message = rejected, plaintext.Line(message, mostMessage)
+		out.rejected, out.message = rejected, plaintext.Line(message, maxMessage)
 		return out
 	}
 }
 
-// mostMessage bounds what is repeated of what a server says, in bytes.
-const mostMessage = 200
+// maxMessage bounds in bytes how much of a message of the server is repeated.
+const maxMessage = 200
 
-// statusError says what the server said, as far as that is text.
+// statusError returns an error with the status and the text of an answer.
 func statusError(resp *http.Response, answer []byte) error {
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r == '\uFFFD' {
 			return -1
 		}
 		return r
-	}, string(answer[:min(len(answer), mostMessage)]))
-	status := plaintext.Line(resp.Status, mostMessage)
+	}, string(answer[:min(len(answer), maxMessage)]))
+	status := plaintext.Line(resp.Status, maxMessage)
 	if text = strings.TrimSpace(text); text != "" {
 		return fmt.Errorf("%s: %q", status, text)
 	}
 	return errors.New(status)
 }
 
-// halve divides what was too large: a group into its requests, a request into
-// two. It returns nil if there is nothing to divide.
+// halve divides what was too large: several joined requests into single ones, and a
+// single request into two. It returns nil if there is nothing to divide.
 func (t *Transport) halve(group []*request) []*request {
 	if len(group) > 1 {
 		for _, r := range group {
@@ -209,18 +209,18 @@ func (t *Transport) halve(group []*request) []*request {
 			}
 		}
 		half.ref = spool.Ref{}
-		t.keep(r.dest.signal, &half)
+		t.addToSpool(r.dest.signal, &half)
 		halves = append(halves, &half)
 	}
 	return halves
 }
 
-// finish books the outcome of an attempt.
+// finish records the outcome of an attempt.
 func (t *Transport) finish(d *destination, round int, group []*request, out outcome) {
 	now := time.Now()
 	var dropped []*DroppedError
 	var outage error
-	if out.verdict == delivered || out.verdict == discard { // before a flush can end
+	if out.verdict == delivered || out.verdict == discard { // so that it is recorded before a flush returns
 		t.self.done(d.signal, now.Sub(group[0].accepted), out.reason)
 	}
 
@@ -234,7 +234,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		}
 	}
 	if out.verdict != retry {
-		d.succeeded() // whatever it thinks of the request, the server is there
+		d.succeeded() // the server answered, so it can be reached
 	}
 	switch out.verdict {
 	case delivered:
@@ -271,11 +271,11 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	if out.verdict == delivered && out.message != "" && out.rejected == 0 {
 		t.report.warn(d.url+" warning", fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
 	}
-	t.nudge()
+	t.wakeDispatcher()
 }
 
-// deliver forgets a group that the server took, and accounts for those items
-// of it that it refused.
+// deliver removes requests that the server took from the queue and counts the items
+// that the server refused.
 func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 	s := group[0].dest.signal
 	var items int64
@@ -292,10 +292,10 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", redact(group[0].dest.url), out.message)}
 }
 
-// replace puts the parts of a request that was too large in its place. Their
-// number is bounded by its items, and each part is sent on its own.
+// replace puts the parts of a request that was too large into the queue instead of it.
+// A request has no more parts than items, and each part is sent on its own.
 func (t *Transport) replace(d *destination, group, parts []*request) {
-	if len(group) > 1 { // the parts are the very requests, to be sent singly
+	if len(group) > 1 { // the parts are the requests themselves, to be sent one by one
 		for _, r := range parts {
 			d.waiting.insert(r)
 		}
@@ -309,11 +309,12 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 	}
 }
 
-// forget takes a request that is in no list any more off the books.
+// forget removes a request from the budget, the counts and the spool. It must be in no
+// list any more.
 func (t *Transport) forget(r *request) {
 	t.budget.add(r.dest.signal, -r.size())
 	t.accounts[r.dest.signal].queued -= r.items
-	t.unkeep(r)
+	t.removeFromSpool(r)
 }
 
 func (t *Transport) drop(r *request, reason string, err error) *DroppedError {

@@ -2,8 +2,7 @@ package delivery
 
 import "strconv"
 
-// Signal is one of the kinds of telemetry that OTLP carries, each in a
-// request of its own.
+// Signal is a kind of telemetry. OTLP carries each kind in a request of its own.
 type Signal uint8
 
 // The three signals.

@@ -11,10 +11,9 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// What the spool keeps of a request beside its body is a protobuf message, so
-// that another version of this package can add to it. Neither URL nor headers
-// are in it: they carry credentials, and the next process knows where its
-// telemetry goes.
+// The spool keeps a protobuf message with each body, so that another version of this
+// package can add fields. The message has neither the URL nor the headers: they may
+// hold credentials, and the next process knows where its telemetry goes.
 const (
 	metaSignal      = 1
 	metaItems       = 2
@@ -44,7 +43,7 @@ func (r *request) meta(s Signal) []byte {
 
 var errMeta = errors.New("description of a request is not readable")
 
-// fromRecord is the reverse of meta. Fields it does not know are skipped.
+// fromRecord is the reverse of meta. It skips fields that it does not know.
 func fromRecord(rec spool.Record) (Signal, *request, error) {
 	r := &request{body: rec.Body, ref: rec.Ref}
 	signal := uint64(numSignals)
@@ -89,8 +88,8 @@ func fromRecord(rec spool.Record) (Signal, *request, error) {
 	return Signal(signal), r, nil
 }
 
-// resume opens the spool and queues what an earlier process left in it. Where
-// it goes is not known before the first request of the same signal.
+// resume opens the spool and queues what an earlier process left in it. The destination
+// of these requests is not known before the first request of the same signal.
 func (t *Transport) resume() error {
 	if t.cfg.SpoolDir == "" {
 		return nil
@@ -120,12 +119,12 @@ func (t *Transport) resume() error {
 		d.waiting.insert(r)
 		t.budget.add(s, r.size())
 		t.accounts[s].queued += r.items
-		for _, lost := range t.makeRoom() { // so that no more than the queue is in memory
+		for _, lost := range t.makeRoom() { // so that memory holds no more than the queue may
 			t.report.dropped(lost)
 			garbage += r.size()
 		}
-		if garbage >= mostGarbage {
-			runtime.GC() // which waits otherwise until there is as much again
+		if garbage >= maxGarbage {
+			runtime.GC() // it would not run before the heap has doubled
 			garbage = 0
 		}
 	})
@@ -144,13 +143,13 @@ func (t *Transport) resume() error {
 	return nil
 }
 
-// mostGarbage is how much of a spool that holds more than the queue is read into
-// memory before that is collected.
-const mostGarbage = 8 << 20
+// maxGarbage is how many bytes may be read from a spool and dropped, because the queue
+// is full, before they are collected.
+const maxGarbage = 8 << 20
 
-// keep writes a request to the spool, if there is one. A request that cannot be
+// addToSpool writes a request to the spool, if there is one. A request that cannot be
 // written is in memory only.
-func (t *Transport) keep(s Signal, r *request) {
+func (t *Transport) addToSpool(s Signal, r *request) {
 	if t.spool == nil {
 		return
 	}
@@ -162,17 +161,17 @@ func (t *Transport) keep(s Signal, r *request) {
 	r.ref = ref
 }
 
-// unkeep removes a request from the spool.
-func (t *Transport) unkeep(r *request) {
+// removeFromSpool removes a request from the spool.
+func (t *Transport) removeFromSpool(r *request) {
 	if t.spool != nil {
 		t.spool.Remove(r.ref)
 	}
 	r.ref = spool.Ref{}
 }
 
-// holder returns a function that reports whether the next process will find a
+// inSpool returns a function that reports whether the next process will find a
 // request; see [spool.Spool.Holder].
-func (t *Transport) holder() func(spool.Ref) bool {
+func (t *Transport) inSpool() func(spool.Ref) bool {
 	if t.spool == nil {
 		return func(spool.Ref) bool { return false }
 	}

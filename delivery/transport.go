@@ -16,10 +16,10 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// Transport takes the requests of OTLP/HTTP exporters, answers them at once
-// and delivers them in its own time. Make one with [New], give each exporter
-// the [Transport.Client] of its signal, and call Shutdown after the providers
-// have been shut down. It is safe for concurrent use.
+// Transport takes the requests of OTLP/HTTP exporters, answers them at once and
+// delivers them in the background. Make one with [New], give each exporter the
+// [Transport.Client] of its signal, and call Shutdown after the Shutdown of the
+// providers. It is safe for concurrent use.
 type Transport struct {
 	cfg    Config
 	own    *http.Transport // set if Config.Base was not
@@ -30,13 +30,13 @@ type Transport struct {
 
 	ctx    context.Context // of every attempt; ended by Shutdown
 	cancel context.CancelFunc
-	wake   chan struct{} // capacity 1: something changed for the dispatcher
+	wake   chan struct{} // capacity 1; receives when the dispatcher has to look again
 	ended  chan struct{} // the dispatcher has returned
 	sends  sync.WaitGroup
 
 	mu       sync.Mutex
 	closed   bool
-	flushing int // flushes under way: nothing lingers
+	flushing int // flushes in progress; while there are any, no request lingers
 	seq      uint64
 	dests    []*destination
 	budget   budget
@@ -45,12 +45,12 @@ type Transport struct {
 	changed  chan struct{} // closed and replaced when a request is forgotten or fails
 }
 
-// ErrShutdown is what a request gets that comes after Shutdown.
+// ErrShutdown is the error of a request that is made after Shutdown.
 var ErrShutdown = errors.New("delivery: transport is shut down")
 
-// New returns a running Transport. The error says what is wrong with cfg, all
-// of it at once, or why the spool cannot be used; if another process uses it,
-// the error names that process.
+// New returns a running Transport. The error lists everything that is wrong with cfg,
+// or says why the spool cannot be used. If another process uses the spool, the error
+// names that process.
 func New(cfg Config) (*Transport, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -86,39 +86,37 @@ func New(cfg Config) (*Transport, error) {
 //
 //	otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
 //
-// Exporters ignore their own TLS and proxy options once they are given a
-// client: those belong into [Config].Base, or into a [Route].
+// An exporter ignores its own TLS and proxy options once it is given a client. Set
+// those in [Config].Base or in a [Route] instead.
 func (t *Transport) Client(s Signal) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }
 
-// Route is how the requests of one exporter travel, where that differs from the
-// [Config]. The zero value differs in nothing.
+// Route says how the requests of one exporter travel if not as [Config] says. The zero
+// value changes nothing.
 type Route struct {
-	// Base makes the requests, as [Config].Base does for the others. Nil means
-	// that one.
+	// Base makes the requests. Nil means [Config].Base.
 	Base http.RoundTripper
 
 	// Timeout limits one attempt. Zero means [Config].Timeout.
 	Timeout time.Duration
 
-	// URL and Header are what the exporter's requests will have. With them,
-	// what an earlier process left in the spool is sent at once instead of with
-	// the exporter's first request. An empty URL means that only that request
-	// tells.
+	// URL and Header are those that the requests of the exporter will have. They let the
+	// Transport send at once what an earlier process left in the spool. With an empty
+	// URL, that waits for the first request of the exporter.
 	URL    string
 	Header http.Header
 
-	// Gzip sends with gzip what the exporter hands over uncompressed. It takes
-	// much less CPU time than the exporter's own compression, which uses a
-	// slower level for somewhat smaller requests, and does not keep the batch
-	// processor waiting.
+	// Gzip compresses what the exporter hands over uncompressed. It takes much less CPU
+	// time than the compression of the exporter, which uses a slower level for somewhat
+	// smaller requests, and it does not keep the batch processor waiting.
 	Gzip bool
 }
 
-// ClientVia is [Transport.Client] for an exporter with a route of its own. So
-// must have two that send a signal to the same URL with different headers: what
-// waits for a route is sent with the headers of the last request.
+// ClientVia is [Transport.Client] for an exporter with a route of its own. Two
+// exporters that send the same signal to the same URL with different headers must each
+// have one, because all requests that wait for one route are sent with the headers of
+// its last request.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	via := t.direct
 	if r.Base != nil || r.Timeout > 0 || r.Gzip {
@@ -136,15 +134,15 @@ func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 		t.mu.Lock()
 		t.destination(s, via, r.URL, r.Header)
 		t.mu.Unlock()
-		t.nudge()
+		t.wakeDispatcher()
 	}
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
 }
 
-// route is a Route with nothing left open.
+// route is a [Route] in which every default is filled in.
 type route struct {
-	// A client rather than the bare RoundTripper, so that redirects are
-	// followed as they are for the stock exporter.
+	// This is a client and not its RoundTripper, so that redirects are followed as they
+	// are for an exporter without a Transport.
 	client  *http.Client
 	timeout time.Duration
 	gzip    bool
@@ -169,7 +167,7 @@ func redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// exporterTransport is the end of a Transport that faces one exporter.
+// exporterTransport is the RoundTripper that one exporter is given.
 type exporterTransport struct {
 	t      *Transport
 	signal Signal
@@ -188,8 +186,8 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	return accepted(req, r.contentType), nil
 }
 
-// accepted is the answer of a server that took everything: 200 and an empty
-// message (OTLP specification, "Full Success").
+// accepted returns the answer of a server that took everything: status 200 and an empty
+// message (OpenTelemetry Protocol Specification, "Full Success").
 func accepted(req *http.Request, contentType string) *http.Response {
 	body := ""
 	if mediaType(contentType) == contentTypeJSON {
@@ -238,9 +236,8 @@ func readRequest(s Signal, req *http.Request) (*request, error) {
 }
 
 const (
-	// Below this much in the queue nothing is compressed that was not
-	// already: in normal operation requests are on their way within
-	// milliseconds.
+	// While the queue holds no more bytes than this, requests that are not compressed
+	// stay so: in normal operation they are sent within milliseconds.
 	packAbove = 1 << 20
 	// Smaller bodies do not shrink enough to be worth the work.
 	packMin = 1 << 10
@@ -257,13 +254,13 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 		}
 	}
 
-	t.keep(s, r)
+	t.addToSpool(s, r)
 
 	t.mu.Lock()
 	if t.closed {
 		t.accounts[s].drop(reasonShutdown, r.items)
 		t.mu.Unlock()
-		t.unkeep(r)
+		t.removeFromSpool(r)
 		return ErrShutdown
 	}
 	t.seq++
@@ -273,13 +270,13 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 	t.budget.add(s, r.size())
 	t.accounts[s].queued += r.items
 	dropped := t.makeRoom()
-	// With lingering, most requests give the dispatcher nothing to do.
+	// If requests linger, the dispatcher has nothing to do for most of them.
 	wake := t.cfg.Linger == 0 || t.flushing > 0 || r.dest.waiting.len == 1 || r.dest.waiting.raw >= groupSize
 	t.mu.Unlock()
 
 	t.report.dropped(dropped...)
 	if wake {
-		t.nudge()
+		t.wakeDispatcher()
 	}
 	return nil
 }
@@ -291,7 +288,7 @@ func (t *Transport) makeRoom() []*DroppedError {
 	for t.budget.full() {
 		r := t.budget.oldest(t.dests)
 		if r == nil {
-			break // all of it is being sent, by a bounded number of senders
+			break // everything is being sent, and the number of senders is bounded
 		}
 		r.dest.waiting.remove(r)
 		dropped = append(dropped, t.drop(r, reasonQueueFull, fmt.Errorf("the queue of %d bytes is full", t.budget.max)))
@@ -299,14 +296,14 @@ func (t *Transport) makeRoom() []*DroppedError {
 	return dropped
 }
 
-// destination returns where a request of the exporter goes. It keeps the
-// newest headers, so that a credential renewed by the exporter also serves
-// what waits already.
+// destination returns the destination of a request. It keeps the newest headers, so
+// that a credential that the exporter renewed is also sent with the requests that
+// already wait.
 func (t *Transport) destination(s Signal, via *route, url string, header http.Header) *destination {
 	var d *destination
 	for _, have := range t.dests {
 		if have.signal == s && (have.url == url && have.via == via || have.url == "") {
-			if have.url == "" { // never written again: it is read without the lock
+			if have.url == "" { // written only here, because attempts read it without the lock
 				have.url, have.via = url, via
 			}
 			d = have
@@ -328,7 +325,7 @@ func (t *Transport) destination(s Signal, via *route, url string, header http.He
 	return d
 }
 
-// requestHeader are the fields that describe one body.
+// requestHeader lists the header fields that describe the body of one request.
 var requestHeader = [...]string{"Content-Type", "Content-Encoding", "Content-Length"}
 
 func sameHeader(have, got http.Header) bool {
@@ -345,8 +342,8 @@ func sameHeader(have, got http.Header) bool {
 	return have != nil && n == len(have)
 }
 
-// nudge makes the dispatcher look again.
-func (t *Transport) nudge() {
+// wakeDispatcher makes the dispatcher look again.
+func (t *Transport) wakeDispatcher() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -387,7 +384,7 @@ func (t *Transport) dispatch() {
 // again, or the zero time.
 func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 	for {
-		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.mostInFlight(d))
+		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.maxInFlight(d))
 		if len(group) == 0 || t.ctx.Err() != nil {
 			for _, r := range group {
 				d.waiting.insert(r)

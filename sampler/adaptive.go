@@ -19,26 +19,26 @@ type AdaptiveConfig struct {
 	// Replicas divides the target among the processes of a fleet: each keeps
 	// TracesPerSecond / Replicas. Zero means 1.
 	Replicas int
-	// ReplicasFunc, if set, is asked about once per second and used instead of
-	// Replicas. A result below 1 says that the number is not known, as does a
-	// panic: the last one stays in force, at first Replicas. It must return
-	// quickly.
+	// ReplicasFunc, if set, is called about once per second and its result is used
+	// instead of Replicas. A result below 1 or a panic means that the number is not
+	// known; then the last known number stays in force, at first Replicas. It must
+	// return quickly.
 	ReplicasFunc func() int
 
-	// MaxOperations bounds how many operations are told apart; all others are
-	// treated as a single one. Zero means 1,000; the maximum is 1,000,000. An
-	// operation takes about 100 bytes and its name.
+	// MaxOperations bounds how many operations are tracked; all others count as a single
+	// one. Zero means 1,000; the maximum is 1,000,000. An operation takes about 100
+	// bytes and its name.
 	MaxOperations int
 	// Key names the operation of a span. Nil means the span name.
 	Key func(Parameters) string
 
-	// MinProbability and MaxProbability bound the probability, from 0 to 1. A
-	// minimum above 0 wins over the target. A zero MaxProbability means 1.
+	// MinProbability and MaxProbability bound the probability, from 0 to 1. A minimum
+	// above 0 takes precedence over the target. A zero MaxProbability means 1.
 	MinProbability, MaxProbability float64
 
-	// Load are signals of overload; the highest one counts. As it rises from
-	// 0.7 to 1, the target shrinks to 1% of its value, and it recovers as the
-	// load falls, both within seconds. They are read about once per second.
+	// Load holds signals of overload; the highest one counts. As it rises from 0.7 to 1,
+	// the target shrinks to 1% of its value. It recovers as the load falls. Both take
+	// seconds. The signals are read about once per second.
 	Load []LoadSignal
 
 	// MeterProvider is where metrics go. Nil means the global one.
@@ -75,10 +75,10 @@ func (c *AdaptiveConfig) validate() error {
 	return nil
 }
 
-// Adaptive keeps about a target number of traces per second, whatever the
-// traffic, and shares them fairly among operations. Make one with
-// [NewAdaptive]. It decides about every span it is asked about, so it usually
-// stands below [ParentThreshold], which asks about root spans only.
+// Adaptive keeps about a target number of traces per second, whatever the traffic, and
+// shares them fairly among operations. Make one with [NewAdaptive]. It decides about
+// every span it is asked about, so it is usually used below [ParentThreshold], which
+// asks about root spans only.
 //
 // It is safe for concurrent use and runs no goroutine.
 type Adaptive struct {
@@ -99,10 +99,9 @@ func NewAdaptive(cfg AdaptiveConfig) (*Adaptive, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	start := time.Now()
 	a := &Adaptive{cfg: cfg}
 	a.target.init(&a.cfg)
-	a.budget = newBudget(a.target.load(), func() time.Duration { return time.Since(start) })
+	a.budget = newBudget(a.target.load())
 	a.ops.Store(newOperations(cfg.MaxOperations))
 	if err := a.registerMetrics(); err != nil {
 		return nil, err
@@ -129,10 +128,10 @@ func (a *Adaptive) SamplingIntent(p Parameters) Intent {
 	return Intent{Threshold: t, Reliable: true}
 }
 
-// threshold applies the bounds. The rounding of ThresholdFor comes before the
-// comparison with the randomness, so that what is published is what was done.
+// threshold applies the bounds and rounds. The rounding comes before the comparison
+// with the randomness, so that the published threshold is the one that decided.
 func (a *Adaptive) threshold(probability float64) Threshold {
-	switch { // for less time than min and max, which have a NaN to mind
+	switch { // faster than min and max, which also check for NaN
 	case probability < a.cfg.MinProbability:
 		probability = a.cfg.MinProbability
 	case probability > a.cfg.MaxProbability:
@@ -162,5 +161,5 @@ func (a *Adaptive) Description() string {
 	return "Adaptive{" + strconv.FormatFloat(a.target.load(), 'g', 4, 64) + "/s}"
 }
 
-// Shutdown takes the metrics of a out of the meter provider. Decisions go on.
+// Shutdown removes the metrics of a from the meter provider. Decisions go on.
 func (a *Adaptive) Shutdown() error { return a.registration.Unregister() }

@@ -7,10 +7,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// AnyOf keeps what at least one of the delegates would keep: the lowest
-// threshold wins, and it is reliable if a delegate that asked for it says so.
-// The span gets the attributes of all delegates, and their changes of the
-// tracestate one after the other. Without delegates everything is dropped.
+// AnyOf keeps what at least one of the delegates would keep: the lowest threshold
+// decides. That threshold is reliable if one of the delegates that returned it says so.
+// The span gets the attributes of all delegates, and their changes of the tracestate
+// one after the other. Without delegates everything is dropped.
 //
 // It follows ConsistentAnyOf of OTEP 250.
 func AnyOf(delegates ...Composable) Composable {
@@ -49,7 +49,8 @@ func describe(delegates []Composable) string {
 	return strings.Join(names, ",")
 }
 
-// chain returns the change that makes first and then second; nil is none.
+// chain returns a function that makes the first change and then the second. Nil is no
+// change.
 func chain(first, second func(trace.TraceState) trace.TraceState) func(trace.TraceState) trace.TraceState {
 	switch {
 	case first == nil:

@@ -9,59 +9,57 @@ import (
 
 // Constants of the control law, which the package documentation explains.
 const (
-	// Arrivals closer than this count as one instant, so that a batch does not
-	// look like a flood.
+	// Spans that arrive within this time count as arriving at one instant, so that a
+	// batch is not taken for a growth of traffic.
 	resolution = 10 * time.Millisecond
-	// Published probabilities are at most this old while there is traffic.
+	// While there is traffic, probabilities are renewed at least this often.
 	refresh = 2 * time.Millisecond
 	// Spans are counted into buckets of this length.
 	bucketLength = 100 * time.Millisecond
-	// The rate of traffic is the mean over this time, unless it changed; the
-	// mix of operations changes more quietly and is followed faster.
+	// The rate of traffic is the mean over rateMemory, unless it changed. The mix of
+	// operations changes without such a sign, so its mean is over a shorter time.
 	rateMemory = 10 * time.Second
 	mixMemory  = 2 * time.Second
-	// What overdue operations take is the mean over this time. They come due
-	// in waves, with which the probability of all others must not swing.
+	// The probability that overdue operations take is the mean over this time. They
+	// become overdue in waves, and the probability of all others must not swing with
+	// those.
 	grantMemory = time.Minute
-	// The logarithm of the odds at which a bucket is taken for a change of
-	// traffic rather than for chance.
+	// The logarithm of the odds from which on a bucket shows a change of traffic and not
+	// chance.
 	certainty = 25
-	// Time that seems to go back by less is other goroutines being faster; by
-	// more, it is a clock that was set back.
-	clockStep = time.Second
 
 	// The share of the budget that overdue operations may take at most.
 	overdueShare = 0.85
-	// Operations are to be shown once in this many seconds. If the share does
-	// not suffice for that, it shrinks: then it buys less, too.
+	// Each operation is to be kept once in this many seconds. If the share of overdue
+	// operations does not suffice for that, it is reduced, because it then helps fewer
+	// of them.
 	showInterval = 60
-	// The age at which an operation is overdue, in seconds, when the budget
-	// suffices to show every operation that often. Otherwise it is longer.
+	// The age in seconds at which an operation is overdue, if the budget suffices to
+	// keep every operation that often. Otherwise that age is higher.
 	minOverdue = 50
-	// How steeply probability rises as an operation becomes overdue: the
-	// steeper, the fewer operations are kept before they need to be.
+	// The exponent with which the probability rises while an operation becomes overdue.
+	// The higher it is, the fewer operations are kept before they need to be.
 	overduePower = 32
-	// Up to this multiple of certainty, being overdue outweighs an overdrawn
-	// budget.
+	// The largest probability before feedback. It exceeds 1, so that an overdue
+	// operation is kept even if the budget is overdrawn.
 	maxUrgency = 4
 )
 
-// A budget turns a target rate into probabilities, from the past only: from
-// the arrivals so far and from how much of the budget is left.
+// A budget turns a target rate into probabilities. It uses only the past: the arrivals
+// so far, and how much of the budget is left.
 type budget struct {
-	clock func() time.Duration
+	start time.Time
 
-	// What decisions read; written by update.
-	feedback  atomicFloat // grows with the balance; less when the window is nearly full
+	// Decisions read these; update writes them.
+	feedback  atomicFloat // grows with the balance, and falls when the window is nearly full
 	perSpan   atomicFloat // probability of every span
 	perWeight atomicFloat // probability per second of weight
 	overdue   atomicFloat // age in seconds
 	minWeight atomicFloat
 	due       atomic.Int64 // when to update
-	offset    atomic.Int64 // what the clock was set back, in all
 	_         [64]byte
 
-	// What decisions write; reset by update.
+	// Decisions write these; update resets them.
 	seen    sharded[atomic.Uint64] // packed counts and sums, see count
 	covered atomic.Uint64          // fixed-point sum of the probabilities from being overdue
 	kept    atomic.Int64
@@ -69,13 +67,13 @@ type budget struct {
 
 	mu      sync.Mutex
 	target  float64       // kept spans per second
-	tracked float64       // operations that are told apart
+	tracked float64       // number of operations that are tracked
 	last    time.Duration // time of the last update
 	balance float64       // how many spans fewer were kept than the target allows
 	window  window
 
 	bucket struct{ seconds, spans, weight, overdue, covered float64 }
-	pause  float64 // seconds before the bucket that are in no mean
+	pause  float64 // seconds before the bucket that no mean includes
 	// Means per second up to the current bucket.
 	spans   mean
 	weight  mean // of all spans
@@ -83,8 +81,8 @@ type budget struct {
 	granted mean // probability given to overdue spans
 }
 
-func newBudget(target float64, clock func() time.Duration) *budget {
-	b := &budget{clock: clock, target: target, last: clock()}
+func newBudget(target float64) *budget {
+	b := &budget{start: time.Now(), target: target}
 	b.balance = b.maxCredit()
 	b.bucket.spans = 1
 	b.bucket.weight = 1
@@ -93,47 +91,29 @@ func newBudget(target float64, clock func() time.Duration) *budget {
 	return b
 }
 
-// The balance is bounded on both sides: idle time must not pile up credit for
-// a burst, nor a burst debt for the time after it.
+// The balance is bounded on both sides, so that idle time gives no credit for a burst,
+// and a burst leaves no debt for a long time after it.
 
 func (b *budget) maxCredit() float64 { return max(0.8*b.target, 4) }
 func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
-// maxSurplus is the balance from which on probabilities grow no more, so that
-// the credit is not spent in the first moment of a burst.
+// maxSurplus is the balance above which probabilities do not grow, so that the credit
+// is not spent in the first moment of a burst.
 func (b *budget) maxSurplus() float64 { return 0.4 * b.maxCredit() }
 
-// scale is the change of the balance that changes probabilities by e.
+// scale is the change of the balance that changes probabilities by the factor e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }
 
-// perSecond is the target, or one where the target is less: as there are no
-// fractions of a trace, one per second is always allowed.
+// perSecond is the target, but at least one: as a trace cannot be kept in part, one per
+// second is always allowed.
 func (b *budget) perSecond() float64 { return max(b.target, 1) }
 
-// now returns the time of a clock that is never set back.
-func (b *budget) now() time.Duration {
-	now := b.clock() + time.Duration(b.offset.Load())
-	if now < time.Duration(b.due.Load())-clockStep {
-		now = b.mendClock()
-	}
-	return now
-}
+// now returns the time since the budget was made.
+func (b *budget) now() time.Duration { return time.Since(b.start) }
 
-// mendClock makes up for a clock that was set back and returns the time.
-func (b *budget) mendClock() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.clock() + time.Duration(b.offset.Load())
-	if now < b.last-clockStep { // and no other goroutine was faster
-		b.offset.Add(int64(b.last - now))
-		now = b.last
-	}
-	return now
-}
-
-// probability counts a span and returns its probability before rounding. The
-// span's operation was last kept age seconds ago and is kept every interval
-// seconds on average; both are zero where operations are not told apart.
+// probability counts a span and returns its probability before rounding. The operation
+// of the span was last kept age seconds ago, and is kept every interval seconds on
+// average. Both are zero if operations are not tracked.
 func (b *budget) probability(now time.Duration, shard uint8, age, interval float64) float64 {
 	fair, urgency := b.claims(age, interval)
 	b.count(shard, fair)
@@ -145,32 +125,32 @@ func (b *budget) probability(now time.Duration, shard uint8, age, interval float
 		fair, urgency = b.claims(age, interval)
 	}
 	p := b.perSpan.Load() + fair + urgency
-	if p > maxUrgency { // not by min, whose care for NaN costs a tenth of the decision
+	if p > maxUrgency { // min would also check for NaN, which costs a tenth of the decision
 		p = maxUrgency
 	}
 	return b.feedback.Load() * p
 }
 
-// peek is probability without counting.
+// peek returns what probability would, without counting a span.
 func (b *budget) peek(age, interval float64) float64 {
 	fair, urgency := b.claims(age, interval)
 	return b.feedback.Load() * min(b.perSpan.Load()+fair+urgency, maxUrgency)
 }
 
-// claims returns the probabilities that an operation has by its weight and by
-// being overdue.
+// claims returns the two probabilities that depend on the operation: fair comes from
+// its weight, urgency from being overdue.
 func (b *budget) claims(age, interval float64) (fair, urgency float64) {
-	// The weight is the mean time between kept spans, or the time since the
-	// last one if that is longer: rare operations weigh more. minWeight is
-	// added because the intervals of frequent operations are short and vary by
-	// chance, which should not decide.
+	// The weight is the mean time between kept spans, or the time since the last one if
+	// that is longer, so rare operations weigh more. minWeight is added because the
+	// intervals of frequent operations are short and differ by chance, which should not
+	// decide.
 	weight := age
 	if interval > age {
 		weight = interval
 	}
 	fair = (weight + b.minWeight.Load()) * b.perWeight.Load()
 	if overdue := b.overdue.Load(); age > overdue/2 {
-		x := age / overdue
+		x := age / overdue // and now x to the power of overduePower
 		x *= x
 		x *= x
 		x *= x
@@ -180,7 +160,7 @@ func (b *budget) claims(age, interval float64) (fair, urgency float64) {
 	return fair, urgency
 }
 
-// keep charges the budget for a span that was kept.
+// keep counts a span that was kept against the budget.
 func (b *budget) keep(now time.Duration) {
 	b.kept.Add(1)
 	b.update(now)
@@ -212,7 +192,7 @@ func (b *budget) counts() (spans, fair float64) {
 	return spans, fair
 }
 
-// setTarget changes the target and the number of operations told apart.
+// setTarget changes the target and the number of operations that are tracked.
 func (b *budget) setTarget(perSecond float64, tracked int64) {
 	b.mu.Lock()
 	b.target = perSecond
@@ -220,17 +200,19 @@ func (b *budget) setTarget(perSecond float64, tracked int64) {
 	b.mu.Unlock()
 }
 
-// forgotten returns the age, in seconds, from which on an operation with any
-// traffic would have been kept, or an hour where that takes longer.
+// forgotten returns the age, in seconds, above which an operation has no more traffic,
+// because it would have been kept otherwise. It is an hour at most.
 func (b *budget) forgotten() float64 { return min(10*b.overdue.Load(), 3600) }
 
-// update takes account of what happened since the last update and publishes
-// new probabilities. If another goroutine is at it, its result is as good.
+// update takes account of what happened since the last update and publishes new
+// probabilities. If another goroutine is updating, it returns at once, since that
+// result is as good.
 func (b *budget) update(now time.Duration) {
 	if !b.mu.TryLock() {
 		return
 	}
 	defer b.mu.Unlock()
+	// Another goroutine may have read the clock later and come here earlier.
 	elapsed := max(0, (now - b.last).Seconds())
 	b.last = max(b.last, now)
 	kept := float64(b.kept.Swap(0))
@@ -239,8 +221,8 @@ func (b *budget) update(now time.Duration) {
 	b.balance += elapsed*b.target - kept
 	b.balance = min(max(b.balance, -b.maxDebt()), b.maxCredit())
 
-	// A weight counts up to where it makes the span certain: more of it has no
-	// effect, so it must not take anything from others.
+	// Only the part of a weight that is needed to make the span certain counts. More of
+	// it has no effect, so it must not reduce the probability of others.
 	spans, fair := b.counts()
 	covered := float64(b.covered.Swap(0)) / fixedPoint
 	if b.isPause(elapsed) {
@@ -257,7 +239,7 @@ func (b *budget) update(now time.Duration) {
 		if changed {
 			b.spans, b.weight = mean{}, mean{}
 		}
-		if shrunk { // what looked like a pause was the new rate
+		if shrunk { // the pause was part of the new, lower rate
 			b.bucket.seconds += b.pause
 		}
 		b.spans.add(b.bucket.spans, b.bucket.seconds, rateMemory)
@@ -280,8 +262,9 @@ func (b *budget) publish() {
 	most *= min(1, most*showInterval/max(b.tracked, 1))
 	b.overdue.Store(max(minOverdue, math.Pow(demand/most, 1.0/overduePower)))
 	rest := b.target - min(perSecond(b.granted, b.bucket.covered, bucketLength), most)
-	// Even probabilities keep totals precise, fair ones single operations: the
-	// less there is, the more of it goes to the totals, which all depend on.
+	// A probability that is the same for all spans keeps totals precise, and a fair one
+	// keeps single operations precise. The smaller the rest, the larger the part of it
+	// that goes to totals, because everything depends on those.
 	fair := rest * rest / b.target / 2
 	b.perSpan.Store((rest - fair) / perSecond(b.spans, b.bucket.spans, resolution))
 	b.perWeight.Store(fair / perSecond(b.weight, b.bucket.weight, resolution))
@@ -290,17 +273,17 @@ func (b *budget) publish() {
 	b.feedback.Store(math.Exp(surplus/b.scale()) * b.window.gate(b.perSecond()))
 }
 
-// isPause reports whether chance cannot explain that nothing came for so many
-// seconds. The rate is taken to be the same after a pause as before it: to take
-// it for low would keep the first spans of every burst. There is one pause at
-// most in a bucket, so that spans at longer intervals change the rate.
+// isPause reports whether nothing came for so many seconds that chance cannot explain
+// it. The rate is taken to be the same after a pause as before it. If it were taken to
+// be low, the first spans of every burst would all be kept. A bucket has one pause at
+// most, so that spans at longer intervals do change the rate.
 func (b *budget) isPause(seconds float64) bool {
 	return b.pause == 0 && b.spans.seconds > 0 && seconds >= bucketLength.Seconds() &&
 		seconds*b.spans.sum/b.spans.seconds > certainty
 }
 
-// trafficChanged reports whether chance cannot explain how many spans are in
-// the bucket.
+// trafficChanged reports whether the number of spans in the bucket is larger or smaller
+// than chance can explain.
 func (b *budget) trafficChanged() (grown, shrunk bool) {
 	if b.spans.seconds == 0 {
 		return false, false
@@ -312,8 +295,8 @@ func (b *budget) trafficChanged() (grown, shrunk bool) {
 		b.bucket.spans < least && logOdds(b.bucket.spans, least) > certainty
 }
 
-// logOdds is the logarithm of how much likelier n events are where n are
-// expected than where mean are, by the Poisson distribution.
+// logOdds returns the logarithm of a ratio of likelihoods, by the Poisson distribution:
+// that of n events where n are expected, to that of n events where mean are expected.
 func logOdds(n, mean float64) float64 {
 	if n == 0 {
 		return mean

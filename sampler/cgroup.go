@@ -24,7 +24,7 @@ func cgroupQuota(membership, root string) (float64, bool) {
 		return 0, false
 	}
 	for line := range strings.Lines(string(text)) {
-		// hierarchy:controllers:path, by cgroups(7)
+		// The fields are hierarchy:controllers:path (Linux manual, "cgroups(7)").
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(fields) != 3 {
 			continue
@@ -64,7 +64,7 @@ func quotaV2(dir string) (float64, bool) {
 	if len(fields) != 2 {
 		return 0, false
 	}
-	return quota(fields[0], fields[1]) // "max" is no number, hence no quota
+	return quota(fields[0], fields[1]) // "max" means no quota, and quota reports false for it
 }
 
 func quotaV1(dir string) (float64, bool) {
@@ -81,7 +81,7 @@ func quotaV1(dir string) (float64, bool) {
 
 func quota(perPeriod, period string) (float64, bool) {
 	q, err := strconv.ParseFloat(perPeriod, 64)
-	if err != nil || q <= 0 { // -1 is no quota, in version 1
+	if err != nil || q <= 0 { // in version 1, -1 means no quota
 		return 0, false
 	}
 	p, err := strconv.ParseFloat(period, 64)

@@ -56,11 +56,11 @@ func TestCharts(t *testing.T) {
 	var list strings.Builder
 	for _, sc := range scenarios() {
 		series := []chartLine{
-			{"fixed ratio, 1%", "#bbbbbb", run(t, &sc, func() (decider, func()) { return fixedRatio(t), func() {} })},
-			{"token bucket", "#e08214", run(t, &sc, func() (decider, func()) { return tokenBucket(), func() {} })},
-			{"Adaptive", "#1b7837", run(t, &sc, func() (decider, func()) {
+			{"fixed ratio, 1%", "#bbbbbb", run(t, &sc, func() decider { return fixedRatio(t) })},
+			{"token bucket", "#e08214", run(t, &sc, tokenBucket)},
+			{"Adaptive", "#1b7837", run(t, &sc, func() decider {
 				a := adaptive(t, sampler.AdaptiveConfig{TracesPerSecond: targetPerSecond, MaxOperations: 1000})
-				return adaptiveDecider(t, a), func() { sampler.SetBack(a, sc.setBack) }
+				return adaptiveDecider(t, a)
 			})},
 		}
 		file := strings.Trim(notInFileNames.ReplaceAllString(strings.ToLower(strings.ReplaceAll(sc.name, ",000", "k")), "-"), "-") + ".svg"
@@ -72,11 +72,10 @@ func TestCharts(t *testing.T) {
 	replaceInDocs(t, "charts", list.String())
 }
 
-func run(t *testing.T, sc *scenario, start func() (decider, func())) (perSecond []int) {
+func run(t *testing.T, sc *scenario, start func() decider) (perSecond []int) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
-		decide, setBack := start()
-		perSecond = drive(sc, 1, decide, setBack).perSecond
+		perSecond = drive(sc, 1, start()).perSecond
 	})
 	return perSecond
 }

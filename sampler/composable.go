@@ -41,7 +41,7 @@ type Parameters struct {
 	shard      uint8  // where to count
 }
 
-// parentState is what samplers want to know about the parent.
+// parentState is what samplers need to know about the parent.
 type parentState struct {
 	threshold Threshold // none without a parent
 	kind      Parent
@@ -69,8 +69,8 @@ func inspect(id trace.TraceID, psc *trace.SpanContext, ot otValue) (randomness u
 	if ot.hasRandomness {
 		return ot.randomness, p
 	}
-	// Section "Presumption of TraceID randomness": without rv the trace id
-	// counts as random, whatever the random flag says.
+	// Without rv the trace id counts as random, whatever the random flag says
+	// (OpenTelemetry Specification, "Presumption of TraceID randomness").
 	return binary.BigEndian.Uint64(id[8:]) & (maxAdjustedCount - 1), p
 }
 

@@ -20,8 +20,8 @@ func New(root Composable, opts ...Option) sdktrace.Sampler {
 		opt.apply(&cfg)
 	}
 	c := &composite{root: root, description: root}
-	// Most spans have a parent and most samplers follow it. Doing so here
-	// spares them the copying of Parameters from policy to policy.
+	// Most spans have a parent, and most samplers follow it. To follow it here saves
+	// copying Parameters from policy to policy.
 	if follow, ok := root.(parentThreshold); ok {
 		c.root, c.follow = follow.root, true
 	}
@@ -65,8 +65,9 @@ func (c *composite) ShouldSample(sp sdktrace.SamplingParameters) sdktrace.Sampli
 
 	var publish Threshold
 	if !intent.Reliable {
-		// The trace's own randomness would make an unknown share look like a
-		// known one.
+		// The randomness of the trace must not decide by a threshold that is not
+		// reliable: the spans that it keeps would look as if they were a known share of
+		// the traffic.
 		randomness = rand.Uint64() >> 8
 	}
 	kept := intent.Threshold.Keeps(randomness)
@@ -118,8 +119,8 @@ func (c *composite) publish(state trace.TraceState, value string, t Threshold) t
 var errNoRoom = errors.New("sampler: no room for th in the ot member of tracestate (at most 256 characters): " +
 	"some spans are kept without an adjusted count")
 
-// stateFor returns the tracestate ot=th:t. Policies publish few different
-// thresholds at a time, so the last ones are kept ready.
+// stateFor returns the tracestate ot=th:t. Policies publish few different thresholds at
+// a time, so the last ones are cached.
 func (c *composite) stateFor(t Threshold) trace.TraceState {
 	slot := &c.states[t.kept*0x9e3779b97f4a7c15>>58]
 	if s := slot.Load(); s != nil && s.threshold == t {
@@ -143,8 +144,8 @@ func restoreOT(state trace.TraceState, value string) trace.TraceState {
 	}
 }
 
-// insertOT sets the ot member. The value was either made here or part of a
-// valid tracestate, so that it cannot be refused.
+// insertOT sets the ot member. The value was made here or belongs to a valid
+// tracestate, so it cannot be refused.
 func insertOT(state trace.TraceState, value string) trace.TraceState {
 	state, err := state.Insert(otKey, value)
 	if err != nil {

@@ -36,41 +36,40 @@
 //
 // # How Adaptive works
 //
-// A span's probability comes from the past only, never from its own R, so that
-// the sum of adjusted counts is right on average whatever the rest does:
+// The probability of a span depends on the past only, never on its own R. The sum of
+// adjusted counts is therefore right on average, whatever the rest of the law is:
 //
 //	probability = gate × feedback × (even + fair + overdue)
 //
-// Overdue rises steeply to 1 as an operation was not kept for 50 seconds, or
-// for longer where the target does not suffice for that. It takes up to 85% of
-// the target. That shows 51 operations a minute for each trace per second; if
-// there are more, none is promised within a minute, and overdue takes less in
-// proportion.
+// Overdue rises steeply to 1 when an operation was not kept for 50 seconds, or for
+// longer if the target does not suffice for that. It takes up to 85% of the target,
+// which suffices to keep 51 operations a minute for each trace per second. If there are
+// more operations, none is certain to be kept within a minute, and overdue takes less
+// in proportion.
 //
-// Even and fair divide the rest. Even is the same for all spans, which is best
-// for totals: it bounds the variance of the estimated number of spans by the
-// least possible one divided by its share of the target. Fair grows with the
-// mean time between the kept spans of the operation, so that rare operations
-// get more. It takes half of the rest when nothing is overdue, and less the
-// more is.
+// Even and fair divide the rest. Even is the same for all spans, which is best for
+// totals: it bounds the variance of the estimated number of spans by the least possible
+// variance divided by its share of the target. Fair grows with the mean time between
+// the kept spans of the operation, so rare operations get more. It takes half of the
+// rest when nothing is overdue, and less than half otherwise.
 //
-// Feedback is e^(balance/scale). The balance is how many spans fewer were kept
-// than the target allows, and scale is what 0.75 seconds allow, at least 3.
-// Too many kept spans lower all probabilities until the balance is even. The
-// balance is bounded, by what 0.8 seconds allow, so that idle time does not
-// end in a burst, and of a positive one only what 0.3 seconds allow counts at
-// a time, so that it is not spent at once.
+// Feedback is e^(balance/scale). The balance is how many spans fewer were kept than the
+// target allows. Scale is what the target allows in 0.75 seconds, but at least 3. If
+// too many spans are kept, all probabilities are lower until the balance is zero again.
+// The balance is at most what 0.8 seconds allow, so that a burst does not follow idle
+// time. Of that, only what 0.3 seconds allow counts at a time, so that it is not spent
+// at once.
 //
-// Gate keeps what is kept in any one second below twice the target. It is 1
-// until 1.4 times the target were kept in the last second and falls to e^-5 as
-// that reaches twice the target. It is never 0: a span without a chance would
-// be missing from every sum. Targets below 10 have a flatter gate, as chance
-// takes them to their limit all the time.
+// Gate keeps the number of spans kept in any one second below twice the target. It is 1
+// until 1.4 times the target were kept in the last second, and falls to e^-5 when that
+// reaches twice the target. It is never 0, because a span that cannot be kept would be
+// missing from every sum. Targets below 10 have a flatter gate, because chance takes
+// them to their limit all the time.
 //
-// The rate of traffic is the mean over 10 seconds. When the number of spans in
-// the current tenth of a second has odds of less than e^-25 to be chance, that
-// mean starts anew, which takes milliseconds when traffic grows tenfold. Time in
-// which nothing came at all, although much was to be expected, is left out.
+// The rate of traffic is the mean over 10 seconds. That mean starts anew when the odds
+// that the number of spans in the current tenth of a second is chance are less than
+// e^-25. This takes milliseconds when traffic grows tenfold. Time in which nothing
+// came, although much was expected, is left out of the mean.
 //
 // All of this is arithmetic in ShouldSample; there is no goroutine, and
 // probabilities are renewed every 2 milliseconds and after each kept span.
@@ -101,7 +100,7 @@
 //   - clew.sampler.target, in {trace}/s: what this process aims at, after
 //     replicas and load
 //   - clew.sampler.load: the highest load signal, smoothed; 1 is the limit
-//   - clew.sampler.operations, in {operation}: how many are told apart
+//   - clew.sampler.operations, in {operation}: how many are tracked
 //   - clew.sampler.probability, from 0 to 1, by clew.sampler.operation, for
 //     100 operations at most
 package sampler

@@ -2,13 +2,6 @@ package sampler
 
 import "time"
 
-// SetBack makes the clock of a show an earlier time. The clock of a testing
-// bubble only goes forward.
-func SetBack(a *Adaptive, by time.Duration) {
-	clock := a.budget.clock
-	a.budget.clock = func() time.Duration { return clock() - by }
-}
-
 // CPULoadOf is CPULoad for a process and a system of the test's making.
 func CPULoadOf(used func() time.Duration, limit float64, now func() time.Time) LoadSignal {
 	return cpuLoad(func() (time.Duration, bool) { return used(), true }, func() float64 { return limit }, now)

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// A LoadSignal returns how loaded something is: 0 is idle, 1 its limit. Values
-// may exceed 1. It is called about once per second, by a goroutine that starts
-// a span, and so must return quickly. It need not be safe for concurrent use.
+// A LoadSignal returns how loaded something is: 0 is idle, and 1 is the limit. Values
+// may exceed 1. It is called about once per second by a goroutine that starts a span,
+// so it must return quickly. It need not be safe for concurrent use.
 type LoadSignal func() float64
 
-// HeapLoad returns the memory that the Go runtime holds in relation to the
-// limit set by GOMEMLIMIT or [debug.SetMemoryLimit], or 0 without a limit.
+// HeapLoad returns the memory of the Go runtime divided by the limit that GOMEMLIMIT or
+// [debug.SetMemoryLimit] sets, or 0 without a limit.
 func HeapLoad() LoadSignal {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},
@@ -30,16 +30,16 @@ func HeapLoad() LoadSignal {
 	}
 }
 
-// QueueLoad returns how full a queue is, such as the one before an exporter:
-// what length returns in relation to capacity.
+// QueueLoad returns how full a queue is, such as the queue before an exporter: length()
+// divided by capacity.
 func QueueLoad(length func() int, capacity int) LoadSignal {
 	return func() float64 { return float64(length()) / float64(max(1, capacity)) }
 }
 
-// CPULoad returns the processor time that this process used since the last
-// call, in relation to what it may use: the quota of its cgroup, or all
-// processors of GOMAXPROCS where there is none. It returns 0 on systems that
-// do not tell the processor time of a process.
+// CPULoad returns the processor time that this process used since the last call,
+// divided by what it may use: the quota of its cgroup, or all processors of GOMAXPROCS
+// without a quota. It returns 0 on systems that do not report the processor time of a
+// process.
 func CPULoad() LoadSignal {
 	return cpuLoad(processorTime, processorLimit, time.Now)
 }

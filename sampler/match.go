@@ -20,8 +20,8 @@ const (
 	RemoteParent                    // a parent extracted from a request or message
 )
 
-// ParentOf returns the one kind of parent that a span context stands for, be
-// it found in the context of a new span or as the Parent of a finished one.
+// ParentOf returns the kind of parent that a span context is. The span context may come
+// from the context of a new span or be the Parent of a finished one.
 func ParentOf(parent trace.SpanContext) Parent { return parentOf(&parent) }
 
 func parentOf(psc *trace.SpanContext) Parent {
@@ -46,15 +46,14 @@ func (p Parent) String() string {
 	return strings.Join(names, "|")
 }
 
-// A Match is a condition on spans, on those about to start as well as on
-// finished ones. All fields that are set must hold; the zero Match holds for
-// every span.
+// A Match is a condition on spans that are about to start or have ended. All fields
+// that are set must hold; the zero Match holds for every span.
 //
-// Name and the values of Attributes are patterns: * stands for any run of
-// characters, the empty one and slashes included, ? for any one character,
-// and a backslash makes the next character stand for itself. A pattern covers
-// the whole text, letter for letter. Of a text beyond 8 KiB, only so much is
-// looked at where the pattern is more than a text, or a text and a final star.
+// Name and the values of Attributes are patterns: * stands for any run of characters,
+// including slashes and the empty run, ? for any one character, and a backslash makes
+// the next character stand for itself. A pattern must match the whole text, and upper
+// and lower case differ. A pattern with ?, a backslash or a * before its end looks only
+// at the first 8 KiB of a text.
 type Match struct {
 	// Name is a pattern for the span name. Empty matches every name.
 	Name string
@@ -63,10 +62,10 @@ type Match struct {
 	Kind trace.SpanKind
 	// Parent is the set of parents that match. Zero matches every parent.
 	Parent Parent
-	// Attributes are patterns for the values of attributes, all of which must
-	// be there: when a span starts, these are the ones given to Tracer.Start.
-	// Numbers and truth values are compared by their text (200, true), other
-	// values by their text as JSON.
+	// Attributes are patterns for the values of attributes, all of which the span must
+	// have. When a span starts, these are the attributes given to Tracer.Start. Numbers
+	// and truth values are compared by their text (200, true), other values by their
+	// text as JSON.
 	Attributes map[attribute.Key]string
 }
 
@@ -115,7 +114,7 @@ func (m *Matcher) Matches(name string, kind trace.SpanKind, parent Parent, attrs
 }
 
 func (a *attributePattern) matchesOne(attrs []attribute.KeyValue) bool {
-	// The last of several equal keys is the one that the span gets.
+	// If several attributes have the same key, the span gets the last one.
 	for i := len(attrs) - 1; i >= 0; i-- {
 		if attrs[i].Key != a.key {
 			continue

@@ -18,9 +18,9 @@ const (
 	maxOperationSeries = 100
 )
 
-// decisions counts what all samplers that export to one meter provider decide.
-// They share it so that the totals do not fall when one of them is gone, which
-// a backend would take for a counter that started anew.
+// decisions counts the decisions of all samplers that export to one meter provider.
+// They share the counts, so that the totals do not fall when one sampler is gone. A
+// backend would take that for a counter that started anew.
 type decisions struct {
 	counts       sharded[struct{ kept, dropped atomic.Int64 }]
 	provider     metric.MeterProvider
@@ -44,15 +44,15 @@ func (d *decisions) count(shard uint8, kept bool) {
 	}
 }
 
-// countDecisions has the decisions of c counted and exported until c is
-// garbage: a sampler has no Shutdown that the SDK would call.
+// countDecisions makes the decisions of c counted and exported until c is garbage,
+// because the SDK does not shut samplers down.
 func (c *composite) countDecisions(provider metric.MeterProvider) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
 	decisionsOf.mu.Lock()
 	defer decisionsOf.mu.Unlock()
-	shareable := reflect.ValueOf(provider).Comparable() // or it cannot be a key
+	shareable := reflect.ValueOf(provider).Comparable() // otherwise it cannot be the key of a map
 	var d *decisions
 	if shareable {
 		d = decisionsOf.each[provider]
@@ -99,8 +99,8 @@ func (d *decisions) register() error {
 	if err != nil {
 		return err
 	}
-	// This is not done by WithInt64Callback, of which the SDK takes only the
-	// first for each name.
+	// WithInt64Callback would not do: the SDK takes only its first callback for each
+	// name.
 	d.registration, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		var k, n int64
 		for i := range d.counts {
@@ -114,8 +114,8 @@ func (d *decisions) register() error {
 	return err
 }
 
-// registerMetrics exports what an operator wants to know about a: what it aims
-// at, why, and which probabilities follow.
+// registerMetrics registers metrics about a: its target, its load and the probabilities
+// that follow from them.
 func (a *Adaptive) registerMetrics() error {
 	provider := a.cfg.MeterProvider
 	if provider == nil {

@@ -12,14 +12,15 @@ import (
 // An operation is a class of spans that is given its share of the budget.
 type operation struct {
 	name     string
-	lastKept atomic.Int64 // a time.Duration of the budget's clock; at first, when it was new
+	lastKept atomic.Int64 // time since the budget was made; for a new operation, when it was first seen
 	interval atomicFloat  // mean seconds between the last kept spans, or neverKept
 }
 
 const (
 	// The interval of an operation that was never kept.
 	neverKept = -1
-	// The age of an operation that was never kept, in seconds: it is overdue.
+	// The age in seconds of an operation that was never kept. It makes the operation
+	// overdue.
 	newAge = 60
 	// The weight of the last interval in the mean.
 	intervalWeight = 0.3
@@ -32,7 +33,7 @@ func newOperation(name string, now time.Duration) *operation {
 	return op
 }
 
-// age returns for how many seconds no span was kept.
+// age returns the time in seconds since the operation was last kept.
 func (op *operation) age(now time.Duration) float64 {
 	if op.interval.Load() == neverKept {
 		return newAge
@@ -40,7 +41,8 @@ func (op *operation) age(now time.Duration) float64 {
 	return op.idle(now)
 }
 
-// idle is age, but for new operations counts from when they were first seen.
+// idle is age, except that for a new operation it returns the time since it was first
+// seen.
 func (op *operation) idle(now time.Duration) float64 {
 	// Duration.Seconds would divide, to more digits than matter here.
 	return float64(max(0, int64(now)-op.lastKept.Load())) * 1e-9
@@ -55,14 +57,14 @@ func (op *operation) keep(now time.Duration) {
 	op.lastKept.Store(int64(now))
 }
 
-// operations is a hash table that is read and extended without locks. It does
-// not grow: its bound is known when it is made.
+// operations is a hash table that is read and extended without locks. It does not grow,
+// because its bound is known when it is made.
 type operations struct {
 	seed  maphash.Seed
 	limit int
 	slots []atomic.Pointer[operation] // at most half of them are taken
 	taken atomic.Int64                // may exceed limit for a moment
-	rest  *operation                  // stands for all operations that found no room
+	rest  *operation                  // counts for all operations that are not in the table
 }
 
 func newOperations(limit int) *operations {
@@ -75,7 +77,7 @@ func newOperations(limit int) *operations {
 	return o
 }
 
-// get returns the operation of that name, or the one of all the rest.
+// get returns the operation with that name, or rest if the table is full.
 func (o *operations) get(name string, now time.Duration) *operation {
 	mask := uint64(len(o.slots) - 1)
 	for i := maphash.String(o.seed, name); ; i++ {

@@ -6,7 +6,7 @@ const (
 	otKey     = "ot"
 	thKey     = "th:"
 	rvKey     = "rv:"
-	otMaxSize = 256 // characters, by "TraceState Handling"
+	otMaxSize = 256 // characters (OpenTelemetry Specification, "TraceState Handling")
 )
 
 // An otValue holds what samplers read from the ot member of tracestate.
@@ -17,8 +17,8 @@ type otValue struct {
 	hasRandomness bool // there is a valid rv sub-key
 }
 
-// parseOT reads the first th and the first rv of the ot member. What is not
-// well-formed counts as absent.
+// parseOT reads the first th and the first rv of the ot member. Values that are not
+// well-formed count as absent.
 func parseOT(value string) (ot otValue) {
 	var seenRandomness bool
 	for value != "" {

@@ -4,10 +4,10 @@ package sampler
 // that have no parent. It is the specification's ComposableParentThreshold,
 // and the policy to use below New unless every service decides for itself.
 //
-// A kept parent that published a threshold hands it on. If the threshold
-// contradicts the sampled flag it is erased and the flag is followed. A kept
-// parent without a threshold, as of older SDKs, is followed without an
-// adjusted count. An unsampled parent is always followed.
+// A child of a sampled parent that published a threshold gets the same threshold. If
+// the threshold contradicts the sampled flag, it is erased and the flag decides. A
+// child of a sampled parent without a threshold, as older SDKs make them, is kept
+// without an adjusted count. A child of an unsampled parent is always dropped.
 func ParentThreshold(root Composable) Composable { return parentThreshold{root} }
 
 type parentThreshold struct{ root Composable }

@@ -44,9 +44,9 @@ func (p *pattern) matches(s string) bool {
 	}
 }
 
-// excludes reports that s does not match, where its length or one character
-// shows that: the last one of the pattern, in which names differ most. It is
-// inlined, because most rules do not match most spans.
+// excludes reports whether the length of s, or its character at the end of the pattern,
+// shows that s does not match. It compares the last character because names differ
+// there most. It is inlined, because most rules do not match most spans.
 func (p *pattern) excludes(s string) bool {
 	last := len(p.text) - 1
 	return p.shape != glob && last >= 0 && (last >= len(s) || s[last] != p.text[last])
@@ -67,16 +67,17 @@ func (p *pattern) matchesValue(v attribute.Value) bool {
 	}
 }
 
-// mostText bounds the bytes of a text that a glob looks at. A peer may choose
-// the text, and the decision is made for every request.
-const mostText = 8 << 10
+// maxGlobText bounds the bytes of a text that a glob looks at, because a peer may
+// choose the text and the decision is made for every request.
+const maxGlobText = 8 << 10
 
-// matchGlob matches by going back to the last star only: what an earlier star
-// took can stay as it is, because the last one can take all that follows. It
-// looks for the plain text behind a star, and so takes time in proportion to s,
-// or to its product with the rest of the pattern if that has ? or a backslash.
+// matchGlob goes back to the last star only. What an earlier star matched can stay as
+// it is, because the last star can match all that follows. It searches for the plain
+// text behind a star, so its time is proportional to the length of s. If the rest of
+// the pattern has ? or a backslash, it is proportional to the product of the two
+// lengths.
 func matchGlob(glob, s string) bool {
-	s = s[:min(len(s), mostText)]
+	s = s[:min(len(s), maxGlobText)]
 	var i, j int         // positions in glob and s
 	star, taken := -1, 0 // the last star, and where in s its run ends
 	next := ""           // the plain text behind that star

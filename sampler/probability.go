@@ -12,18 +12,18 @@ import (
 // flagRandom is the random-trace-id flag of W3C Trace Context Level 2.
 const flagRandom = 0x02
 
-// Probability keeps the given share of traces, from 0 to 1, consistently: a
-// trace that is kept at one ratio is kept at every larger one, in every
-// process. It does not look at what the parent decided; wrap it in
-// [ParentThreshold] for that. It is the specification's ComposableProbability.
+// Probability keeps the given share of traces, from 0 to 1, consistently: a trace that
+// is kept at one ratio is kept at every larger one, in every process. It ignores what
+// the parent decided; wrap it in [ParentThreshold] to follow that. It is the
+// ComposableProbability of the OpenTelemetry Specification.
 //
 // The ratio is rounded as [ThresholdFor] says. A ratio of 0 is [AlwaysOff].
 // Ratios outside of 0 to 1 are reported to the OpenTelemetry error handler and
 // moved to the nearer end, NaN to 0.
 //
-// When it first decides on a child span by a trace id that is not flagged as
-// random, it says so once through the error handler, because such a trace may
-// come from a service that samples by other digits.
+// When it first decides on a child span whose trace id is not flagged as random, it
+// reports that once to the error handler. Such a trace may come from a service that
+// samples by other digits of the trace id.
 func Probability(ratio float64) Composable {
 	if !(ratio >= 0 && ratio <= 1) {
 		otel.Handle(fmt.Errorf("sampler: probability %v: ratio must be between 0 and 1", ratio))

@@ -3,16 +3,15 @@ package sampler
 import (
 	"math"
 	"strconv"
-	"time"
 )
 
-// RateLimit keeps about perSecond traces per second, by a probability that
-// follows the traffic and is published, so that adjusted counts stay right. It
-// is [Adaptive] without a regard for operations. A rate that is not positive
-// is [AlwaysOff], an infinite one is [AlwaysOn].
+// RateLimit keeps about perSecond traces per second. Its probability follows the
+// traffic and is published, so adjusted counts stay right. It is [Adaptive] without a
+// distinction of operations. A rate that is not positive is [AlwaysOff], an infinite
+// one is [AlwaysOn].
 //
-// All spans that one RateLimit is asked about share its budget, also when it
-// stands in several rules.
+// All spans that one RateLimit is asked about share its budget, even if it is used in
+// several rules.
 func RateLimit(perSecond float64) Composable {
 	switch {
 	case !(perSecond > 0):
@@ -20,8 +19,7 @@ func RateLimit(perSecond float64) Composable {
 	case math.IsInf(perSecond, 1):
 		return AlwaysOn()
 	}
-	start := time.Now()
-	return &rateLimit{newBudget(perSecond, func() time.Duration { return time.Since(start) })}
+	return &rateLimit{newBudget(perSecond)}
 }
 
 type rateLimit struct{ budget *budget }

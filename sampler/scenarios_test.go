@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
-	"time"
 )
 
 var (
@@ -127,10 +126,6 @@ func scenarios() []scenario {
 			require: func(o *outcomes) []requirement {
 				return []requirement{atLeast("share kept", o.shareKept(0), 0.98)}
 			},
-		},
-		{
-			name: "clock 11 minutes back", operations: 1, from: 20, to: 80, setBack: 11 * time.Minute,
-			traffic: fixed(source{constant(1000), only(0)}), require: minute,
 		},
 		{
 			name: "50 operations, Zipf 1.1", operations: 50, from: 60, to: 120,

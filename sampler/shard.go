@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// What is written in every call exists in several copies, so that processors
-// do not take one cache line from each other.
+// Data that is written in every call exists in several copies, so that processors do
+// not compete for one cache line.
 const shards = 16
 
-// A shard numbers a copy. Access to it has to be atomic all the same, because
-// another goroutine may use the same one.
+// A shard is the number of a copy. Access to the copy must be atomic all the same,
+// because another goroutine may use the same one.
 type shard struct{ index uint8 }
 
 var (

@@ -23,7 +23,6 @@ type scenario struct {
 	traffic    func() []source
 	from, to   float64 // the part that counts, in seconds
 	operations int     // how many there are
-	setBack    time.Duration
 	// leastSpread, if set, is how much more than n²/K the variance must be if
 	// operations are to be seen; maxSpread is how much more than that it may be
 	// (zero means 1.35).
@@ -79,12 +78,12 @@ func simulate(t *testing.T, sc *scenario, target float64, seed uint64) (o outcom
 		if err != nil {
 			t.Fatal(err)
 		}
-		o = drive(sc, seed, adaptiveDecider(t, a), func() { sampler.SetBack(a, sc.setBack) })
+		o = drive(sc, seed, adaptiveDecider(t, a))
 	})
 	return o
 }
 
-func drive(sc *scenario, seed uint64, decide decider, setBack func()) outcome {
+func drive(sc *scenario, seed uint64, decide decider) outcome {
 	rnd := rand.New(rand.NewPCG(seed, 4))
 	o := newOutcome(sc)
 	sources := sc.traffic()
@@ -110,9 +109,6 @@ func drive(sc *scenario, seed uint64, decide decider, setBack func()) outcome {
 		if at := time.Duration(t*1000) * time.Millisecond; at > clock {
 			time.Sleep(at - clock)
 			clock = at
-		}
-		if t >= sc.from && sc.setBack > 0 && !o.counts {
-			setBack()
 		}
 		o.add(t, operation, decide(sdktrace.SamplingParameters{
 			TraceID: traceID(rnd.Uint64()), Name: operationNames[operation],

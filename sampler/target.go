@@ -11,11 +11,11 @@ import (
 
 const (
 	targetInterval = time.Second
-	// Between these loads the target shrinks from all of it to leastShare. It
+	// Between these loads the target shrinks from its whole value to minShare of it. It
 	// never becomes zero, which would bias every estimate.
 	startOfLoad = 0.7
 	fullLoad    = 1.0
-	leastShare  = 0.01
+	minShare    = 0.01
 	// The weight of the last reading in the smoothed load.
 	loadWeight = 0.3
 )
@@ -56,18 +56,18 @@ func (t *target) update(now time.Duration) float64 {
 		highest = max(highest, min(signal(), 2*fullLoad))
 	}
 	smoothed := t.smoothed.Load()
-	if highest >= 0 { // not so if a signal is NaN, which is no news
+	if highest >= 0 { // false if a signal is NaN, which counts as no reading
 		smoothed += loadWeight * (highest - smoothed)
 		t.smoothed.Store(smoothed)
 	}
-	share := min(1, max(leastShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
+	share := min(1, max(minShare, (fullLoad-smoothed)/(fullLoad-startOfLoad)))
 	perSecond := t.cfg.TracesPerSecond / float64(t.replicas) * share
 	t.perSecond.Store(perSecond)
 	return perSecond
 }
 
-// askReplicas returns 0 if ReplicasFunc panics: it runs while the program
-// starts a span, which must not fail for that.
+// askReplicas returns 0 if ReplicasFunc panics, because it is called while the program
+// starts a span, and that must not fail.
 func (t *target) askReplicas() (n int) {
 	defer func() {
 		if cause := recover(); cause != nil && !t.failed {

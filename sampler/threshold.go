@@ -9,15 +9,14 @@ import (
 // maxAdjustedCount is the number of distinct 56-bit randomness values.
 const maxAdjustedCount = 1 << 56
 
-// Digits of th that carry information: leading f digits are not counted, as
-// the specification's section "Converting floating-point probability to
-// threshold value" advises for SDKs.
+// The number of digits of th that carry information. Digits f at its front are not
+// counted (OpenTelemetry Specification, "Converting floating-point probability to
+// threshold value").
 const thresholdPrecision = 4
 
-// A Threshold is the 56-bit rejection threshold T of consistent probability
-// sampling: a span is kept when its randomness R satisfies R >= T. It
-// implements the section "Rejection Threshold (th)" of the specification's
-// "TraceState: Probability Sampling".
+// A Threshold is the 56-bit rejection threshold T of consistent probability sampling: a
+// span is kept when its randomness R satisfies R >= T (OpenTelemetry Specification,
+// "Rejection Threshold (th)").
 //
 // Thresholds are comparable with ==. The zero value means that there is no
 // threshold: nothing is kept, and there is no adjusted count. It differs from
@@ -39,19 +38,19 @@ func ThresholdFor(ratio float64) Threshold {
 	case ratio >= 1:
 		return Threshold{kept: maxAdjustedCount}
 	}
-	// A digit f at the front of T is a digit 0 at the front of 2^56-T: count
-	// those by the exponent of the ratio, which is 0x3fe for 0.5 to 1.
+	// A digit f at the front of T is a digit 0 at the front of 2^56-T. The exponent of
+	// the ratio tells their number; it is 0x3fe for 0.5 to 1.
 	exponent := int(math.Float64bits(ratio) >> 52)
 	digits := min(14, thresholdPrecision+uint(0x3fe-exponent)/4)
-	// Rounding T half up is rounding 2^56-T half down. The scaled ratio is
-	// below 2^16, so that the subtraction is exact.
+	// Rounding T half up is rounding 2^56-T half down. The scaled ratio is below 2^16,
+	// so the subtraction is exact.
 	scaled := ratio * math.Float64frombits(uint64(0x3ff+4*digits)<<52) // by 16^digits
 	kept := max(1, int64(math.Ceil(scaled-0.5)))
 	return Threshold{kept: uint64(kept) << (56 - 4*digits)}
 }
 
-// ParseThreshold parses the value of a th sub-key: 1 to 14 lower-case
-// hexadecimal digits, to which trailing zeros are understood.
+// ParseThreshold parses the value of a th sub-key: 1 to 14 lower-case hexadecimal
+// digits. Trailing zeros may be left out.
 func ParseThreshold(th string) (Threshold, error) {
 	rejected, ok := parseHex56(th)
 	if !ok {

@@ -33,7 +33,7 @@ func runCompletion(_ context.Context, args []string, std stdio) error {
 
 func commandNames() []string { return slices.Sorted(maps.Keys(commands())) }
 
-// words are what can follow a command: its flags, as its help lists them.
+// words returns what can follow a command: its flags, as its help lists them.
 func words(name string) []string {
 	if name == "completion" {
 		return []string{"bash", "zsh", "fish"}
@@ -56,7 +56,7 @@ func bashCompletion() string {
 	return b.String()
 }
 
-// zshCompletion lets zsh use the script for bash.
+// zshCompletion returns a script that makes zsh use the one for bash.
 func zshCompletion() string {
 	return "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n" + bashCompletion()
 }

@@ -51,16 +51,16 @@ func decode(args []string, std stdio, now time.Time) error {
 	return nil
 }
 
-// looksLikeTracestate tells the two headers apart: only tracestate has an
-// equals sign.
+// looksLikeTracestate reports whether a header is a tracestate and not a traceparent:
+// only tracestate has an equals sign.
 func looksLikeTracestate(header string) bool { return strings.Contains(header, "=") }
 
 const longestLine = 1 << 20
 
-// found matches traceparents anywhere in a line, and the value of either header
-// behind its name, whether the name is that of a header, a JSON member or a log
-// attribute.
-var found = regexp.MustCompile(`(?i)traceparent"?\s*[:=]\s*"?([^\s",;]+)|tracestate"?\s*:\s*(?:"([^"]*)"|(.+))|tracestate=(?:"([^"]*)"|(\S+))|\b([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})\b`)
+// headerPattern matches traceparents anywhere in a line. It also matches the value of
+// either header after its name, whether that is the name of a header, a JSON member or
+// a log attribute.
+var headerPattern = regexp.MustCompile(`(?i)traceparent"?\s*[:=]\s*"?([^\s",;]+)|tracestate"?\s*:\s*(?:"([^"]*)"|(.+))|tracestate=(?:"([^"]*)"|(\S+))|\b([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})\b`)
 
 // scan explains each distinct header it reads.
 func (p *printer) scan(in io.Reader) error {
@@ -68,7 +68,7 @@ func (p *printer) scan(in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
-		for _, m := range found.FindAllStringSubmatch(lines.Text(), -1) {
+		for _, m := range headerPattern.FindAllStringSubmatch(lines.Text(), -1) {
 			parent := m[1] + m[6]
 			state := strings.TrimRight(m[2]+m[3]+m[4]+m[5], "\r")
 			if seen[parent+state] {

@@ -38,7 +38,8 @@ func showTrace(ctx context.Context, out io.Writer) error {
 	return demoInto(ctx, out, &store, &store)
 }
 
-// showOnPage is showTrace with the trace on a page too, until ctx ends.
+// showOnPage does what showTrace does, and also shows the trace on a page until ctx
+// ends.
 func showOnPage(ctx context.Context, out io.Writer) error {
 	v, err := startView(ctx, viewConfig{page: "127.0.0.1:0", memory: view.MinBytes}, io.Discard)
 	if err != nil {
@@ -48,7 +49,7 @@ func showOnPage(ctx context.Context, out io.Writer) error {
 	fmt.Fprintln(out, "Page", v.pageURL)
 	openBrowser(ctx, v.pageURL, out)
 	var store otlpreceiver.Store
-	if err := demoInto(ctx, out, &store, both{&store, v.ring}); err != nil {
+	if err := demoInto(ctx, out, &store, teeSink{&store, v.ring}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nThe trace is on %s until you press Ctrl-C.\n", v.pageURL)
@@ -56,26 +57,26 @@ func showOnPage(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// both hands what is received to two sinks, which only read it.
-type both [2]otlpreceiver.Sink
+// teeSink hands what is received to two sinks, which only read it.
+type teeSink [2]otlpreceiver.Sink
 
-func (b both) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (b teeSink) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 	b[0].AddTraces(req)
 	b[1].AddTraces(req)
 }
 
-func (b both) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (b teeSink) AddLogs(req *collogs.ExportLogsServiceRequest) {
 	b[0].AddLogs(req)
 	b[1].AddLogs(req)
 }
 
-func (b both) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+func (b teeSink) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
 	b[0].AddMetrics(req)
 	b[1].AddMetrics(req)
 }
 
-// demoInto runs the pair with sink as its receiver, and reports what is in
-// store afterwards.
+// demoInto runs the server and the client with sink as their receiver, and then reports
+// the trace in store.
 func demoInto(ctx context.Context, out io.Writer, store *otlpreceiver.Store, sink otlpreceiver.Sink) error {
 	fmt.Fprintln(out, "Running examples/server and examples/client ...")
 	endpoint, stop, err := receive(ctx, sink)
@@ -100,8 +101,8 @@ func receive(ctx context.Context, sink otlpreceiver.Sink) (endpoint string, stop
 	return "http://" + listener.Addr().String(), func() { server.Close() }, nil
 }
 
-// runPair runs the server, the client once against it, and ends the server.
-// Both have sent all they recorded when it returns.
+// runPair starts the server, runs the client once against it, and stops the server.
+// When it returns, both have exported everything they recorded.
 func runPair(ctx context.Context, endpoint string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -148,10 +149,10 @@ func runPair(ctx context.Context, endpoint string) error {
 	return nil
 }
 
-// service is one of the example programs, which this command is when it is
-// started so. Its environment is its own: the OTEL_* variables of this process
-// would lead its telemetry elsewhere. When ctx ends it is asked to stop, and
-// killed if it does not.
+// service returns the command of one of the example programs, which this program
+// becomes when it is started with these arguments. The environment has no OTEL_*
+// variables of this process, because they would send the telemetry elsewhere. When ctx
+// ends, the program is asked to stop, and is killed if it does not.
 func service(ctx context.Context, self, name, endpoint string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, self, demo.Args(name, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OTEL_") })
@@ -161,7 +162,7 @@ func service(ctx context.Context, self, name, endpoint string, args ...string) *
 	return cmd
 }
 
-// addressWatcher keeps what a server prints, and finds the URL in it.
+// addressWatcher keeps the output of a server and finds the URL in it.
 type addressWatcher struct {
 	url chan string
 
@@ -191,7 +192,7 @@ func (a *addressWatcher) String() string {
 	return a.output.String()
 }
 
-// report prints the trace and returns what is missing from it.
+// report prints the trace. The error says what is missing from it.
 func report(out io.Writer, store *otlpreceiver.Store) error {
 	spans, logs := store.Spans(), store.Logs()
 	traces := newTraces(spans, logs)

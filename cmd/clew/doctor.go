@@ -28,7 +28,7 @@ is wrong is listed with its cure; the exit code is 1 then.
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 clew doctor
 `
 
-var errUnwell = errors.New("something is wrong")
+var errProblems = errors.New("something is wrong")
 
 func runDoctor(ctx context.Context, args []string, std stdio) error {
 	var c doctor.Config
@@ -59,7 +59,7 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 		p.examination(result)
 	}
 	if !result.OK {
-		return errUnwell
+		return errProblems
 	}
 	return nil
 }
@@ -111,8 +111,8 @@ func (p *printer) examination(r *doctor.Result) {
 	}
 }
 
-// line is what a variable or a server says, as one line that a terminal only
-// shows.
+// line returns the text of a variable or a server as one line without control
+// characters.
 func line(text string) string { return plaintext.Line(text, 2000) }
 
 func (p *printer) title(s string) {

@@ -50,10 +50,10 @@ type stdio struct {
 
 var errInterrupted = errors.New("interrupted")
 
-// usageError is wrong use of a command.
+// usageError says that a command was used wrongly.
 type usageError struct{ error }
 
-// command does what its name says with the arguments behind it.
+// command is a command that is run with the arguments after its name.
 type command struct {
 	help string
 	run  func(ctx context.Context, args []string, std stdio) error
@@ -70,8 +70,8 @@ func commands() map[string]command {
 	}
 }
 
-// run returns the exit code: 0, 1 when the command failed, 2 for wrong usage,
-// 130 when it was interrupted.
+// run runs a command and returns the exit code: 0, 1 when the command failed, 2 for
+// wrong usage, 130 when it was interrupted.
 func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 1 && (args[0] == "help" || args[0] == "-h" || args[0] == "--help") {
 		fmt.Fprint(std.out, usage)
@@ -114,7 +114,7 @@ func newFlagSet(name string) *flag.FlagSet {
 	return f
 }
 
-// parse reads flags; what is wrong with them is a usageError.
+// parse reads flags. Its error is a usageError.
 func parse(f *flag.FlagSet, args []string) error {
 	err := f.Parse(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {

@@ -82,8 +82,8 @@ func parseTail(args []string) (tailConfig, error) {
 	return c, nil
 }
 
-// quoteTerm puts back the quotes that a shell took away from a term with
-// spaces, such as name="GET /".
+// quoteTerm restores the quotes that a shell removed from a term with spaces, such as
+// name="GET /".
 func quoteTerm(word string) string {
 	if strings.Contains(word, `"`) || !strings.ContainsAny(word, " \t\n") {
 		return word
@@ -109,7 +109,7 @@ func runTail(ctx context.Context, args []string, std stdio) error {
 	}
 	err = t.follow(ctx)
 	if ctx.Err() != nil {
-		return nil // that is how it ends
+		return nil // the usual end
 	}
 	return err
 }
@@ -120,8 +120,8 @@ type tailer struct {
 	source *viewClient
 	out    tailPrinter
 	warn   io.Writer
-	known  map[string]*tailed // by id; those in the last answer
-	began  bool               // there was an answer
+	known  map[string]*tailed // by id, the traces of the last answer
+	began  bool               // an answer was received
 }
 
 // tailed is what is known about a trace.
@@ -131,7 +131,7 @@ type tailed struct {
 	printed bool
 }
 
-// one prints the trace that -trace names.
+// one prints the trace that the flag -trace names.
 func (t *tailer) one(ctx context.Context) error {
 	id := strings.ToLower(t.trace)
 	if len(id) != 32 {
@@ -147,8 +147,8 @@ func (t *tailer) one(ctx context.Context) error {
 	return t.print(ctx, view.Summary{ID: id}, true)
 }
 
-// follow prints traces until ctx ends. A view that goes away may come back, but
-// one that never was there is an error.
+// follow prints traces until ctx ends. It waits for a view that has gone away, but
+// returns an error if no view was there at the start.
 func (t *tailer) follow(ctx context.Context) error {
 	for lost := false; ; {
 		err := t.watch(ctx, func() {
@@ -171,8 +171,8 @@ func (t *tailer) follow(ctx context.Context) error {
 	}
 }
 
-// watch asks for the traces whenever they have changed and whenever one may
-// have ended. It calls connected after the first answer.
+// watch asks for the traces whenever they have changed, and whenever a trace may have
+// ended. It calls connected after the first answer.
 func (t *tailer) watch(ctx context.Context, connected func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -202,8 +202,8 @@ func (t *tailer) watch(ctx context.Context, connected func()) error {
 	}
 }
 
-// poll prints the traces that have ended and returns after which time to ask
-// again even if nothing changes, or 0.
+// poll prints the traces that have ended. It returns the time after which to ask again
+// even if nothing changes, or 0.
 func (t *tailer) poll(ctx context.Context) (again time.Duration, err error) {
 	found, err := t.source.search(ctx, t.query, view.MostTraces)
 	if err != nil {
@@ -242,7 +242,7 @@ func (t *tailer) poll(ctx context.Context) (again time.Duration, err error) {
 	return again, nil
 }
 
-// errPrint says that the output takes no more.
+// errPrint says that the output cannot be written.
 var errPrint = errors.New("writing")
 
 // print prints a trace as a line or as a tree.
@@ -255,7 +255,7 @@ func (t *tailer) print(ctx context.Context, s view.Summary, tree bool) error {
 	}
 	trace, err := t.source.trace(ctx, s.ID)
 	if errors.Is(err, errGone) && s.Spans > 0 {
-		return t.out.line(s) // it made room for others since the search
+		return t.out.line(s) // the view has dropped it since the search
 	}
 	if err != nil {
 		return err

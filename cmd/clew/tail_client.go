@@ -16,19 +16,18 @@ import (
 )
 
 const (
-	// What a clew view answers is at most so long; it bounds what something
-	// else at its address can do.
-	mostAnswer = 256 << 20
-	// A clew view says something on its stream of changes at least this often.
+	// The largest answer of clew view. Another server at its address cannot send more.
+	maxAnswer = 256 << 20
+	// clew view sends something on its stream of changes at least this often.
 	streamSilence = time.Minute
 	answerTimeout = 30 * time.Second
-	// The messages of so many failed spans are shown in a tree.
-	mostMessages = 20
+	// The number of failed spans whose messages are shown in a tree.
+	maxMessages = 20
 )
 
 var errGone = errors.New("the trace is not there: it was not received, or made room for newer ones")
 
-// A viewClient asks a running clew view.
+// A viewClient sends requests to a running clew view.
 type viewClient struct {
 	base   string
 	client *http.Client
@@ -57,7 +56,7 @@ func (v *viewClient) get(ctx context.Context, path string) (*http.Response, erro
 	if resp.StatusCode == http.StatusNotFound && strings.HasPrefix(path, "/api/traces/") {
 		return nil, errGone
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 500)) // what there is of it
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 500)) // as much as could be read
 	return nil, fmt.Errorf("%s answers %s: %s", v.base, resp.Status, plain(string(text)))
 }
 
@@ -69,7 +68,7 @@ func (v *viewClient) getJSON(ctx context.Context, path string, answer any) error
 		return err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
 		return fmt.Errorf("%s is no clew view: %w", v.base, err)
 	}
 	return nil
@@ -82,7 +81,7 @@ func (v *viewClient) search(ctx context.Context, query string, limit int) ([]vie
 	return answer.Traces, err
 }
 
-// wholeTrace is a trace with its lists, which the view writes by themselves.
+// wholeTrace is a trace with its lists, which the view writes separately.
 type wholeTrace struct {
 	view.Trace
 	Names []string       `json:"names"`
@@ -94,11 +93,11 @@ func (v *viewClient) trace(ctx context.Context, id string) (t wholeTrace, err er
 	return t, err
 }
 
-// messages returns what the first failed spans say, by their ids.
+// messages returns the messages of the first failed spans, by their ids.
 func (v *viewClient) messages(ctx context.Context, t wholeTrace) map[string]string {
 	messages := make(map[string]string)
 	for _, row := range t.Rows {
-		if !row.Error || len(messages) == mostMessages {
+		if !row.Error || len(messages) == maxMessages {
 			continue
 		}
 		var span view.SpanDetail
@@ -109,8 +108,8 @@ func (v *viewClient) messages(ctx context.Context, t wholeTrace) map[string]stri
 	return messages
 }
 
-// changes returns a channel on which something is sent when the traces have
-// changed. It is closed when the connection is gone or ctx has ended.
+// changes returns a channel that receives when the traces have changed. It is closed
+// when the connection is gone or ctx has ended.
 func (v *viewClient) changes(ctx context.Context) (<-chan struct{}, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	silence := time.AfterFunc(streamSilence, cancel)
@@ -131,7 +130,7 @@ func (v *viewClient) changes(ctx context.Context) (<-chan struct{}, error) {
 			silence.Reset(streamSilence)
 			select {
 			case changes <- struct{}{}:
-			default: // one is waiting, which does for both
+			default: // a change that was not read yet stands for both
 			}
 		}
 	}()

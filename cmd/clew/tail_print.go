@@ -16,17 +16,17 @@ import (
 // A tailPrinter prints traces for people.
 type tailPrinter struct {
 	printer
-	width int // columns of the terminal, 0 if it is none
+	width int // columns of the terminal, 0 if the output is none
 }
 
 const (
 	narrow = 72 // columns below which a line has no time and no id
 	// The deepest spans are indented no further than this.
-	mostIndent = 24
+	maxIndent = 24
 )
 
-// line prints a trace on one line. What is cut in a narrow terminal is the
-// name, which is last.
+// line prints a trace on one line. The name comes last, so that a narrow terminal cuts
+// only that.
 func (p *tailPrinter) line(s view.Summary) error {
 	status, style := "ok", green
 	switch {
@@ -65,9 +65,9 @@ func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
 	for i, row := range t.Rows {
 		last[row.Parent] = i
 	}
-	branch := make([]string, 0, mostIndent) // what stands before the children of each ancestor
+	branch := make([]string, 0, maxIndent) // what stands before the children of each ancestor
 	for i, row := range t.Rows {
-		depth := min(max(row.Depth, 0), mostIndent, len(branch)+1)
+		depth := min(max(row.Depth, 0), maxIndent, len(branch)+1)
 		first, rest := "├─ ", "│  "
 		if last[row.Parent] == i {
 			first, rest = "└─ ", "   "
@@ -102,7 +102,7 @@ func (p *tailPrinter) write(line string) error {
 	return nil
 }
 
-// cut shortens text so that it fits behind so many columns.
+// cut shortens text so that it fits on a line that already has so many columns.
 func (p *tailPrinter) cut(text string, columns int) string {
 	room := p.width - columns
 	if p.width == 0 || utf8.RuneCountInString(text) <= room {
@@ -114,14 +114,14 @@ func (p *tailPrinter) cut(text string, columns int) string {
 	return string([]rune(text)[:room-1]) + "…"
 }
 
-// mostText bounds what is printed of a name or a message, in bytes.
-const mostText = 1000
+// maxText bounds in bytes how much of a name or a message is printed.
+const maxText = 1000
 
-// plain returns what programs and servers say as one line.
-func plain(text string) string { return plaintext.Line(text, mostText) }
+// plain returns a text of a program or a server as one line.
+func plain(text string) string { return plaintext.Line(text, maxText) }
 
-// terminalWidth returns how many columns the terminal has that out is, or 0 if
-// it is none or does not say.
+// terminalWidth returns the number of columns of the terminal that out writes to. It
+// returns 0 if out is not a terminal or the number is not known.
 func terminalWidth(out io.Writer) int {
 	if file, ok := out.(*os.File); ok {
 		return columns(file)

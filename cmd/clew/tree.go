@@ -137,7 +137,7 @@ func (t *traceTree) printNode(w io.Writer, n *node, first, rest string, width in
 	}
 }
 
-// bar shows when the span was active, as a part of the trace's time.
+// bar draws when the span was active within the time of the trace.
 func (t *traceTree) bar(s otlpreceiver.Span) string {
 	total := max(1, t.end-t.start)
 	from := int((s.GetStartTimeUnixNano() - t.start) * barWidth / total)
@@ -163,12 +163,13 @@ func status(s *tracepb.Status) string {
 	}
 }
 
-// shown are the attributes of a span that tell what it did.
-var shown = []string{"http.request.method", "http.route", "url.full", "http.response.status_code", "error.type"}
+// shownAttributes are the attributes that are shown of a span, because they tell what
+// it did.
+var shownAttributes = []string{"http.request.method", "http.route", "url.full", "http.response.status_code", "error.type"}
 
 func keyAttributes(attrs []*commonpb.KeyValue) string {
 	var parts []string
-	for _, key := range shown {
+	for _, key := range shownAttributes {
 		if v := otlpreceiver.Attribute(attrs, key); v != nil {
 			parts = append(parts, key+"="+value(v))
 		}
@@ -184,7 +185,7 @@ func attributes(attrs []*commonpb.KeyValue) string {
 	return text.String()
 }
 
-// value prints an attribute's value.
+// value returns the text of the value of an attribute.
 func value(v *commonpb.AnyValue) string {
 	switch v := v.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:

@@ -91,11 +91,11 @@ func isLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// minMemory is the least that -memory can be: the program itself takes a part
+// minMemory is the smallest value of -memory, because the program itself takes a part
 // of it.
 const (
 	minMemory       = 64 << 20
-	memoryOfProgram = 28 << 20 // its code, and what the runtime does not count
+	memoryOfProgram = 28 << 20 // the code, and memory that the runtime does not count
 )
 
 // parseSize reads a number of bytes with an optional unit.
@@ -113,7 +113,7 @@ func parseSize(s string) (int64, error) {
 	return n * factor, nil
 }
 
-// viewer is the running servers.
+// viewer has the servers that are running.
 type viewer struct {
 	ring    *view.Ring
 	pageURL string
@@ -124,12 +124,12 @@ type viewer struct {
 	err   error    // of a stop
 }
 
-// startView listens and serves, and writes what goes wrong later to warn. Call
-// stop when done.
+// startView listens and serves, and writes later errors to warn. The caller must call
+// stop.
 //
-// Of c.memory, 9/16 are for traces, 1/4 for requests that are under way, and a
-// quarter of the traces' part, in [view.Handler], for answers. The rest is for
-// connections and the program itself.
+// Traces get 9/16 of c.memory, and requests that are handled get 1/4. Answers get a
+// quarter of the part of traces, in [view.Handler]. The rest is for connections and the
+// program itself.
 func startView(ctx context.Context, c viewConfig, warn io.Writer) (*viewer, error) {
 	v := &viewer{ring: view.NewRing(c.memory / 16 * 9)}
 	var sink otlpreceiver.Sink = v.ring
@@ -181,14 +181,14 @@ func startView(ctx context.Context, c viewConfig, warn io.Writer) (*viewer, erro
 }
 
 const (
-	// memoryOfConnection is the part of -memory for each connection that a
-	// receiver may have; further ones wait to be accepted. A connection takes a
+	// memoryOfConnection is the part of -memory that allows a receiver one more
+	// connection; further connections wait to be accepted. A connection takes a
 	// sixteenth of it.
 	memoryOfConnection = 512 << 10
 	minConnections     = 32
 )
 
-// serve sets the bounds that the server does not have yet.
+// serve runs a server with the bounds that it does not have yet.
 func (v *viewer) serve(l net.Listener, server *http.Server) {
 	server.ReadHeaderTimeout, server.ReadTimeout, server.MaxHeaderBytes = 10*time.Second, time.Minute, 16<<10
 	ended := make(chan struct{})
@@ -207,10 +207,10 @@ func (v *viewer) stop() error {
 
 // runView serves until ctx ends.
 func runView(ctx context.Context, c viewConfig, out, warn io.Writer) error {
-	// What is held stays below c.memory; with what is not yet collected, and the
-	// program itself, it may take half as much again.
-	if most := min(c.memory/4*5, c.memory/2*3-memoryOfProgram); debug.SetMemoryLimit(-1) > most { // unless GOMEMLIMIT is lower
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(most))
+	// The data that is held stays below c.memory. Together with garbage and the program
+	// itself, the process may take half as much again.
+	if limit := min(c.memory/4*5, c.memory/2*3-memoryOfProgram); debug.SetMemoryLimit(-1) > limit { // unless GOMEMLIMIT is lower
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
 	}
 	v, err := startView(ctx, c, warn)
 	if err != nil {
@@ -233,8 +233,8 @@ func runView(ctx context.Context, c viewConfig, out, warn io.Writer) error {
 	return v.stop()
 }
 
-// openBrowser is best effort: the address is printed anyway. Some browsers stay
-// in the foreground, so it does not wait, and they may outlive this program.
+// openBrowser may fail, because the address is printed anyway. It does not wait for the
+// browser: some stay in the foreground, and they may outlive this program.
 func openBrowser(ctx context.Context, url string, out io.Writer) {
 	command := map[string][]string{
 		"darwin":  {"open"},

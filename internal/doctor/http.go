@@ -152,8 +152,8 @@ func (s send) refusedHTTP(resp *http.Response, body []byte) *Problem {
 	}
 }
 
-// said is the reason that an answer gives: the message of a Status, OTLP
-// Specification, "Failures", or its text.
+// said returns the reason that an answer gives: the message of a Status (OpenTelemetry
+// Protocol Specification, "Failures"), or its text.
 func (s send) said(resp *http.Response, body []byte) string {
 	var status spb.Status
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))

@@ -71,7 +71,7 @@ var errNotFound = errors.New("not found")
 
 const (
 	firstPause = 100 * time.Millisecond
-	mostPause  = time.Second
+	maxPause   = time.Second
 )
 
 // wait asks until the trace is there, the answer cannot be right, or the time
@@ -99,7 +99,7 @@ func (s store) wait(ctx context.Context, traceID string, limit time.Duration) (S
 			return step, &Problem{fmt.Sprintf("%s at %s does not have the span that was accepted, trace %s, after %v", s.title, s.base.Redacted(), traceID, limit),
 				"look at what lies between: a Collector's log and sampling, and whether the store is the one it sends to"}
 		case <-time.After(pause):
-			pause = min(2*pause, mostPause)
+			pause = min(2*pause, maxPause)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.
 	return reply
 }
 
-// acceptLogs hands the records with valid or no ids to the sink.
+// acceptLogs hands the records whose ids are valid or absent to the sink.
 func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.ExportLogsServiceResponse {
 	var rejected int64
 	for _, resource := range req.GetResourceLogs() {

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// Budget bounds the memory of all requests that are under way at the same
-// time: their bodies, as they arrive, and what the bodies decode to. Its
-// methods are safe for concurrent use.
+// Budget bounds the memory of all requests that are handled at the same time: their
+// bodies as they arrive, and what the bodies are decoded to. Its methods are safe for
+// concurrent use.
 type Budget struct {
 	size int64
 
 	mu    sync.Mutex
 	taken int64
-	freed chan struct{} // closed when something was given back
+	freed chan struct{} // closed when bytes are returned
 }
 
 const (
 	// DefaultBudget is the size of the budget that a [Receiver] makes for itself.
 	DefaultBudget = 256 << 20
-	// patience is how long a request waits for others to give back their part.
-	// The sender is then told to come again, since two that wait for each other
-	// would wait for ever.
-	patience = 2 * time.Second
+	// maxWait is how long a request waits for others to return their memory. After that
+	// its sender is asked to try again, since two requests that wait for each other
+	// would wait forever.
+	maxWait = 2 * time.Second
 )
 
-// ErrBusy says that other requests had the whole budget.
+// ErrBusy says that other requests have taken the whole budget.
 var ErrBusy = errors.New("too many requests at the same time")
 
 // NewBudget returns a budget of a number of bytes.
@@ -37,18 +37,19 @@ func NewBudget(bytes int64) *Budget {
 	return &Budget{size: bytes, freed: make(chan struct{})}
 }
 
-// Hold returns a part of the budget that is empty yet. The caller releases it.
+// Hold returns a Hold without any bytes. The caller releases it.
 func (b *Budget) Hold() *Hold { return &Hold{budget: b} }
 
-// Hold is what one request has of a [Budget]. It is for one goroutine.
+// Hold is the part of a [Budget] that one request has taken. It is for use by one
+// goroutine.
 type Hold struct {
 	budget *Budget
 	bytes  int64
 }
 
-// Add takes n more bytes. It waits for a short time if other requests have
-// them. The error is [ErrBusy] if they still do then, and another one if the
-// whole budget is not enough.
+// Add takes n more bytes. It waits for a short time if other requests have them. The
+// error is [ErrBusy] if they still have them then, and another error if the whole
+// budget would not be enough.
 func (h *Hold) Add(ctx context.Context, n int64) error {
 	b := h.budget
 	if h.bytes+n > b.size {
@@ -66,7 +67,7 @@ func (h *Hold) Add(ctx context.Context, n int64) error {
 		freed := b.freed
 		b.mu.Unlock()
 		if expired == nil {
-			timer := time.NewTimer(patience)
+			timer := time.NewTimer(maxWait)
 			defer timer.Stop()
 			expired = timer.C
 		}
@@ -80,8 +81,8 @@ func (h *Hold) Add(ctx context.Context, n int64) error {
 	}
 }
 
-// give returns n bytes to the budget.
-func (h *Hold) give(n int64) {
+// giveBack returns n bytes to the budget.
+func (h *Hold) giveBack(n int64) {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,21 +95,21 @@ func (h *Hold) give(n int64) {
 // Release returns everything to the budget.
 func (h *Hold) Release() {
 	if h.bytes > 0 {
-		h.give(h.bytes)
+		h.giveBack(h.bytes)
 	}
 }
 
 const (
 	firstRead = 512      // bytes, if the length is not known
-	mostHint  = 16 << 10 // a length that is only announced is not believed beyond this
+	maxHint   = 16 << 10 // the largest size that is allocated for an announced length alone
 )
 
-// readAll is io.ReadAll for at most MaxBody bytes, and takes memory only for
-// what has arrived.
+// readAll is io.ReadAll for at most MaxBody bytes. It takes memory only in proportion
+// to what has arrived.
 func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, error) {
 	size := int64(firstRead)
 	if hint > 0 {
-		size = min(hint+1, mostHint) // one more, to meet the end without growing
+		size = min(hint+1, maxHint) // one more byte, so that the end is seen without growing
 	}
 	if err := h.Add(ctx, size); err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, er
 	b := make([]byte, 0, size)
 	for {
 		if len(b) == cap(b) {
-			// What has arrived makes a part of what is announced believable.
+			// The more has arrived, the more of the announced length is allocated.
 			grown := min(max(2*int64(cap(b)), min(hint+1, 4*int64(cap(b)))), MaxBody+1)
 			if int64(cap(b)) == grown {
 				return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody)
@@ -126,7 +127,7 @@ func (h *Hold) readAll(ctx context.Context, r io.Reader, hint int64) ([]byte, er
 			}
 			old := int64(cap(b))
 			b = append(make([]byte, 0, grown), b...)
-			h.give(old)
+			h.giveBack(old)
 		}
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

@@ -16,45 +16,45 @@ import (
 )
 
 const (
-	// maxDepth bounds the nesting of messages. An attribute value on a span is
-	// the sixth level.
+	// maxDepth bounds the nesting of messages. An attribute value of a span is at the
+	// sixth level.
 	maxDepth = 64
 	// maxMessages bounds the messages in a request. A request of 20 MiB with
 	// ordinary spans holds a third of this number.
 	maxMessages = 1_000_000
 )
 
-// Allocated is at least what n bytes take on the heap: allocations are rounded
-// up to a size class, the next of which is at most an eighth away.
+// Allocated returns at least the heap memory of n bytes. Allocations are rounded up to
+// a size class, and the next one is at most an eighth larger.
 func Allocated(n int) int64 { return int64(n+n/8+15) &^ 7 }
 
 const (
-	// element is what one more element adds to a slice while it is decoded: the
-	// slice may just have doubled, and the one before is not yet collected.
+	// element is the cost of one more element in a slice that is decoded. The slice may
+	// just have doubled while its previous memory is not yet collected.
 	element = 3 * 8
-	// wrapper is what a value takes that is one of several a field can have, or
-	// the header of one in a list of strings.
+	// wrapper is the cost of the struct around a value of a oneof, or of the header of a
+	// string in a list.
 	wrapper = 3 * 24
-	// number is what a number in a list takes, which may be one byte on the wire.
+	// number is the cost of a number in a list, which may be one byte on the wire.
 	number = 3 * 8
-	// object is more than any message of OTLP takes. The objects of JSON do not
-	// tell which they are.
+	// object is more than the cost of any message of OTLP. It is used for JSON, in which
+	// an object does not tell its type.
 	object = 400
 )
 
-// layout is what a kind of message takes when it is decoded.
+// layout is the cost of a type of message when it is decoded.
 type layout struct {
 	size   int64
 	fields map[protowire.Number]field
 }
 
 type field struct {
-	message *layout // nil if it is none
-	each    int64   // bytes for each time it occurs
-	packed  bool    // its bytes may be numbers
+	message *layout // nil if the field is not a message
+	each    int64   // bytes for each occurrence
+	packed  bool    // its bytes may be packed numbers
 }
 
-// layouts has those of the three requests and of everything in them.
+// layouts has the layouts of the three requests and of all messages in them.
 var layouts = sync.OnceValue(func() map[protoreflect.FullName]*layout {
 	all := map[protoreflect.FullName]*layout{}
 	for _, msg := range []proto.Message{
@@ -96,8 +96,8 @@ func addLayout(all map[protoreflect.FullName]*layout, md protoreflect.MessageDes
 	return l
 }
 
-// costOfBinary is at least the memory that b takes when it is decoded into msg.
-// It allocates nothing.
+// costOfBinary returns at least the memory that b takes when it is decoded into msg. It
+// allocates nothing.
 func costOfBinary(b []byte, msg proto.Message) (int64, error) {
 	c := counter{left: maxMessages}
 	err := c.walk(layouts()[msg.ProtoReflect().Descriptor().FullName()], b, maxDepth)
@@ -105,7 +105,7 @@ func costOfBinary(b []byte, msg proto.Message) (int64, error) {
 }
 
 type counter struct {
-	left  int // messages
+	left  int // messages that are still allowed
 	bytes int64
 }
 
@@ -151,8 +151,8 @@ func (c *counter) walk(l *layout, b []byte, depth int) error {
 	return nil
 }
 
-// costOfJSON is at least the memory that b takes when it is decoded. An error
-// of the decoder quotes the text, more than once.
+// costOfJSON returns at least the memory that b takes when it is decoded. That includes
+// an error of the decoder, which quotes the text more than once.
 func costOfJSON(b []byte, _ proto.Message) (int64, error) {
 	objects, lists := bytes.Count(b, []byte("{")), bytes.Count(b, []byte("["))
 	if objects+lists > maxMessages {

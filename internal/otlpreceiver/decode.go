@@ -12,8 +12,8 @@ var (
 	errTooDeep  = fmt.Errorf("messages nested deeper than %d", maxDepth)
 )
 
-// unmarshalBinary decodes the protobuf encoding. What it takes is known from
-// costOfBinary, which has found it well-formed too.
+// unmarshalBinary decodes the protobuf encoding. costOfBinary must have been called
+// before: it has bounded the memory and found the message to be well-formed.
 func unmarshalBinary(b []byte, msg proto.Message) error {
 	return proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, msg)
 }

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// mostStreams is how many calls one connection may have at the same time,
-	// and mostUnread how many bytes of them wait in it for their readers.
-	mostStreams = 8
-	mostUnread  = 64 << 10
+	// maxStreams bounds the calls that one connection has at the same time, and
+	// maxUnread the bytes of them that wait to be read.
+	maxStreams = 8
+	maxUnread  = 64 << 10
 )
 
-// GRPCServer returns a server of OTLP/gRPC that is ready to Serve, or to
-// ServeTLS. The caller sets its timeouts, and closes it.
+// GRPCServer returns a server of OTLP/gRPC that is ready to Serve or ServeTLS. The
+// caller sets its timeouts and closes it.
 //
-// A unary call of gRPC is a request of HTTP/2 whose body is one message behind
-// five bytes (gRPC over HTTP2, "Requests"). The module google.golang.org/grpc
-// has no place where the bytes of a message can be counted as they arrive, so
-// this package reads them itself, as those of OTLP/HTTP.
+// A unary call of gRPC is an HTTP/2 request whose body is one message after five bytes
+// (gRPC over HTTP2, "Requests"). The module google.golang.org/grpc cannot count the
+// bytes of a message as they arrive. This package therefore reads the messages itself,
+// as it does for OTLP/HTTP.
 func (rc *Receiver) GRPCServer() *http.Server {
 	mux := http.NewServeMux()
 	for _, service := range services {
@@ -45,7 +45,7 @@ func (rc *Receiver) GRPCServer() *http.Server {
 	server := &http.Server{
 		Handler: mux, Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: mostStreams, MaxReceiveBufferPerStream: mostUnread, MaxReceiveBufferPerConnection: mostUnread,
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxUnread, MaxReceiveBufferPerConnection: maxUnread,
 		},
 	}
 	server.Protocols.SetHTTP2(true)
@@ -62,8 +62,8 @@ type callError struct {
 	error
 }
 
-// messageHead is the bytes before a message: whether it is compressed, and its
-// length.
+// messageHead is the number of bytes before a message: one that says whether it is
+// compressed, and four for its length.
 const messageHead = 1 + 4
 
 func (rc *Receiver) call(r *http.Request, s service) (proto.Message, error) {
@@ -84,7 +84,7 @@ func (rc *Receiver) call(r *http.Request, s service) (proto.Message, error) {
 	return rc.take(r.Context(), s, protobuf, &exactly{io.LimitedReader{R: r.Body, N: length}}, length, head[0] == 1)
 }
 
-// exactly is an io.LimitedReader that finds it wrong when there is less.
+// exactly is an io.LimitedReader that returns an error if there are fewer bytes.
 type exactly struct{ io.LimitedReader }
 
 func (e *exactly) Read(p []byte) (int, error) {
@@ -126,7 +126,8 @@ func answerCall(w http.ResponseWriter, reply proto.Message, err error) {
 	}
 }
 
-// percent encodes a message as gRPC does: everything but printable ASCII.
+// percent encodes a message as gRPC requires: it escapes everything except printable
+// ASCII.
 func percent(text string) string {
 	var b strings.Builder
 	for i := range len(text) {

@@ -1,11 +1,11 @@
 // Package otlpreceiver receives OTLP: OpenTelemetry Protocol Specification,
 // "OTLP/HTTP" (binary and JSON payloads, gzip) and "OTLP/gRPC".
 //
-// What arrives is not trusted. A request that is too large, decoded or not,
-// that nests too deep, or that does not parse is refused whole, and nothing of
-// it reaches the [Sink]. Spans and log records whose ids cannot be right are
-// left out and counted in the answer's partial success. All requests under way
-// share one [Budget] of memory.
+// Nothing that arrives is trusted. A request is refused as a whole if it is too large,
+// decoded or not, if it nests too deep, or if it does not parse. Nothing of it reaches
+// the [Sink]. Spans and log records with invalid ids are left out and counted in the
+// partial success of the answer. All requests that are handled at the same time share
+// one [Budget] of memory.
 package otlpreceiver
 
 import (
@@ -32,8 +32,8 @@ import (
 // MaxBody bounds a request in bytes, compressed or not.
 const MaxBody = 20 << 20
 
-// Sink takes what was received. Its methods are called concurrently, and own
-// what they are given.
+// Sink takes what was received. Its methods are called concurrently and may keep and
+// change their arguments.
 type Sink interface {
 	AddTraces(*coltrace.ExportTraceServiceRequest)
 	AddLogs(*collogs.ExportLogsServiceRequest)
@@ -46,7 +46,7 @@ type Receiver struct {
 	budget *Budget
 }
 
-// New returns a receiver whose requests share a budget; nil is one of
+// New returns a receiver whose requests share a budget. Nil means a new budget of
 // [DefaultBudget].
 func New(sink Sink, budget *Budget) *Receiver {
 	if budget == nil {
@@ -68,7 +68,8 @@ func (rc *Receiver) HTTP() http.Handler {
 	return mux
 }
 
-// service is one signal's: how its request looks, and what takes it.
+// service is what differs between the signals: the type of the request, and what
+// accepts it.
 type service struct {
 	grpcPath string
 	request  func() proto.Message
@@ -100,11 +101,11 @@ var services = map[string]service{
 	},
 }
 
-// payload is one of the two encodings of OTLP/HTTP; a request is answered in
-// its own.
+// payload is one of the two encodings of OTLP/HTTP. The answer has the same encoding as
+// the request.
 type payload struct {
 	mediaType string
-	cost      func([]byte, proto.Message) (int64, error) // of unmarshal, in bytes of memory
+	cost      func([]byte, proto.Message) (int64, error) // memory that unmarshal takes, in bytes
 	unmarshal func([]byte, proto.Message) error
 	marshal   func(proto.Message) ([]byte, error)
 }
@@ -142,11 +143,11 @@ func (rc *Receiver) serveHTTP(w http.ResponseWriter, r *http.Request, s service)
 	enc.answer(w, reply)
 }
 
-// unpacking is what a reader of gzip takes.
+// unpacking is the memory of a gzip reader.
 const unpacking = 64 << 10
 
-// take reads a request, decodes it and hands it to the sink. All that is in
-// memory meanwhile is held from the budget; the sink counts what it keeps.
+// take reads a request, decodes it and hands it to the sink. All memory for that is
+// held from the budget until it returns. The sink counts the memory of what it keeps.
 func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.Reader, length int64, packed bool) (proto.Message, error) {
 	hold := rc.budget.Hold()
 	defer hold.Release()
@@ -178,19 +179,20 @@ func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.R
 	return s.accept(rc.sink, req), nil
 }
 
-// mostMessage bounds what is said of a request that is refused: the decoders
-// quote it.
-const mostMessage = 1 << 10
+// maxMessage bounds the error message for a request that is refused, because the
+// decoders quote the request.
+const maxMessage = 1 << 10
 
 func message(err error) string {
 	text := err.Error()
-	if len(text) > mostMessage {
-		text = text[:mostMessage] + "..."
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "..."
 	}
 	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
-// refuse answers with the Status message that the specification asks for.
+// refuse answers with a Status message (OpenTelemetry Protocol Specification,
+// "Failures").
 func (enc *payload) refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusBadRequest, codes.InvalidArgument
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)

@@ -15,8 +15,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// Store keeps what was received, all of it. The zero value is empty and ready;
-// its methods are safe for concurrent use.
+// Store keeps everything that was received. The zero value is empty and ready to use.
+// Its methods are safe for concurrent use.
 type Store struct {
 	mu      sync.Mutex
 	spans   []Span

@@ -46,15 +46,15 @@ func isPlain(text string) bool {
 	return true
 }
 
-// mostError is more than any error has to say that is not a server's message.
-const mostError = 1000
+// maxError is more than any error has to say that is not a server's message.
+const maxError = 1000
 
 // Error returns an error that says what err says, as [Line] does, and wraps it.
 func Error(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := Line(err.Error(), mostError)
+	text := Line(err.Error(), maxError)
 	if text == err.Error() {
 		return err
 	}

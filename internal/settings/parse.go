@@ -181,7 +181,7 @@ func validPort(port string) bool {
 	return err == nil
 }
 
-// attributes are key=value,... percent-encoded. "Resource SDK", "Specifying
+// attributes are key=value,... percent-encoded. Resource SDK, "Specifying
 // resource information via an environment variable", wants a value with any
 // mistake discarded as a whole.
 var attributes = kind[[]attribute.KeyValue]{

@@ -13,11 +13,11 @@ import (
 	"github.com/clewtrace/clew/delivery"
 )
 
-// Read reads the variables that lookup knows, [os.LookupEnv] for example, by
-// the rules of the OpenTelemetry specification, "Environment Variable
-// Specification": an empty value is an unset one, spaces around a value do not
-// count, and a value that cannot be used is a [Problem] and replaced by the
-// default. Of a general variable and a signal's own, the signal's counts.
+// Read reads the variables that lookup knows, [os.LookupEnv] for example, by the rules
+// of the OpenTelemetry Environment Variable Specification: an empty value is an unset
+// one, spaces around a value do not count, and a value that cannot be used is a
+// [Problem] and replaced by the default. Of a general variable and the variable of a
+// signal, the latter counts.
 //
 // With OTEL_CONFIG_FILE the settings come from that file, and the problems name
 // its keys.

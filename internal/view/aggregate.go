@@ -7,7 +7,7 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// Calls sums up calls. Times are in nanoseconds.
+// Calls is a sum of calls. Times are in nanoseconds.
 type Calls struct {
 	Calls  int   `json:"calls"`
 	Errors int   `json:"errors"`
@@ -32,7 +32,8 @@ func (c *Calls) finish() {
 	c.durations = nil
 }
 
-// quantile returns the smallest element that percent of all are not above.
+// quantile returns the smallest element that is not below the given percentage of all
+// elements.
 func quantile(sorted []int64, percent int) int64 {
 	if len(sorted) == 0 {
 		return 0
@@ -40,29 +41,29 @@ func quantile(sorted []int64, percent int) int64 {
 	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
 }
 
-// mostRows bounds the services, the pairs of them and the operations that are
-// told apart; all further ones are summed up as others.
+// maxRows bounds the number of services, of edges between them and of operations that
+// are listed. All further ones are summed up as others.
 const (
-	mostRows = 2000
-	others   = "(others)"
+	maxRows = 2000
+	others  = "(others)"
 )
 
-// Graph is the services and who calls whom.
+// Graph has the services of traces and shows which of them call each other.
 type Graph struct {
 	Nodes []*GraphNode `json:"nodes"`
 	Edges []*GraphEdge `json:"edges"`
 }
 
-// GraphNode is a service with the calls it answered.
+// GraphNode is a service with the calls that it answered.
 type GraphNode struct {
 	Service string `json:"service"`
-	// External is set for what sends no spans: a database, somebody else's
-	// service.
+	// External is set for a service that sends no spans, such as a database or a service
+	// of somebody else.
 	External bool `json:"external"`
 	Calls
 }
 
-// GraphEdge is the calls from one service to another.
+// GraphEdge is the sum of the calls from one service to another.
 type GraphEdge struct {
 	From string `json:"from"`
 	To   string `json:"to"`
@@ -74,7 +75,7 @@ func (r *Ring) Graph(q Query) Graph {
 	type pair struct{ from, to string }
 	nodes, edges := map[string]*GraphNode{}, map[pair]*GraphEdge{}
 	nodeOf := func(service string) *GraphNode {
-		if nodes[service] == nil && len(nodes) >= mostRows {
+		if nodes[service] == nil && len(nodes) >= maxRows {
 			service = others
 		}
 		if nodes[service] == nil {
@@ -85,7 +86,7 @@ func (r *Ring) Graph(q Query) Graph {
 	addCall := func(from, to string, s otlpreceiver.Span) {
 		nodeOf(to).add(s)
 		key := pair{from, to}
-		if edges[key] == nil && len(edges) >= mostRows || nodes[from] == nil || nodes[to] == nil {
+		if edges[key] == nil && len(edges) >= maxRows || nodes[from] == nil || nodes[to] == nil {
 			key = pair{others, others}
 			nodeOf(others)
 		}
@@ -124,33 +125,35 @@ func (r *Ring) Graph(q Query) Graph {
 	return g
 }
 
-// peerAttributes name what a call went to, the most telling first.
+// peerAttributes are the attributes that name the target of a call, the most specific
+// first.
 var peerAttributes = []string{"peer.service", "db.system.name", "db.system", "messaging.system", "rpc.service", "server.address", "net.peer.name"}
 
-// peer is what a call without an answering span went to, or empty.
+// peer returns the name of the target of a call that no received span answered, or the
+// empty string.
 func peer(n node) string {
 	if k := kind(n.Span); len(n.children) > 0 || k != "client" && k != "producer" {
 		return ""
 	}
 	for _, key := range peerAttributes {
 		if name := otlpreceiver.Attribute(n.GetAttributes(), key).GetStringValue(); name != "" {
-			cut(&name, mostService)
+			cut(&name, maxService)
 			return name
 		}
 	}
 	return ""
 }
 
-// Operation is the spans of a service with the same name.
+// Operation is the sum of the spans of a service that have the same name.
 type Operation struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
-	Self    int64  `json:"self"` // time not spent in children, in all, nanoseconds
+	Self    int64  `json:"self"` // nanoseconds in all that were not spent in children
 	Calls
 }
 
-// Operations returns those of the selected traces, the one that takes the most
-// time of its own first.
+// Operations returns the operations of the selected traces. The one with the largest
+// sum of Self is first.
 func (r *Ring) Operations(q Query) []*Operation {
 	type key struct{ service, name string }
 	operations := map[key]*Operation{}
@@ -158,7 +161,7 @@ func (r *Ring) Operations(q Query) []*Operation {
 		for i, n := range t.nodes {
 			k := key{n.Service(), n.GetName()}
 			o := operations[k]
-			if o == nil && len(operations) >= mostRows {
+			if o == nil && len(operations) >= maxRows {
 				k = key{others, others}
 				o = operations[k]
 			}

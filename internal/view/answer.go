@@ -17,9 +17,9 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// What an answer takes in memory is held from a budget while it is made and
-// written: a search or a trace is as large as what was received, and anybody
-// can ask for many at the same time. Lists are written one element at a time.
+// The memory of an answer is taken from a budget while the answer is made and written:
+// a search or a trace is as large as what was received, and anybody can ask for many at
+// the same time. Lists are written one element at a time.
 const (
 	costOfAnswer = 256 << 10 // buffers, the names of services, a goroutine
 	costOfRow    = 640       // of a span in the tree, and in the waterfall
@@ -27,18 +27,18 @@ const (
 	costOfCall   = 64        // of a span in a sum of calls
 	costOfNode   = 400       // of a span in a tree, a service or an operation
 	costOfLog    = 64        // of a log record in a list
-	// expansion is how much larger a span is as JSON, with the buffer it is made
-	// in: a control character takes six bytes, and a buffer doubles.
+	// expansion is how much larger a span is as JSON, including the buffer in which it
+	// is made: a control character takes six bytes, and a buffer doubles when it grows.
 	expansion    = 14
 	answerBuffer = 32 << 10
-	// leastBudget is that of answers from a small ring.
-	leastBudget = 8 << 20
-	// writing bounds the time in which a page must read an answer.
+	// minBudget is the smallest budget, which answers from a small ring have.
+	minBudget = 8 << 20
+	// writing bounds the time that a page may take to read an answer.
 	writing = 30 * time.Second
 )
 
-// begin takes the memory of an answer. It returns nil when it has answered with
-// an error; the caller releases what it returns.
+// begin takes the memory of an answer from the budget. It returns nil if it has
+// answered with an error. The caller releases what it returns.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, cost int64) *otlpreceiver.Hold {
 	hold := h.budget.Hold()
 	err := hold.Add(r.Context(), costOfAnswer+cost)
@@ -54,14 +54,14 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, cost int64) *otl
 	return nil
 }
 
-// costOfTraces is what a list of traces takes.
+// costOfTraces is the cost of a list of traces.
 func (r *Ring) costOfTraces(listed int64) int64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return int64(len(r.traces))*pointer + listed*(mostServices*header+costOfNode)
+	return int64(len(r.traces))*pointer + listed*(maxServices*header+costOfNode)
 }
 
-// costOfTrace is what the waterfall of a trace takes.
+// costOfTrace is the cost of the waterfall of a trace.
 func (t *stored) costOfTrace() int64 {
 	n := int64(len(t.spans)) * costOfRow
 	for _, s := range t.spans {
@@ -77,14 +77,14 @@ func (t *stored) costOfLogs() (n int64) {
 	return n*expansion + int64(len(t.logs))*costOfLog
 }
 
-// costOfSums is what the sums over all traces take.
+// costOfSums is the cost of the sums over all traces.
 func (r *Ring) costOfSums() int64 {
 	largest, spans := 0, 0
 	r.each(func(t *stored) bool {
 		largest, spans = max(largest, len(t.spans)), spans+len(t.spans)
 		return true
 	})
-	return int64(spans)*costOfCall + int64(largest+2*min(spans, mostRows))*costOfNode
+	return int64(spans)*costOfCall + int64(largest+2*min(spans, maxRows))*costOfNode
 }
 
 // list is a member of a JSON object that is written element by element.
@@ -94,7 +94,7 @@ type list struct {
 	last  string // the bracket that closes it
 }
 
-// colourList is an object of services and their numbers.
+// colourList returns an object that has a number for each service.
 func (r *Ring) colourList() list {
 	numbers := r.serviceColours()
 	return list{"colours", func(yield func(any) bool) {
@@ -127,7 +127,7 @@ func logList(name string, logs []otlpreceiver.Log, start int64) list {
 	})
 }
 
-// writeJSON writes head, an object, with lists as further members.
+// writeJSON writes the object head with lists as further members.
 func writeJSON(w http.ResponseWriter, head any, lists ...list) {
 	b, err := json.Marshal(head)
 	if err != nil {
@@ -150,7 +150,8 @@ func writeJSON(w http.ResponseWriter, head any, lists ...list) {
 	out.Flush()        //nolint:errcheck // the page is gone
 }
 
-// writeList ends early if the page is gone. Nobody reads the rest then.
+// writeList writes a list. It ends early if the page is gone, because nobody reads the
+// rest then.
 func writeList(out *bufio.Writer, l list) {
 	open := `":[`
 	if l.last == "}" {
@@ -178,7 +179,7 @@ func writeList(out *bufio.Writer, l list) {
 	out.WriteString(l.last) //nolint:errcheck // as above
 }
 
-// group is what a trace has of one resource and scope.
+// group has the items of a trace that share a resource and a scope.
 type group struct {
 	otlpreceiver.Origin
 	items []proto.Message
@@ -200,11 +201,11 @@ func groups[T any](items []T, split func(T) (otlpreceiver.Origin, proto.Message)
 	return all
 }
 
-// names are those of the lists in a request of OTLP's JSON encoding.
+// names are the names of the lists in a request of the JSON encoding of OTLP.
 type names struct{ resources, scopes, items string }
 
-// writeRequest writes a request. What shared a resource and a scope does so
-// again.
+// writeRequest writes a request. Items that shared a resource and a scope when they
+// were received share them again.
 func writeRequest(out *bufio.Writer, n names, all []*group) {
 	write := func(parts ...string) {
 		for _, p := range parts {

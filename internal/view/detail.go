@@ -29,9 +29,9 @@ type ServiceCount struct {
 	Spans   int    `json:"spans"`
 }
 
-// Search returns the selected traces, newest first: at most limit, those that
-// began to arrive before the given sequence number if it is not 0. more says
-// that there are others.
+// Search returns at most limit of the selected traces, the newest first. If before is
+// not 0, only traces whose sequence number is lower are returned. more reports whether
+// there are others.
 func (r *Ring) Search(q Query, before uint64, limit int) (found []Summary, more bool) {
 	found = []Summary{}
 	r.each(func(t *stored) bool {
@@ -48,8 +48,8 @@ func (r *Ring) Search(q Query, before uint64, limit int) (found []Summary, more 
 	return found, more
 }
 
-// mostServices bounds the services that a summary names.
-const mostServices = 100
+// maxServices bounds the services that a summary names.
+const maxServices = 100
 
 func summarize(t *stored) Summary {
 	s := Summary{ID: hex.EncodeToString(t.id[:]), Sequence: t.sequence, Spans: len(t.spans), Logs: len(t.logs)}
@@ -70,7 +70,7 @@ func summarize(t *stored) Summary {
 			s.Errors++
 		}
 		service := span.Service()
-		if counts[service]++; counts[service] == 1 && len(s.Services) < mostServices {
+		if counts[service]++; counts[service] == 1 && len(s.Services) < maxServices {
 			s.Services = append(s.Services, ServiceCount{Service: service})
 		}
 		var parent spanID
@@ -83,7 +83,7 @@ func summarize(t *stored) Summary {
 			root, rootStart, s.Partial = span, start, partial
 		}
 	}
-	if root.Span == nil { // a circle of parents
+	if root.Span == nil { // the parents form a circle
 		root = t.spans[0]
 	}
 	for i := range s.Services {
@@ -94,12 +94,12 @@ func summarize(t *stored) Summary {
 	return s
 }
 
-// Trace is a trace as the waterfall shows it: what each row needs, and no more.
-// Times are in nanoseconds since the trace's start.
+// Trace is a trace as the waterfall shows it, with only what each row needs. Times are
+// in nanoseconds since the start of the trace.
 type Trace struct {
 	Summary
 	Version  uint64             `json:"version"` // changes when something arrives
-	Dropped  int64              `json:"dropped"` // spans and records that were too large, or beyond the trace's share of memory
+	Dropped  int64              `json:"dropped"` // spans and records that were too large or exceeded the memory of a trace
 	Names    []string           `json:"-"`       // of services; SpanRow.Service points here
 	Rows     []SpanRow          `json:"-"`       // parents before children
 	FreeLogs []otlpreceiver.Log `json:"-"`       // of no span
@@ -120,7 +120,7 @@ type SpanRow struct {
 	Self     int64      `json:"self"`
 	Error    bool       `json:"error,omitempty"`
 	Orphan   bool       `json:"orphan,omitempty"`
-	Events   []int64    `json:"events,omitempty"` // when
+	Events   []int64    `json:"events,omitempty"` // times of the events
 	Logs     int        `json:"logs,omitempty"`
 	Links    int        `json:"links,omitempty"`
 	Critical [][2]int64 `json:"critical,omitempty"`
@@ -199,7 +199,7 @@ type Event struct {
 type Link struct {
 	TraceID    string              `json:"trace_id"`
 	SpanID     string              `json:"span_id"`
-	Known      bool                `json:"known"` // the trace is here
+	Known      bool                `json:"known"` // the ring holds the trace
 	Tracestate *explain.Tracestate `json:"tracestate"`
 	Attributes []Attribute         `json:"attributes"`
 }

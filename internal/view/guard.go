@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// guard refuses what other sites may make a browser send. A host name that is
-// not known here may be one of theirs that now leads to this address (DNS
-// rebinding); an IP address cannot be.
+// guard refuses requests that pages of other sites make a browser send. A host name
+// that is not known here may belong to such a site and resolve to this address (DNS
+// rebinding). An IP address cannot.
 func guard(next http.Handler, hosts []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -43,8 +43,8 @@ func knownHost(hostport string, hosts []string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(hosts, host)
 }
 
-// foreign reports whether a page of another origin made the request. Following
-// a link from there is not that.
+// foreign reports whether a page of another origin made the request. Following a link
+// from such a page does not count.
 func foreign(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
@@ -57,9 +57,9 @@ func foreign(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") != "navigate"
 }
 
-// AllowOrigins lets pages of the given origins send telemetry to next, a
-// receiver of OTLP/HTTP, and no others. Programs that are no browser send no
-// origin and pass.
+// AllowOrigins passes requests on to next, a receiver of OTLP/HTTP, if they come from
+// pages of the given origins, and refuses those of other pages. Programs other than
+// browsers send no origin and are allowed.
 func AllowOrigins(next http.Handler, origins ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

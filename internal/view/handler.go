@@ -31,11 +31,11 @@ const (
 	MostTraces = 1000
 )
 
-// Handler serves the page and what it reads from the ring. Requests with
-// another host name than "localhost", an IP address or one of hosts are
-// refused, and so are those that pages of other sites make.
+// Handler serves the page and the data of the ring that it shows. It refuses requests
+// with a host name other than "localhost", an IP address or one of hosts, and requests
+// that pages of other sites make.
 func Handler(ring *Ring, hosts ...string) http.Handler {
-	h := &handler{ring: ring, budget: otlpreceiver.NewBudget(max(ring.limit/4, leastBudget)), streams: make(chan struct{}, mostStreams)}
+	h := &handler{ring: ring, budget: otlpreceiver.NewBudget(max(ring.limit/4, minBudget)), streams: make(chan struct{}, maxStreams)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/traces", h.search)
 	mux.HandleFunc("GET /api/traces/{trace}", h.trace)
@@ -62,8 +62,7 @@ type handler struct {
 	streams chan struct{}
 }
 
-// query reads the parameter q. It reports false when it has answered with an
-// error.
+// query reads the parameter q. It returns false if it has answered with an error.
 func query(w http.ResponseWriter, r *http.Request) (Query, bool) {
 	q, err := ParseQuery(r.FormValue("q"))
 	if err != nil {
@@ -146,7 +145,7 @@ func (h *handler) span(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	hold := h.begin(w, r, h.ring.most*expansion+st.costOfLogs())
+	hold := h.begin(w, r, h.ring.maxItem*expansion+st.costOfLogs())
 	if hold == nil {
 		return
 	}
@@ -159,8 +158,8 @@ func (h *handler) span(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, span, logList("logs", span.Logs, span.start))
 }
 
-// otlp answers with the trace as it was received: two requests of OTLP's JSON
-// encoding, one for traces and one for logs.
+// otlp answers with the trace as it was received: a request for traces and one for
+// logs, both in the JSON encoding of OTLP.
 func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 	var id TraceID
 	if !pathID(w, r, "trace", id[:]) {
@@ -171,7 +170,7 @@ func (h *handler) otlp(w http.ResponseWriter, r *http.Request) {
 		notHere(w)
 		return
 	}
-	hold := h.begin(w, r, h.ring.most*expansion+int64(len(st.spans)+len(st.logs))*costOfLog)
+	hold := h.begin(w, r, h.ring.maxItem*expansion+int64(len(st.spans)+len(st.logs))*costOfLog)
 	if hold == nil {
 		return
 	}
@@ -215,13 +214,12 @@ func (h *handler) sums(w http.ResponseWriter, r *http.Request, of func(Query) []
 }
 
 const (
-	mostStreams = 64 // pages that are told of changes at the same time
+	maxStreams  = 64 // pages that follow changes at the same time
 	streamPause = 200 * time.Millisecond
-	streamBeat  = 15 * time.Second // so that a page that is gone is noticed
+	streamBeat  = 15 * time.Second // the time after which a page that is gone is noticed
 )
 
-// changes is a stream of server-sent events: what the ring holds, whenever that
-// has changed.
+// changes sends server-sent events: the counts of the ring, after each change of it.
 func (h *handler) changes(w http.ResponseWriter, r *http.Request) {
 	select {
 	case h.streams <- struct{}{}:
@@ -259,8 +257,8 @@ func (h *handler) changes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pathID reads an id in hex from the path. It reports false when it has
-// answered with an error.
+// pathID reads an id in hex from the path. It returns false if it has answered with an
+// error.
 func pathID(w http.ResponseWriter, r *http.Request, name string, id []byte) bool {
 	b, err := hex.DecodeString(r.PathValue(name))
 	if err != nil || len(b) != len(id) {

@@ -19,19 +19,19 @@ import (
 	"github.com/clewtrace/clew/internal/ownfile"
 )
 
-// Journal is a [Ring] whose content outlives the process: what is received is
-// written to a file before it is taken in. It implements [otlpreceiver.Sink];
-// its methods are safe for concurrent use.
+// Journal is a [Ring] whose content outlives the process: every request is written to a
+// file before the ring takes it. It implements [otlpreceiver.Sink]; its methods are
+// safe for concurrent use.
 //
-// A request is one record, handed to the operating system in one write, so a
-// process that is killed loses none that it answered. After a power failure
-// what the system had not yet written is missing. A record that is not whole
-// ends the file: it is cut off when the file is opened.
+// A request is one record and is handed to the operating system in one write. A process
+// that is killed therefore loses no request that it has answered. After a power
+// failure, records that the system had not yet written are missing. When the file is
+// opened, it is cut off before the first record that is not whole.
 //
-// The file holds half of the ring's bytes at most. When it has them it is
-// renamed to end in ".old", in place of the one before, and a new one is begun.
-// Together they hold more than the ring does: spans take several times as much
-// memory as they take on the wire.
+// The file holds at most half as many bytes as the ring. When it is full, it is renamed
+// to end in ".old", replacing the previous file of that name, and a new file is begun.
+// Both files together hold more spans than the ring, because spans take several times
+// as much memory as they take on the wire.
 type Journal struct {
 	*Ring
 	path   string
@@ -48,7 +48,7 @@ type Journal struct {
 //
 //	kind | length of the body, 32 bits | crc32c of the body | body
 //
-// in little endian; the body is an OTLP request in binary protobuf.
+// Numbers are little endian; the body is an OTLP request in binary protobuf.
 const (
 	journalMark = "clew view 1\n"
 	recordHead  = 1 + 4 + 4
@@ -60,15 +60,15 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenJournal adds what the file at path holds to the ring, and keeps there
-// what the ring receives from now on. The file is created if need be; only its
-// owner can read it. damaged are the bytes at its end that were cut off.
+// OpenJournal adds the content of the file at path to the ring, and from then on writes
+// to the file what the ring receives. It creates the file if there is none; only its
+// owner can read it. damaged is the number of bytes that were cut off at its end.
 //
-// It belongs to one process at a time: while another one has it, the error says
-// which. The lock is a file of its own beside it, since the file is renamed.
+// The file belongs to one process at a time. While another process has it, the error
+// names that process. The lock is a separate file, since the file itself is renamed.
 //
-// failed is called once, by any goroutine, if the file can no longer be
-// written; the ring goes on in memory.
+// failed is called once, by any goroutine, if the file can no longer be written. The
+// ring then goes on in memory only.
 func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damaged int64, err error) {
 	lock, err := ownfile.Lock(path + ".lock")
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -83,7 +83,7 @@ func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damag
 		}
 	}()
 	j = &Journal{Ring: ring, path: path, failed: failed, lock: lock}
-	if _, _, err = j.load(path+old, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err = j.load(path+oldSuffix, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
 	file, damaged, err := j.load(path, os.O_RDWR|os.O_CREATE)
@@ -94,10 +94,10 @@ func OpenJournal(ring *Ring, path string, failed func(error)) (j *Journal, damag
 	return j, damaged, nil
 }
 
-const old = ".old" // behind the path
+const oldSuffix = ".old" // at the end of the path of the renamed file
 
-// load adds what a file holds to the ring. One that can be written is left
-// open, at its end, and j.size is its size.
+// load adds the content of a file to the ring. A file that can be written stays open,
+// positioned at its end, and j.size is its size.
 func (j *Journal) load(path string, flags int) (file *os.File, damaged int64, err error) {
 	if file, err = os.OpenFile(path, flags, 0o600); err != nil {
 		return nil, 0, err
@@ -119,7 +119,7 @@ func (j *Journal) load(path string, flags int) (file *os.File, damaged int64, er
 	}
 	good := j.replay(in) + int64(len(journalMark))
 	if len(mark) < len(journalMark) {
-		good = 0 // an empty file, or one that its process could not even begin
+		good = 0 // an empty file, or one without a whole mark
 	}
 	if !writable {
 		return nil, info.Size() - good, nil
@@ -141,8 +141,8 @@ func (j *Journal) load(path string, flags int) (file *os.File, damaged int64, er
 	return file, damaged, nil
 }
 
-// replay adds records to the ring up to the first that is not whole, and
-// returns the bytes of those before it.
+// replay adds records to the ring up to the first one that is not whole, and returns
+// the number of bytes before that one.
 func (j *Journal) replay(in io.Reader) (good int64) {
 	for {
 		var head [recordHead]byte
@@ -210,7 +210,8 @@ func (j *Journal) append(kind byte, req proto.Message) {
 	}
 }
 
-// write returns an error once; nothing is written after it.
+// write writes a record. It returns an error at most once, because nothing is written
+// after an error.
 func (j *Journal) write(record []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -235,7 +236,7 @@ func (j *Journal) rotate(record int64) error {
 	if j.size+record <= j.limit/2 || j.size == int64(len(journalMark)) {
 		return nil
 	}
-	if err := os.Rename(j.path, j.path+old); err != nil {
+	if err := os.Rename(j.path, j.path+oldSuffix); err != nil {
 		return err
 	}
 	next, err := os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -248,7 +249,7 @@ func (j *Journal) rotate(record int64) error {
 	return errors.Join(err, writeErr)
 }
 
-// Close ends the journal; the ring can be used further.
+// Close closes the file. The ring can still be used.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// Query selects traces: those with a span that all of its terms hold for. The
-// zero value selects every trace.
+// Query selects the traces that have a span for which all terms hold. The zero value
+// selects every trace.
 type Query struct {
 	terms []term
 	trace string // a trace id in hex, or its beginning
@@ -31,11 +31,11 @@ type term struct {
 	isDuration bool
 }
 
-// operators in the order they are looked for: the longer first.
+// operators are in the order in which they are tried: longer ones first.
 var operators = []string{">=", "<=", "!=", "=", "~", ">", "<"}
 
-// ParseQuery reads terms separated by spaces; a value with spaces stands in
-// double quotes.
+// ParseQuery reads terms separated by spaces. A value with spaces must be in double
+// quotes.
 //
 //	error                     the span's status is an error
 //	service=shop name="GET /" exactly
@@ -240,14 +240,14 @@ func kind(s otlpreceiver.Span) string {
 	return strings.ToLower(strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
 }
 
-// duration is in nanoseconds; zero for a span that ends before it starts.
+// duration returns nanoseconds, and zero for a span that ends before it starts.
 func duration(s otlpreceiver.Span) int64 {
 	start, end := times(s)
 	return end - start
 }
 
-// times are nanoseconds since 1970 that any sum of two can hold, whatever was
-// received.
+// times returns nanoseconds since 1970, limited so that the sum of two cannot overflow,
+// whatever was received.
 func times(s otlpreceiver.Span) (start, end int64) {
 	const most = 1 << 62
 	start = int64(min(s.GetStartTimeUnixNano(), most))

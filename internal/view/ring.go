@@ -23,13 +23,13 @@ type spanID [8]byte
 // Ring keeps traces up to a number of bytes. It implements
 // [otlpreceiver.Sink]; its methods are safe for concurrent use.
 type Ring struct {
-	limit int64 // bytes in all
-	share int64 // bytes of one trace
-	most  int64 // bytes of one span or log record, with its resource and scope
+	limit   int64 // bytes in all
+	share   int64 // bytes of one trace
+	maxItem int64 // bytes of one span or log record, with its resource and scope
 
 	mu       sync.RWMutex
 	traces   map[TraceID]*stored
-	order    []*stored // by arrival; those before head are gone
+	order    []*stored // by arrival; the ones before head are evicted
 	head     int
 	bytes    int64
 	sequence uint64
@@ -38,8 +38,8 @@ type Ring struct {
 	watchers map[chan struct{}]struct{}
 }
 
-// stored is what was received of one trace. Its slices are only appended to,
-// so a copy taken under the lock can be read without it.
+// stored has what was received of one trace. Its slices are only appended to, so a copy
+// made under the lock can be read without it.
 type stored struct {
 	id       TraceID
 	sequence uint64 // in order of arrival
@@ -49,7 +49,7 @@ type stored struct {
 	logs     []otlpreceiver.Log
 	seen     map[spanID]struct{}
 	origins  map[otlpreceiver.Origin]int64 // with their bytes
-	dropped  int64                         // spans and records that were too large, or beyond the share
+	dropped  int64                         // spans and records that were too large or exceeded the share
 }
 
 // Stats says what a [Ring] holds and what became of the rest.
@@ -67,28 +67,28 @@ type Stats struct {
 const (
 	// MinBytes is the smallest limit a [Ring] can have.
 	MinBytes = 1 << 20
-	// minMost is what a span may take at least, however small the ring.
-	minMost = 64 << 10
-	// mostName bounds the name of a span, and mostService that of a service.
-	// Longer ones are cut: names are what lists of many spans are made of.
-	mostName    = 1 << 10
-	mostService = 256
+	// minItem is the size that a span may always have, however small the ring is.
+	minItem = 64 << 10
+	// maxName bounds the name of a span, and maxService the name of a service. Longer
+	// names are cut, because they make up most of the lists of many spans.
+	maxName    = 1 << 10
+	maxService = 256
 )
 
-// NewRing returns an empty ring. It holds at most limit bytes, which are all
-// that the spans keep alive, and never less than [MinBytes]. One trace may take
-// half of that, one span a hundredth; what is larger, and what arrives of a
-// trace afterwards, is dropped and counted.
+// NewRing returns an empty ring. It holds at most limit bytes, but never less than
+// [MinBytes]; all memory that the spans keep alive counts. One trace may take half of
+// that, and one span a hundredth. Spans that are larger, and spans of a trace that has
+// taken its half, are dropped and counted.
 func NewRing(limit int64) *Ring {
 	limit = max(limit, MinBytes)
 	return &Ring{
-		limit: limit, share: limit / 2, most: max(limit/100, minMost),
+		limit: limit, share: limit / 2, maxItem: max(limit/100, minItem),
 		traces: map[TraceID]*stored{}, colours: map[string]int{}, watchers: map[chan struct{}]struct{}{},
 	}
 }
 
-// AddTraces implements [otlpreceiver.Sink]. A span whose id is known already is
-// left out: exporters send again what was not acknowledged. So is one whose ids
+// AddTraces implements [otlpreceiver.Sink]. It leaves out spans whose id is known
+// already, because exporters send again what was not acknowledged, and spans whose ids
 // have the wrong length.
 func (r *Ring) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 	r.mu.Lock()
@@ -114,7 +114,7 @@ func (r *Ring) addSpan(s otlpreceiver.Span) {
 		r.stats.Duplicates++
 		return
 	}
-	cut(&s.Name, mostName)
+	cut(&s.Name, maxName)
 	if r.grow(t, s.Origin, sizeOfSpan(s)) {
 		t.seen[id] = struct{}{}
 		t.spans = append(t.spans, s)
@@ -124,8 +124,8 @@ func (r *Ring) addSpan(s otlpreceiver.Span) {
 	}
 }
 
-// AddLogs implements [otlpreceiver.Sink]. Records outside any trace have no
-// place on the page and are left out.
+// AddLogs implements [otlpreceiver.Sink]. It leaves out records outside any trace,
+// because the page has no place for them.
 func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,10 +147,11 @@ func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
 	r.changed()
 }
 
-// AddMetrics implements [otlpreceiver.Sink]: the page shows none.
+// AddMetrics implements [otlpreceiver.Sink]. It does nothing, because the page shows no
+// metrics.
 func (r *Ring) AddMetrics(*colmetrics.ExportMetricsServiceRequest) {}
 
-// trace returns the trace with the given id, a new one if need be.
+// trace returns the trace with the given id. It adds a trace if there is none.
 func (r *Ring) trace(id TraceID) *stored {
 	r.sequence++
 	t := r.traces[id]
@@ -164,8 +165,8 @@ func (r *Ring) trace(id TraceID) *stored {
 	return t
 }
 
-// grow makes room for something of a trace; it reports false if the trace has
-// had its share, or if the thing is too large.
+// grow makes room for a span or log record of a trace. It returns false if that is too
+// large, or if the trace has already taken its share.
 func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
 	origin, known := t.origins[o]
 	if !known {
@@ -177,7 +178,7 @@ func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
 	if !known {
 		added += origin
 	}
-	if size+origin > r.most || t.bytes+added > r.share {
+	if size+origin > r.maxItem || t.bytes+added > r.share {
 		t.dropped++
 		r.stats.Dropped++
 		return false
@@ -188,20 +189,21 @@ func (r *Ring) grow(t *stored, o otlpreceiver.Origin, size int64) bool {
 	return true
 }
 
-// cut shortens a name that is too long to a copy of its beginning.
-func cut(name *string, most int) {
-	if len(*name) > most {
-		*name = strings.ToValidUTF8(strings.Clone((*name)[:most-len("…")]), "") + "…"
+// cut replaces a name that is too long by its beginning. It copies that, so that the
+// long name is not kept in memory.
+func cut(name *string, maxLen int) {
+	if len(*name) > maxLen {
+		*name = strings.ToValidUTF8(strings.Clone((*name)[:maxLen-len("…")]), "") + "…"
 	}
 }
 
 func cutService(o otlpreceiver.Origin) {
 	if v, ok := otlpreceiver.Attribute(o.Resource.GetAttributes(), "service.name").GetValue().(*commonpb.AnyValue_StringValue); ok {
-		cut(&v.StringValue, mostService)
+		cut(&v.StringValue, maxService)
 	}
 }
 
-// makeRoom lets the oldest traces go, but not t.
+// makeRoom evicts the oldest traces except t.
 func (r *Ring) makeRoom(t *stored) {
 	for i := r.head; r.bytes > r.limit && i < len(r.order); i++ {
 		if old := r.order[i]; old != t && old != nil {
@@ -220,7 +222,7 @@ func (r *Ring) evict(i int) {
 	r.stats.Evicted++
 }
 
-// compact moves the order down once half of it is gone.
+// compact moves the elements of order to its front once half of them are gone.
 func (r *Ring) compact() {
 	for r.head < len(r.order) && r.order[r.head] == nil {
 		r.head++
@@ -240,11 +242,11 @@ func (r *Ring) Stats() Stats {
 	return s
 }
 
-// coloured bounds the services whose colour is remembered.
+// coloured bounds the number of services whose colour is remembered.
 const coloured = 1024
 
-// colour gives each service a number in order of arrival, so that the first
-// ones all differ.
+// colour returns a number for a service. Services are numbered in order of arrival, so
+// that the first ones have different colours.
 func (r *Ring) colour(service string) int {
 	n, ok := r.colours[service]
 	if !ok {
@@ -256,8 +258,8 @@ func (r *Ring) colour(service string) int {
 	return n
 }
 
-// Watch returns a channel that receives after each change; changes that come
-// faster than they are read count as one. stop ends it.
+// Watch returns a channel that receives after each change. Changes that come faster
+// than the channel is read count as one. stop ends it.
 func (r *Ring) Watch() (changes <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	r.mu.Lock()
@@ -279,8 +281,8 @@ func (r *Ring) changed() {
 	}
 }
 
-// each calls visit with copies of the traces that have spans, newest first,
-// until it returns false. It copies one at a time: there can be very many.
+// each calls visit with copies of the traces that have spans, the newest first, until
+// it returns false. It copies one trace at a time because there can be very many.
 func (r *Ring) each(visit func(*stored) bool) {
 	r.mu.RLock()
 	traces := make([]*stored, 0, len(r.traces))
@@ -311,15 +313,15 @@ func (r *Ring) get(id TraceID) (stored, bool) {
 	return *t, true
 }
 
-// serviceColours returns the numbers of all services seen.
+// serviceColours returns the colour numbers of all services.
 func (r *Ring) serviceColours() map[string]int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return maps.Clone(r.colours)
 }
 
-// logsOf returns the records of a span in order of time; those of no span for
-// the zero id.
+// logsOf returns the log records of a span in order of time. For the zero id it returns
+// the records that belong to no span.
 func (t *stored) logsOf(id spanID) []otlpreceiver.Log {
 	var logs []otlpreceiver.Log
 	for _, l := range t.logs {
@@ -336,7 +338,8 @@ func logSpan(l otlpreceiver.Log) (id spanID) {
 	return id
 }
 
-// logTime is when the event happened, or was observed if that is not known.
+// logTime returns the time of the event, or the time when it was observed if the former
+// is not known.
 func logTime(l otlpreceiver.Log) uint64 {
 	if t := l.GetTimeUnixNano(); t != 0 {
 		return t

@@ -11,9 +11,9 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// Sizes are of heap memory: the structs themselves, and everything that their
-// strings, slices and pointers keep alive. A field that is left out here is one
-// that a sender can fill without a bound; a test goes through all of them.
+// Sizes are heap memory: the structs themselves, and everything that their strings,
+// slices and pointers keep alive. A sender could fill a field that is left out here
+// without a bound, so a test goes through all fields.
 var (
 	structSpan     = size[tracepb.Span]() + size[otlpreceiver.Span]() + size[tracepb.Status]()
 	structEvent    = size[tracepb.Span_Event]() + pointer
@@ -51,8 +51,9 @@ func sizeOfLog(l otlpreceiver.Log) int64 {
 	return structLog + id(l.GetTraceId()) + id(l.GetSpanId()) + text(l.GetSeverityText()) + text(l.GetEventName()) + sizeOfValue(l.GetBody()) + sizeOfAttributes(l.GetAttributes())
 }
 
-// sizeOfOrigin counts a resource and a scope in full for every trace with spans
-// of them, though a batch shares them: the last of the traces keeps them alive.
+// sizeOfOrigin counts a resource and a scope in full for every trace that has spans of
+// them, although a batch shares them: they stay in memory until the last of these
+// traces is gone.
 func sizeOfOrigin(o otlpreceiver.Origin) int64 {
 	n := structResource + mapEntry + text(o.Scope.GetName()) + text(o.Scope.GetVersion()) +
 		sizeOfAttributes(o.Scope.GetAttributes()) + sizeOfAttributes(o.Resource.GetAttributes())
@@ -70,7 +71,7 @@ func sizeOfAttributes(attrs []*commonpb.KeyValue) int64 {
 	return n
 }
 
-// sizeOfValue can follow the nesting: the receiver bounds its depth.
+// sizeOfValue follows the nesting of a value, whose depth the receiver bounds.
 func sizeOfValue(v *commonpb.AnyValue) int64 {
 	n := structValue
 	switch v := v.GetValue().(type) {

@@ -7,8 +7,8 @@ import (
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
 
-// tree is the spans of a trace in the order the waterfall shows them: parents
-// before their children, siblings by start.
+// tree has the spans of a trace in the order in which the waterfall shows them: parents
+// before their children, and siblings by start.
 type tree struct {
 	nodes []node
 	start int64 // of the earliest span, nanoseconds since 1970
@@ -27,8 +27,8 @@ type node struct {
 	critical   [][2]int64
 }
 
-// newTree arranges the spans. A span whose parent was not received is a root,
-// and so is one span of each circle of parents.
+// newTree arranges the spans. A span whose parent was not received is a root. If
+// parents form a circle, one of its spans is a root.
 func newTree(spans []otlpreceiver.Span) *tree {
 	t := &tree{nodes: make([]node, 0, len(spans)), main: -1}
 	byStart := make([]int, len(spans))
@@ -56,12 +56,12 @@ func newTree(spans []otlpreceiver.Span) *tree {
 	for _, i := range slices.Concat(roots, byStart) {
 		t.place(spans, children, placed, i)
 	}
-	t.span()
+	t.findExtent()
 	return t
 }
 
-// place adds a root and all below it. What is placed already is left alone:
-// that ends the walk around a circle.
+// place adds a root and all spans below it. It skips spans that are already placed,
+// which ends the walk around a circle.
 func (t *tree) place(spans []otlpreceiver.Span, children [][]int, placed []bool, root int) {
 	type step struct{ span, parent int }
 	todo := []step{{root, -1}}
@@ -87,9 +87,9 @@ func (t *tree) place(spans []otlpreceiver.Span, children [][]int, placed []bool,
 	}
 }
 
-// span finds the time that the trace takes, and its main root: the first one
+// findExtent finds the start and end of the trace and its main root: the first root
 // without a parent, or else the first one whose parent was not received.
-func (t *tree) span() {
+func (t *tree) findExtent() {
 	for i, n := range t.nodes {
 		if i == 0 {
 			t.start, t.end = n.start, n.end
@@ -104,7 +104,7 @@ func (t *tree) span() {
 	}
 }
 
-// self is the time of a span that none of its children covers.
+// self returns the time of a span during which none of its children was running.
 func (t *tree) self(i int) int64 {
 	n := t.nodes[i]
 	covered, until := int64(0), n.start
@@ -119,10 +119,9 @@ func (t *tree) self(i int) int64 {
 	return n.end - n.start - covered
 }
 
-// findCriticalPath marks, on the main root and below it, the time that the
-// root's duration is made of: going back from its end, each moment belongs to
-// the child that ended last before it, and to the span itself where no child
-// was running.
+// findCriticalPath marks, on the main root and below it, the time that determines the
+// duration of the root. It goes back from the end of a span: each moment belongs to the
+// child that ended last before it, and to the span itself if no child was running.
 func (t *tree) findCriticalPath() {
 	if t.main < 0 {
 		return

@@ -44,7 +44,7 @@ func valueType(v *commonpb.AnyValue) string {
 	}
 }
 
-// valueText is a value on one line: arrays and maps as JSON, bytes in base64.
+// valueText returns a value on one line: arrays and maps as JSON, bytes in base64.
 func valueText(v *commonpb.AnyValue) string {
 	switch v := v.GetValue().(type) {
 	case *commonpb.AnyValue_StringValue:
@@ -61,14 +61,14 @@ func valueText(v *commonpb.AnyValue) string {
 		return ""
 	}
 	b, err := json.Marshal(plain(v))
-	if err != nil { // a double that JSON has no number for
+	if err != nil { // a double such as NaN, which JSON cannot represent
 		return v.String()
 	}
 	return string(b)
 }
 
-// plain turns a value into what encoding/json writes as such. The receiver
-// bounds the depth.
+// plain returns a value in the types that encoding/json writes without more help. The
+// receiver bounds its depth.
 func plain(v *commonpb.AnyValue) any {
 	switch v := v.GetValue().(type) {
 	case *commonpb.AnyValue_ArrayValue:

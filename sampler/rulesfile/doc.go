@@ -18,6 +18,6 @@
 // per_second; a span that matches none is dropped. See [sampler.Match] for
 // what patterns mean.
 //
-// The package is apart from package sampler because of its dependency on
-// go.yaml.in/yaml, the maintained parser that tells the line of every value.
+// This is a package of its own because it needs go.yaml.in/yaml, the maintained parser
+// that reports the line of every value.
 package rulesfile

@@ -21,23 +21,22 @@ const maxSize = 1 << 20
 // A File is a [sampler.Composable] with the rules of a file. It is safe for
 // concurrent use; every decision follows one complete set of rules.
 type File struct {
-	path  string
-	rules atomic.Pointer[sampler.Composable]
-	seen  []byte // what was last read, good or bad
-	lost  bool   // the file could not be read the last time
+	path       string
+	rules      atomic.Pointer[sampler.Composable]
+	seen       []byte // the text that was last read, valid or not
+	unreadable bool   // the file could not be read the last time
 
 	stop func()
 	done chan struct{}
 }
 
-// Open reads the rules of the file at path and from then on looks every
-// interval whether it changed. Zero means 5 seconds. Rules that are wrong
-// yield an error here. Later they are reported to the OpenTelemetry error
-// handler, once, and the rules read before stay in force, as they do when the
-// file cannot be read.
+// Open reads the rules of the file at path and then checks every interval whether the
+// file changed. Zero means 5 seconds. If the rules are wrong, Open returns an error. If
+// they are wrong later, or the file cannot be read, that is reported once to the
+// OpenTelemetry error handler, and the rules that were read before stay in force.
 //
-// Budgets of per_second rules start anew with each change of the file.
-// Shutdown ends the goroutine that looks.
+// The budgets of per_second rules start anew with each change of the file. Shutdown
+// ends the goroutine that checks it.
 func Open(path string, interval time.Duration) (*File, error) {
 	if interval == 0 {
 		interval = 5 * time.Second
@@ -92,23 +91,23 @@ func (f *File) watch(interval time.Duration, stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-ticker.C:
-			f.look()
+			f.reload()
 		}
 	}
 }
 
-// look compares contents, not times: it cannot miss a change, and the file is
-// small.
-func (f *File) look() {
+// reload reads the file and applies its rules if its content changed. It compares
+// contents and not times, because contents cannot miss a change and the file is small.
+func (f *File) reload() {
 	text, err := read(f.path)
 	if err != nil {
-		if !f.lost {
+		if !f.unreadable {
 			otel.Handle(fmt.Errorf("rulesfile: %w; the rules read before stay in force", err))
 		}
-		f.lost = true
+		f.unreadable = true
 		return
 	}
-	f.lost = false
+	f.unreadable = false
 	if bytes.Equal(text, f.seen) {
 		return
 	}
@@ -125,8 +124,8 @@ func (f *File) SamplingIntent(p sampler.Parameters) sampler.Intent {
 // Description implements [sampler.Composable].
 func (f *File) Description() string { return (*f.rules.Load()).Description() }
 
-// Shutdown stops looking at the file and waits until that has ended, or ctx
-// has. Decisions go on by the last rules.
+// Shutdown ends the goroutine that checks the file, and waits for its end or for that
+// of ctx. The last rules stay in force.
 func (f *File) Shutdown(ctx context.Context) error {
 	f.stop()
 	select {

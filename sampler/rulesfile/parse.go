@@ -27,8 +27,8 @@ func errorAt(n *yaml.Node, format string, args ...any) error {
 	return &Error{Line: max(1, n.Line), Reason: fmt.Sprintf(format, args...)}
 }
 
-// Parse reads rules. The error joins one [*Error] for each thing that is
-// wrong; a text that is not YAML at all yields the parser's own error.
+// Parse reads rules. The error joins one [*Error] for each mistake. If the text is not
+// YAML, it is the error of the YAML parser.
 func Parse(text []byte) ([]sampler.Rule, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -58,8 +58,8 @@ func Parse(text []byte) ([]sampler.Rule, error) {
 	return rules, nil
 }
 
-// mapping returns the values of a mapping that has no other than these keys,
-// and each of them at most once. Without keys, any are allowed.
+// mapping returns the values of a mapping. Each key may occur once, and only the given
+// keys are allowed; without any given, all are.
 func mapping(n *yaml.Node, keys ...string) (map[string]*yaml.Node, error) {
 	if n.Kind != yaml.MappingNode {
 		return nil, errorAt(n, "want a mapping")

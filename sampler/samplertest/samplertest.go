@@ -28,8 +28,8 @@ func Run(t *testing.T, c sampler.Composable) {
 	}
 }
 
-// Check returns the rules that c breaks, joined into one error, or nil. It
-// asks c about some ten thousand spans.
+// Check returns the rules that c breaks, joined into one error, or nil. It asks c about
+// some ten thousand spans.
 func Check(c sampler.Composable) error {
 	spans := examples()
 	return errors.Join(
@@ -128,9 +128,9 @@ func checkTraceState(change func(trace.TraceState) trace.TraceState) error {
 	return nil
 }
 
-// checkRandomness asks about traces whose randomness is low or high by the
-// toss of a coin. The coin is new each time, so that it cannot be correlated
-// with a threshold that comes from the past, even of a policy that learns.
+// checkRandomness asks about traces with low or high randomness, as a random bit
+// decides. The bit is drawn anew each time, so that no threshold can depend on it, not
+// even that of a policy that learns from the past.
 func checkRandomness(c sampler.Composable, spans []sdktrace.SamplingParameters) error {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, p := range spans[:8] { // spans without a parent
@@ -155,7 +155,8 @@ func checkRandomness(c sampler.Composable, spans []sdktrace.SamplingParameters) 
 	return nil
 }
 
-// checkConcurrency gives the race detector something to see.
+// checkConcurrency calls c from several goroutines, so that the race detector can find
+// races.
 func checkConcurrency(c sampler.Composable, spans []sdktrace.SamplingParameters) error {
 	errs := make([]error, 4)
 	var wg sync.WaitGroup

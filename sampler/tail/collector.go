@@ -16,9 +16,9 @@ import (
 	"github.com/clewtrace/clew/sampler"
 )
 
-// CollectorConfig returns the configuration, in YAML, of the OpenTelemetry
-// Collector's tail_sampling processor that decides on whole traces as cfg does
-// on fragments. It goes below processors.
+// CollectorConfig returns a configuration, in YAML, of the OpenTelemetry Collector's
+// tail_sampling processor. That processor decides on whole traces as cfg does on
+// fragments. The text belongs below processors in the Collector's configuration.
 //
 // It needs a Collector of version 0.161 or later. Where the two differ:
 //
@@ -83,13 +83,13 @@ func (w *yaml) part(depth int, p collectorPolicy) {
 	}
 }
 
-// A collectorPolicy is one of the Collector's, with its settings as lines.
+// A collectorPolicy is a policy of the Collector. Its settings are lines of YAML.
 type collectorPolicy struct {
 	kind     string
 	settings []string
 }
 
-// collector returns the policies that all have to match.
+// collector returns the policies of the Collector that must all match.
 func (p *Policy) collector() ([]collectorPolicy, error) {
 	if p.TracesPerSecond > 0 {
 		return nil, errors.New("the Collector has no TracesPerSecond; use SpansPerSecond")
@@ -119,9 +119,9 @@ func (p *Policy) collector() ([]collectorPolicy, error) {
 	return parts, nil
 }
 
-// What the OpenTelemetry Transformation Language says of a span. The flags are
-// OTLP's SpanFlags: 256 says that 512 is set if the parent is remote, and no
-// higher ones are.
+// Conditions on the parent in the OpenTelemetry Transformation Language. The flags are
+// SpanFlags of OTLP: 256 says that the bit 512 is valid, and 512 that the parent is
+// remote. OTLP sets no higher bits.
 const (
 	ottlNoParent = "span.parent_span_id == SpanID(0x0000000000000000)"
 	ottlParent   = "span.parent_span_id != SpanID(0x0000000000000000)"
@@ -184,8 +184,8 @@ func ottlMatch(m sampler.Match) []string {
 	return all
 }
 
-// ottlPattern compares with a pattern of sampler.Match, as a regular
-// expression: numbers and truth values, too, are compared by their text.
+// ottlPattern compares with a pattern of sampler.Match, written as a regular
+// expression. Numbers and truth values are compared by their text, too.
 func ottlPattern(path, pattern string) string {
 	var b strings.Builder
 	b.WriteString("(?s)^")

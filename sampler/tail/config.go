@@ -14,36 +14,38 @@ import (
 // Config configures a [Processor]. The zero Config keeps traces with an error
 // and those slower than the 99th percentile of their operation.
 //
-// Zero stands for the default of every bound; negative bounds are errors. The
-// bounds are kept by deciding early on the oldest fragment, of those that share
-// its shard of at most 16, so each shard has its part of MaxTraces, MaxSpans and
-// MaxBytes. Spans being handed on are no longer counted.
+// Zero means the default of every bound; negative bounds are errors. A processor keeps
+// a bound by deciding early on the oldest fragment. Fragments are divided among up to
+// 16 shards by their trace ids. Each shard has its part of MaxTraces, MaxSpans and
+// MaxBytes, and decides on its own oldest fragment. Spans that are being handed on are
+// no longer counted.
 type Config struct {
-	// Policies are asked in order; the first that matches keeps the fragment
-	// and names the reason. A fragment that none matches is dropped. Nil means
-	// Error on any span, then SlowerThanQuantile 0.99 on the root.
+	// Policies are asked in order. The first one that matches keeps the fragment and
+	// names the reason. A fragment that no policy matches is dropped. Nil means Error on
+	// any span, then SlowerThanQuantile 0.99 on the root.
 	Policies []Policy
 
 	// MaxTraces bounds the fragments that wait for their decision. Default 10,000.
 	MaxTraces int
-	// MaxSpansPerTrace bounds the spans of one of them. Default 1,000.
+	// MaxSpansPerTrace bounds the spans of one fragment. Default 1,000.
 	MaxSpansPerTrace int
-	// MaxSpans bounds the spans of all of them. Default 100,000.
+	// MaxSpans bounds the spans of all fragments. Default 100,000.
 	MaxSpans int
-	// MaxBytes bounds their size in memory, as estimated from what they hold.
-	// Local roots that have not ended count as they were when they started, or
-	// when an eighth of the Timeout last went by. Default 64 MiB.
+	// MaxBytes bounds the estimated memory of all spans. The size of a local root that
+	// has not ended is estimated when it starts and again after each eighth of the
+	// Timeout. Default 64 MiB.
 	MaxBytes int
-	// Timeout is how long a fragment waits for its local roots to end, up to
-	// an eighth more. Default 30 s.
+	// Timeout is how long a fragment waits for its local roots to end; the wait may last
+	// up to an eighth longer. Default 30 s.
 	Timeout time.Duration
-	// MaxDecisions is about how many decisions are remembered for late spans,
-	// at 8 bytes each. It is exact up to 8; of more, 1 in 1,000 is forgotten
-	// after a quarter as many traces, 1 in 20 after half. Default 32,768.
+	// MaxDecisions is about how many decisions are remembered for late spans, at 8 bytes
+	// each. Up to 8 the number is exact. Above that, 1 decision in 1,000 is already
+	// forgotten after a quarter as many traces, and 1 in 20 after half as many. Default
+	// 32,768.
 	MaxDecisions int
-	// MaxOperations bounds the operations whose durations are learned for each
-	// SlowerThanQuantile, at about 2 KiB each. Those beyond the first
-	// MaxOperations are never slow. Default 1,000.
+	// MaxOperations bounds the operations whose durations each SlowerThanQuantile
+	// learns, at about 2 KiB each. Operations beyond the first MaxOperations are never
+	// slow. Default 1,000.
 	MaxOperations int
 
 	// MeterProvider takes the processor's metrics, whose names start with
@@ -51,8 +53,8 @@ type Config struct {
 	MeterProvider metric.MeterProvider
 }
 
-// A Policy keeps the fragments for which everything holds that it states. A
-// policy that states nothing is an error; Probability: 1 keeps everything.
+// A Policy keeps the fragments that meet all of its conditions. A policy without any
+// condition is an error; Probability: 1 keeps everything.
 type Policy struct {
 	// Name becomes the attribute clew.tail.policy of kept local roots, and
 	// must be unique. Empty means the reason, such as "error" or "slow".
@@ -61,37 +63,38 @@ type Policy struct {
 	Root Condition
 	// Span must hold for one of the fragment's spans, local roots included.
 	Span Condition
-	// Probability is the share of traces to keep, above 0 to 1, consistently
+	// Probability is the share of traces to keep, above 0 to 1. The choice is consistent
 	// with every other consistent sampler. Zero keeps all.
 	Probability float64
-	// TracesPerSecond and SpansPerSecond bound what the policy keeps; a second's
-	// worth may come at once. Fragments beyond it go on to the next policy.
-	// Spans count when the fragment is decided; late ones do not. Zero is no limit.
+	// TracesPerSecond and SpansPerSecond bound what the policy keeps; the amount of one
+	// second may come at once. Fragments beyond the bound go on to the next policy.
+	// Spans are counted when the fragment is decided, so late spans are not. Zero is no
+	// limit.
 	TracesPerSecond float64
 	SpansPerSecond  float64
 }
 
-// A Condition is a condition on one span: everything set must hold for the same
-// span. The zero Condition holds for all, even for a fragment without spans.
+// A Condition is a condition on one span: all fields that are set must hold for the
+// same span. The zero Condition holds for all fragments, even for one without spans.
 type Condition struct {
 	// Match is a condition on name, kind, parent and attributes.
 	Match sampler.Match
 	// Status is a status code that the span must have. Zero, codes.Unset, is any.
 	Status codes.Code
-	// Error wants the status code Error or an exception event.
+	// Error requires the status code Error or an exception event.
 	Error bool
 	// SlowerThan is a duration that the span must exceed. Zero is none.
 	SlowerThan time.Duration
-	// SlowerThanQuantile wants the span to be slower than this quantile, above
-	// 0 to 0.9999, of the durations of the spans of the same name and kind
-	// that have been seen. Zero means that no span is kept for that.
+	// SlowerThanQuantile requires that the span is slower than this quantile of the
+	// durations seen before of spans with the same name and kind. It is above 0 and at
+	// most 0.9999. Zero is no condition.
 	//
-	// Durations are counted in buckets whose width is 1/32 of their value. The
-	// last 32,768 spans count in full, older ones less and less. A span is slow
-	// if its bucket lies above the bucket of the quantile, so no more than 1 in
-	// 100 spans of a steady stream is slower than the 0.99 quantile. No span is
-	// slow before 3/(1-q) durations are known, which is 300 for 0.99. The limit
-	// of 0.9999 follows from that: it takes 30,000 of the 32,768 that count.
+	// Durations are counted in buckets whose width is 1/32 of their value. The last
+	// 32,768 spans count in full, older ones less and less. A span is slow if its bucket
+	// lies above the bucket of the quantile, so at most 1 in 100 spans of a steady
+	// stream is slower than the 0.99 quantile. No span is slow before 3/(1-q) durations
+	// are known, which is 300 for 0.99. The limit of 0.9999 follows from that: it takes
+	// 30,000 of the 32,768 that count.
 	SlowerThanQuantile float64
 }
 
@@ -136,7 +139,8 @@ func (c Config) validate() error {
 			return fmt.Errorf("tail: Config.%s is %d: want 1 or more, or 0 for the default", b.name, b.value)
 		}
 	}
-	// A ticker cannot be shorter than a nanosecond, and eight make a timeout.
+	// The timeout is measured by a ticker that ticks eight times in it, and a ticker needs a
+	// positive interval.
 	if c.Timeout < 0 || c.Timeout > 0 && c.Timeout < time.Millisecond {
 		return fmt.Errorf("tail: Config.Timeout is %v: want 1ms or more, or 0 for the default", c.Timeout)
 	}

@@ -1,45 +1,46 @@
 package tail
 
-// decisions remembers the last decisions in a fixed piece of memory without
-// pointers: sets of a few, of which a hash selects one, the newest first. Where
-// there is more than one set, a decision is forgotten when its set is full,
-// which may be earlier or later than when as many decisions have been made as
-// there is room for.
+// decisions remembers the last decisions in a fixed amount of memory without pointers.
+// It consists of small sets, each with the newest decision first, and the hash of a
+// trace id selects the set. A full set forgets its oldest decision. With more than one
+// set, a decision may therefore be forgotten earlier or later than when the whole
+// memory has been used once.
 //
-// A set of eight is one cache line: fetching that is what remembering costs,
-// and several are fetched in the time of one.
+// A set of eight decisions is one cache line. Loading that line is most of the cost of
+// remembering a decision, and several lines can be loaded in the time of one.
 type decisions struct {
-	entries []made
-	ways    int // entries of a set
+	entries []packedDecision
+	ways    int // entries in a set
 	mask    uint64
 
-	// The newest n ones, oldest first, wait until their sets are fetched together.
+	// The newest n decisions, the oldest first. They wait here until their sets are
+	// loaded together.
 	n       int
-	waiting [16]waiting
+	waiting [16]pendingDecision
 }
 
 const maxDecisions = 1 << 30 // 8 GiB
 
-type waiting struct {
-	hash uint64
-	made made
+type pendingDecision struct {
+	hash   uint64
+	packed packedDecision
 }
 
-// made is a decision with the upper 40 bits of the hash of its trace id. That
-// two traces of a set agree in these has a chance of 1 in 10^11.
-type made uint64
+// A packedDecision is a decision with the upper 40 bits of the hash of its trace id.
+// The probability that two traces of a set agree in these bits is 1 in 10^11.
+type packedDecision uint64
 
 const (
-	indexBits   = 12 // for a policy or none
-	hashBits    = made(1<<64 - 1<<(2*indexBits))
+	indexBits   = 12 // for the index of a policy, or none
+	hashBits    = packedDecision(1<<64 - 1<<(2*indexBits))
 	maxPolicies = 1<<indexBits - 1
 )
 
-func makeMade(hash uint64, d decision) made {
-	return made(hash)&hashBits | made(d.policy-none)<<indexBits | made(d.threshold-none)
+func packDecision(hash uint64, d decision) packedDecision {
+	return packedDecision(hash)&hashBits | packedDecision(d.policy-none)<<indexBits | packedDecision(d.threshold-none)
 }
 
-func (m made) decision() decision {
+func (m packedDecision) decision() decision {
 	const index = 1<<indexBits - 1
 	policy := int16(m>>indexBits&index) + none
 	return decision{keep: policy != none, policy: policy, threshold: int16(m&index) + none}
@@ -51,11 +52,11 @@ func newDecisions(n int) decisions {
 	for sets*2*ways <= n {
 		sets *= 2
 	}
-	return decisions{entries: make([]made, sets*ways), ways: ways, mask: uint64(sets - 1)}
+	return decisions{entries: make([]packedDecision, sets*ways), ways: ways, mask: uint64(sets - 1)}
 }
 
-func (m *decisions) set(hash uint64) []made {
-	// Of the low bits, the lowest have selected the shard.
+func (m *decisions) set(hash uint64) []packedDecision {
+	// The lowest four bits have selected the shard.
 	at := int(hash>>4&m.mask) * m.ways
 	return m.entries[at : at+m.ways]
 }
@@ -63,12 +64,12 @@ func (m *decisions) set(hash uint64) []made {
 func (m *decisions) get(hash uint64) (decision, bool) {
 	for i := m.n - 1; i >= 0; i-- {
 		if m.waiting[i].hash == hash {
-			return m.waiting[i].made.decision(), true
+			return m.waiting[i].packed.decision(), true
 		}
 	}
 	set := m.set(hash)
 	for i := range set {
-		if set[i]&hashBits == made(hash)&hashBits {
+		if set[i]&hashBits == packedDecision(hash)&hashBits {
 			return set[i].decision(), true
 		}
 	}
@@ -76,9 +77,9 @@ func (m *decisions) get(hash uint64) (decision, bool) {
 }
 
 func (m *decisions) remember(hash uint64, d decision) {
-	m.waiting[m.n] = waiting{hash, makeMade(hash, d)}
+	m.waiting[m.n] = pendingDecision{hash, packDecision(hash, d)}
 	m.n++
-	if m.n == len(m.waiting) || m.mask == 0 { // one set is near, and exact
+	if m.n == len(m.waiting) || m.mask == 0 { // a single set is stored at once, so that it is exact
 		m.store()
 	}
 }
@@ -87,7 +88,7 @@ func (m *decisions) store() {
 	for i := range m.n {
 		set := m.set(m.waiting[i].hash)
 		copy(set[1:], set)
-		set[0] = m.waiting[i].made
+		set[0] = m.waiting[i].packed
 	}
 	m.n = 0
 }
@@ -96,7 +97,7 @@ func (m *decisions) forget(hash uint64) {
 	m.store()
 	set := m.set(hash)
 	for i := range set {
-		if set[i]&hashBits == made(hash)&hashBits {
+		if set[i]&hashBits == packedDecision(hash)&hashBits {
 			copy(set[i:], set[i+1:])
 			set[len(set)-1] = 0
 			return

@@ -14,31 +14,33 @@ import (
 
 // A fragment of a trace, as policies see it.
 type view struct {
-	sc    *trace.SpanContext // that of a lone span, which is at hand; or nil
+	sc    *trace.SpanContext // of a fragment with a single span; nil otherwise
 	spans []endedSpan
 	open  []endedSpan // local roots that have not ended
 }
 
-// An endedSpan is a span, or an open local root, with what policies ask for.
-// The SDK's methods copy the whole span for each answer.
+// An endedSpan is a span, or a local root that has not ended, with the values that
+// policies need. They are kept here because each getter of the SDK copies the value
+// that it returns.
 type endedSpan struct {
 	sdktrace.ReadOnlySpan
 	root    bool // a local root
 	sampled bool // kept by the head sampler
 
-	// Zero unless a policy needs it.
-	failed bool
-	took   time.Duration
-	usual  *histogram // the first learner's, if the operation is known
+	// These are zero unless a policy needs them.
+	failed    bool
+	took      time.Duration
+	durations *histogram // of the operation, by the first learner; nil if it is not known
 }
 
-// A decision about a fragment; the zero decision is not one.
+// A decision about a fragment. The zero value is not a valid decision.
 type decision struct {
 	keep bool
-	// policy is the index of the policy that keeps it, none if keep is false.
+	// policy is the index of the policy that keeps the fragment, or none if keep is
+	// false.
 	policy int16
-	// threshold is the index of the policy whose probability alone the trace
-	// was kept by, so that its threshold is the right th; none otherwise.
+	// threshold is the index of the policy whose Probability was the only reason to keep
+	// the trace, so that its threshold is the right th. Otherwise it is none.
 	threshold int16
 }
 
@@ -63,7 +65,7 @@ type needs uint8
 const (
 	needFailed needs = 1 << iota
 	needTook
-	needUsual
+	needDurations
 )
 
 type policy struct {
@@ -90,7 +92,7 @@ func compile(cfg *Config) policies {
 			p.limit = newLimit(c.TracesPerSecond, c.SpansPerSecond)
 			ps.limited = true
 		}
-		for _, l := range []learner{{p.root.usual, true}, {p.span.usual, false}} {
+		for _, l := range []learner{{p.root.quantile, true}, {p.span.quantile, false}} {
 			if l.quantile != nil {
 				l.first = len(ps.learners) == 0
 				ps.learners = append(ps.learners, l)
@@ -102,8 +104,8 @@ func compile(cfg *Config) policies {
 	return ps
 }
 
-// look asks a span for what the policies need.
-func (ps *policies) look(s *endedSpan) {
+// inspect reads from a span the values that the policies need.
+func (ps *policies) inspect(s *endedSpan) {
 	needs := ps.needs
 	if s.root {
 		needs = ps.rootNeeds
@@ -114,22 +116,22 @@ func (ps *policies) look(s *endedSpan) {
 	if needs&needTook != 0 {
 		s.took = duration(s.ReadOnlySpan)
 	}
-	if needs&needUsual != 0 {
-		s.usual = ps.learners[0].find(s)
+	if needs&needDurations != 0 {
+		s.durations = ps.learners[0].find(s)
 	}
 }
 
 // decide asks the policies about a fragment.
 //
-// Only where the trace's randomness alone decided is a threshold the right th.
-// If a later policy would have kept the trace whatever its randomness, its
-// chance was 1, and if one with a larger share would have kept it, its chance
-// was that share.
+// A threshold is the right th only if the randomness of the trace alone decided. If a
+// later policy would have kept the trace whatever its randomness, the trace was certain
+// to be kept and gets no th. If a later policy with a larger share would have kept it,
+// that share was its probability and becomes its th.
 func (ps *policies) decide(v *view) decision {
 	d := decision{policy: none, threshold: none}
 	headKept := v.headKept()
 	for i := range v.open {
-		ps.look(&v.open[i])
+		ps.inspect(&v.open[i])
 	}
 	for i := range ps.list {
 		p := &ps.list[i]
@@ -161,7 +163,8 @@ func (ps *policies) decide(v *view) decision {
 	return d
 }
 
-// certain reports whether one span is reason enough to keep its trace.
+// certain reports whether one span is enough for a policy to keep its trace for
+// certain.
 func (ps *policies) certain(s *endedSpan) bool {
 	for i := range ps.list {
 		p := &ps.list[i]
@@ -175,7 +178,7 @@ func (ps *policies) certain(s *endedSpan) bool {
 	return false
 }
 
-// certain reports whether the policy keeps all that it holds for.
+// certain reports whether the policy keeps every fragment that meets its conditions.
 func (p *policy) certain() bool { return p.consistent == nil && p.limit == nil }
 
 // learn adds the durations of a fragment to what is known about its operations.
@@ -229,7 +232,8 @@ func (v *view) headKept() bool {
 	return true
 }
 
-// spanContext returns one of the fragment's; they agree on trace id and rv.
+// spanContext returns the span context of one span of the fragment. All of them have
+// the same trace id and rv.
 func (v *view) spanContext() trace.SpanContext {
 	if v.sc != nil {
 		return *v.sc
@@ -241,12 +245,12 @@ func (v *view) spanContext() trace.SpanContext {
 }
 
 type condition struct {
-	stated  bool
-	matcher *sampler.Matcher // nil matches all
-	status  codes.Code
-	failed  bool
-	slower  time.Duration
-	usual   *quantile
+	stated   bool
+	matcher  *sampler.Matcher // nil matches all
+	status   codes.Code
+	failed   bool
+	slower   time.Duration
+	quantile *quantile
 }
 
 func (c *Condition) compile(maxOperations int) condition {
@@ -256,7 +260,7 @@ func (c *Condition) compile(maxOperations int) condition {
 		compiled.matcher = &m
 	}
 	if c.SlowerThanQuantile > 0 {
-		compiled.usual = newQuantile(c.SlowerThanQuantile, maxOperations)
+		compiled.quantile = newQuantile(c.SlowerThanQuantile, maxOperations)
 	}
 	return compiled
 }
@@ -268,8 +272,8 @@ func (c *condition) needs() (n needs) {
 	if c.slower > 0 {
 		n |= needTook
 	}
-	if c.usual != nil {
-		n |= needTook | needUsual
+	if c.quantile != nil {
+		n |= needTook | needDurations
 	}
 	return n
 }
@@ -279,7 +283,7 @@ func (c *condition) holds(s *endedSpan) bool {
 		(c.status == codes.Unset || s.Status().Code == c.status) &&
 		(c.slower == 0 || s.took > c.slower) &&
 		(c.matcher == nil || c.matcher.Matches(s.Name(), s.SpanKind(), sampler.ParentOf(s.Parent()), s.Attributes())) &&
-		(c.usual == nil || c.usual.exceededBy(s))
+		(c.quantile == nil || c.quantile.exceededBy(s))
 }
 
 func failed(s sdktrace.ReadOnlySpan) bool {
@@ -307,8 +311,9 @@ func isLocalRoot(s sdktrace.ReadOnlySpan) bool {
 	return !parent.IsValid() || parent.IsRemote()
 }
 
-// A limit is a pair of token buckets that hold at most one second's worth.
-// What a large fragment takes beyond its tokens has to be made up for first.
+// A limit is a pair of token buckets that hold the amount of one second. A large
+// fragment may take more tokens than there are. Nothing is kept then until the missing
+// tokens have come in.
 type limit struct {
 	traces, spans float64 // per second, 0 is unlimited
 

@@ -22,9 +22,9 @@ import (
 // of a trace is decided on and then hands on what is kept; see the package
 // documentation. It is safe for concurrent use.
 //
-// The next processor's OnStart is called for every recorded span, its OnEnd for
-// those kept. Those of one fragment come in the order in which they ended, in
-// the goroutine that ended the last local root, except that late spans come in
+// OnStart of the next processor is called for every recorded span, and OnEnd for those
+// that are kept. The spans of one fragment are handed on in the order in which they
+// ended, by the goroutine that ended the last local root. Late spans are handed on by
 // the goroutines that end them.
 type Processor struct {
 	next     sdktrace.SpanProcessor
@@ -32,23 +32,23 @@ type Processor struct {
 	shards   []shard
 	seed     maphash.Seed
 
-	// clock counts eighths of the timeout: cheaper to read than the time.
-	clock    atomic.Uint32
-	hinting  atomic.Bool
-	reported [numBounds]sync.Once
-	cfg      Config
+	// clock counts eighths of the timeout. It is cheaper to read than the time.
+	clock       atomic.Uint32
+	propagating atomic.Bool
+	reported    [numBounds]sync.Once
+	cfg         Config
 
 	stop     func(context.Context) error
 	metrics  metric.Registration
 	shutdown sync.Once
 }
 
-// ticksPerTimeout is how finely the age of fragments is measured.
+// ticksPerTimeout is the number of clock ticks in a timeout.
 const ticksPerTimeout = 8
 
-// NewProcessor returns a Processor that hands kept spans on to next. It
-// returns an error that names the field of cfg if that is not valid. Shutdown
-// ends the goroutine that it starts.
+// NewProcessor returns a Processor that hands kept spans on to next. If cfg is not
+// valid, the error names the field to change. Shutdown ends the goroutine that
+// NewProcessor starts.
 func NewProcessor(next sdktrace.SpanProcessor, cfg Config) (*Processor, error) {
 	if next == nil {
 		return nil, errors.New("tail: the next span processor is nil")
@@ -75,7 +75,8 @@ func NewProcessor(next sdktrace.SpanProcessor, cfg Config) (*Processor, error) {
 	return p, nil
 }
 
-// newShards makes as many shards as leave each a fair part of the bounds.
+// newShards makes as many shards as possible, up to 16, while each shard still gets a
+// useful part of the bounds.
 func newShards(cfg *Config) []shard {
 	n := min(16, cfg.MaxTraces/64, cfg.MaxSpans/(2*cfg.MaxSpansPerTrace), cfg.MaxBytes>>20, cfg.MaxDecisions/64)
 	n = 1 << (bits.Len(uint(max(1, n))) - 1) // a power of two
@@ -87,14 +88,14 @@ func newShards(cfg *Config) []shard {
 	for i := range shards {
 		shards[i].bounds = b
 		shards[i].fragments = newTable()
-		shards[i].made = newDecisions(b.decisions)
+		shards[i].decisions = newDecisions(b.decisions)
 		shards[i].counts.kept = make([]uint64, len(cfg.Policies)+1)
 	}
 	return shards
 }
 
-// shard returns the shard of a trace, and a hash of its id. A peer may choose
-// trace ids, but not which of them share a shard.
+// shard returns the shard of a trace, and a hash of its id. The hash is seeded, so a
+// peer that chooses trace ids cannot choose which of them share a shard.
 func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
 	hash := maphash.Bytes(p.seed, id[:])
 	return &p.shards[hash&uint64(len(p.shards)-1)], hash
@@ -104,8 +105,8 @@ func (p *Processor) shard(id trace.TraceID) (*shard, uint64) {
 func (p *Processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	p.next.OnStart(parent, s)
 	sc := s.SpanContext()
-	// This is s.Parent without its lock: a new root is of another trace than
-	// the span of its context.
+	// This has the result of s.Parent without its lock. A new root has another trace id
+	// than the span in its context.
 	psc := trace.SpanContextFromContext(parent)
 	first := !psc.IsValid() || psc.TraceID() != sc.TraceID()
 	if !first && !psc.IsRemote() {
@@ -127,13 +128,13 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	sc := span.SpanContext()
 	ended := []endedSpan{{ReadOnlySpan: span, root: isLocalRoot(span), sampled: sc.IsSampled()}}
 	s := &ended[0]
-	p.policies.look(s)
+	p.policies.inspect(s)
 	sh, hash := p.shard(sc.TraceID())
 	if s.root && !s.sampled && span.ChildSpanCount() == 0 && p.dropAlone(sh, hash, view{sc: &sc, spans: ended}) {
 		return
 	}
 	bytes := estimate(span)
-	wanted := p.hinting.Load() && p.policies.certain(s)
+	wanted := p.propagating.Load() && p.policies.certain(s)
 	sh.mu.Lock()
 	if sh.closed {
 		sh.counts.refused++
@@ -142,7 +143,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 	f := sh.fragments.get(hash)
 	if f == nil {
-		d, known := sh.made.get(hash)
+		d, known := sh.decisions.get(hash)
 		if known {
 			sh.counts.late++
 			sh.counts.spans(d, 1, s.sampled)
@@ -159,7 +160,7 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	}
 	sh.hold(f, *s, bytes)
 	f.wanted = f.wanted || wanted
-	last := sh.end(f, sc.SpanID()) // not s.root: OnStart may have been given another context
+	last := sh.end(f, sc.SpanID()) // whatever s.root is: OnStart may have been called with another context
 	switch {
 	case f.deciding:
 	case last:
@@ -178,11 +179,11 @@ func (p *Processor) OnEnd(span sdktrace.ReadOnlySpan) {
 	p.unlockAndDecide(sh)
 }
 
-// dropAlone drops a local root that is all there is of its fragment, if the
-// policies say so. A root without children is most likely that: the policies
-// are asked before it is known, so that the lock is taken only once.
+// dropAlone drops a local root that is the only span of its fragment, if the policies
+// do not keep it. A root without children is most likely alone. The policies are
+// therefore asked before that is certain, so that the lock is taken only once.
 func (p *Processor) dropAlone(sh *shard, hash uint64, v view) bool {
-	if p.policies.limited { // to ask counts
+	if p.policies.limited { // asking a policy with a rate uses up tokens
 		return false
 	}
 	d := p.policies.decide(&v)
@@ -202,8 +203,8 @@ func (p *Processor) dropAlone(sh *shard, hash uint64, v view) bool {
 	return alone
 }
 
-// unlockAndDecide unlocks the shard, which what was added may have taken over
-// a bound.
+// unlockAndDecide unlocks the shard. If what was added exceeds a bound, it first
+// decides on the oldest fragments.
 func (p *Processor) unlockAndDecide(sh *shard) {
 	for over, ok := sh.overBound(); ok; over, ok = sh.overBound() {
 		sh.counts.early[over]++
@@ -216,8 +217,8 @@ func (p *Processor) unlockAndDecide(sh *shard) {
 	sh.mu.Unlock()
 }
 
-// decide makes a decision and carries it out, and again for what local roots
-// have started and ended meanwhile.
+// decide decides on a fragment and hands its spans on. If local roots started and ended
+// meanwhile, it decides on their fragment as well.
 func (p *Processor) decide(sh *shard, j job) {
 	for again := true; again; {
 		j, again = p.decideOnce(sh, j)
@@ -249,7 +250,7 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 	}
 	sh.mu.Unlock()
 
-	defer func() { // if next panics, too
+	defer func() { // deferred, so that it also runs if next panics
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		sh.finish(&j)
@@ -263,7 +264,7 @@ func (p *Processor) decideOnce(sh *shard, j job) (next job, again bool) {
 	return next, again
 }
 
-// decideAlone decides on a span whose trace is not known.
+// decideAlone decides on a span whose trace is not known as if it were a fragment.
 func (p *Processor) decideAlone(sh *shard, v view) {
 	d := p.policies.decide(&v)
 	sh.mu.Lock()
@@ -273,8 +274,8 @@ func (p *Processor) decideAlone(sh *shard, v view) {
 	p.pass(v.spans[0], d)
 }
 
-// expire decides on fragments that are too old, and those that have become too
-// large, until ctx ends.
+// expire decides on fragments that are too old, and on the oldest ones of a shard that
+// has become too large, until ctx ends.
 func (p *Processor) expire(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Timeout / ticksPerTimeout)
 	defer tick.Stop()
@@ -301,9 +302,9 @@ func (p *Processor) expire(ctx context.Context) {
 	}
 }
 
-// ForceFlush decides on every fragment with what is there, hands on what is
-// kept and calls ForceFlush of the next processor. It returns ctx's error if
-// that ends first: what has not been decided then stays.
+// ForceFlush decides on every fragment with the spans that have ended, hands on what is
+// kept and calls ForceFlush of the next processor. If ctx ends first, it returns the
+// error of ctx, and the fragments that are not decided stay.
 func (p *Processor) ForceFlush(ctx context.Context) error {
 	return errors.Join(p.flush(ctx), p.next.ForceFlush(ctx))
 }
@@ -323,14 +324,15 @@ func (p *Processor) Shutdown(ctx context.Context) (err error) {
 	return err
 }
 
-// flush decides on everything pending and waits for what others are handing
-// on, in a goroutine that ctx leaves behind if the next processor is slower.
+// flush decides on all fragments and waits until other goroutines have handed on
+// theirs. It runs in a goroutine of its own, so that it can return when ctx ends even
+// if the next processor blocks.
 func (p *Processor) flush(ctx context.Context) error {
 	done := make(chan struct{})
 	var flushed error
 	go func() {
 		defer close(done)
-		// Twice: what others were deciding on may have left a fragment behind.
+		// The second pass is for fragments that were left while other goroutines decided.
 		if flushed = p.flushOnce(ctx); flushed == nil {
 			flushed = p.flushOnce(ctx)
 		}
@@ -368,7 +370,7 @@ func (p *Processor) flushOnce(ctx context.Context) error {
 			}
 			busy = append(busy, f.idle)
 		}
-		// No more than these: others may come as fast as they go.
+		// New fragments are not decided on, because they may arrive as fast as this loop runs.
 		for n := sh.undecided.len; n > 0 && sh.undecided.len > 0; n-- {
 			if ctx.Err() != nil {
 				missed += sh.undecided.len
@@ -394,7 +396,7 @@ func (p *Processor) flushOnce(ctx context.Context) error {
 	return nil
 }
 
-// report tells of the first time that a bound is exceeded.
+// report reports the first time that a bound is exceeded.
 func (p *Processor) report(b bound) {
 	p.reported[b].Do(func() {
 		otel.Handle(fmt.Errorf("tail: %s: deciding early on the oldest trace, with the spans that have ended; "+
@@ -405,10 +407,10 @@ func (p *Processor) report(b bound) {
 // Attributes of kept local roots.
 const (
 	PolicyKey = attribute.Key("clew.tail.policy") // the name of the policy that kept the trace
-	ReasonKey = attribute.Key("clew.tail.reason") // what that asks for, such as error or match+slow
+	ReasonKey = attribute.Key("clew.tail.reason") // the conditions of that policy, such as error or match+slow
 )
 
-// pass hands on a span if the decision or the head sampler kept it.
+// pass hands on a span if the decision or the head sampler keeps it.
 func (p *Processor) pass(ended endedSpan, d decision) {
 	s := ended.ReadOnlySpan
 	sc := s.SpanContext()
@@ -438,11 +440,11 @@ func (p *Processor) pass(ended endedSpan, d decision) {
 	p.next.OnEnd(kept)
 }
 
-// keptSpan is a span with the marks of what was decided about it.
+// keptSpan is a span whose span context and attributes show the decision about it.
 type keptSpan struct {
 	sdktrace.ReadOnlySpan
 	sc    trace.SpanContext
-	added [2]attribute.KeyValue // or zero
+	added [2]attribute.KeyValue // zero if there are none
 }
 
 func (s *keptSpan) SpanContext() trace.SpanContext { return s.sc }
@@ -452,7 +454,7 @@ func (s *keptSpan) Attributes() []attribute.KeyValue {
 	if s.added[0].Key == "" {
 		return attrs
 	}
-	// Never into the spare capacity of a slice that others may share.
+	// Clip makes append copy the slice, because others may share its spare capacity.
 	return append(slices.Clip(attrs), s.added[:]...)
 }
 
@@ -478,7 +480,7 @@ func attributesSize(attrs []attribute.KeyValue) int {
 		case attribute.STRING:
 			n += len(v.AsString())
 		default:
-			n += len(v.String()) // rare enough to write it out
+			n += len(v.String()) // these types are rare, so the cost of String does not matter
 		}
 	}
 	return n

@@ -16,10 +16,10 @@ type quantile struct {
 	q             float64
 	enough        int // durations to know before anything is slow
 	maxOperations int
-	first         bool // its histograms are in endedSpan.usual
-	// operations are histograms by kind, of which there are fewer than eight,
-	// and name. A map is replaced, never changed: that happens seldom, and every
-	// span looks one up.
+	first         bool // the first learner, whose histograms are in endedSpan.durations
+	// operations holds the histograms by span kind, of which there are fewer than eight,
+	// and name. A map is never changed but replaced by a copy with the new operation:
+	// this happens seldom, and every span is looked up without a lock.
 	operations [8]atomic.Pointer[map[string]*histogram]
 	known      atomic.Int32  // operations
 	ignored    atomic.Uint64 // durations of operations beyond maxOperations
@@ -35,10 +35,10 @@ func newQuantile(q float64, maxOperations int) *quantile {
 	return l
 }
 
-// find returns the histogram of the span's operation, nil if there is none.
+// find returns the histogram of the operation of the span, or nil if it has none.
 func (l *quantile) find(s *endedSpan) *histogram {
-	if l.first && s.usual != nil {
-		return s.usual
+	if l.first && s.durations != nil {
+		return s.durations
 	}
 	return (*l.operations[s.SpanKind()&7].Load())[s.Name()]
 }
@@ -78,17 +78,18 @@ func (l *quantile) add(name string, kind trace.SpanKind) *histogram {
 	return h
 }
 
-// Durations are counted in units of 1.024 µs. Buckets are one unit wide up to
-// 64 units and 1/32 to 1/64 of their lower end above; the last one takes what
-// exceeds 73 minutes.
+// Durations are counted in units of 1.024 µs. Up to 64 units a bucket is one unit wide.
+// Above, its width is 1/32 to 1/64 of its lower end. The last bucket counts all
+// durations of more than 73 minutes.
 const (
 	unitBits   = 10
 	subBits    = 5
 	numBuckets = (32 - subBits + 1) << subBits
-	// maxCount is how many durations are counted before all counts are halved.
-	// It bounds a bucket, which is why 16 bits suffice.
+	// maxCount is the number of durations after which all counts are halved. It also
+	// bounds the count of each bucket, so 16 bits suffice.
 	maxCount = 1 << 15
-	// maxQuantile wants 30,000 durations, which is still below that.
+	// maxQuantile is the largest quantile. It needs 30,000 durations, which is less than
+	// maxCount.
 	maxQuantile = 0.9999
 )
 
@@ -101,13 +102,13 @@ func bucketOf(d time.Duration) int {
 	if shift <= 0 {
 		return int(units)
 	}
-	// The leading bit of what is left counts as a step to the next octave.
+	// The leading bit of units>>shift adds one to the number of the octave.
 	return min(numBuckets-1, shift<<subBits+int(units>>shift))
 }
 
-// A histogram counts durations and follows one quantile of them.
+// A histogram counts durations and keeps track of one quantile of them.
 type histogram struct {
-	slowAbove atomic.Int32 // at, once enough durations are known
+	slowAbove atomic.Int32 // equals at once enough durations are known
 
 	mu     sync.Mutex
 	counts [numBuckets]uint16
@@ -145,8 +146,8 @@ func (h *histogram) observe(d time.Duration, q float64, enough int) {
 	h.mu.Unlock()
 }
 
-// halve halves all counts. It carries odd halves over to the next bucket, for
-// the sparse ones at the slow end would otherwise vanish first.
+// halve halves all counts. The remainder of an odd count is added to the next bucket;
+// otherwise the buckets of the slow end, which have few durations, would vanish first.
 func (h *histogram) halve() {
 	h.total, h.upTo = 0, 0
 	var carry uint16

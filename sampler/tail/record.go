@@ -2,9 +2,9 @@ package tail
 
 import sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-// Record returns head with one change: spans that it drops are recorded, not
-// sampled, for a [Processor] to see. Other services and processors see head's
-// decision. Descriptions and attributes are head's.
+// Record returns head with one change: spans that head drops are recorded, but not
+// sampled, so that a [Processor] sees them. Other services and processors see the
+// decision of head. Its attributes and tracestate stay as they are.
 func Record(head sdktrace.Sampler) sdktrace.Sampler { return recorder{head} }
 
 type recorder struct{ head sdktrace.Sampler }

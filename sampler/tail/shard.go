@@ -7,29 +7,29 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A shard holds the fragments of some traces. Its methods want mu to be held.
+// A shard holds the fragments of some traces. The caller of its methods must hold mu.
 type shard struct {
 	mu        sync.Mutex
 	closed    bool
 	bounds    *bounds
-	fragments table // undecided, or with policies looking at them
+	fragments table // all that are undecided or being decided
 	undecided list  // the oldest first
-	deciding  list  // or decided, with spans still to be handed on
-	spans     int   // of fragments
+	deciding  list  // being decided, or decided with spans still to be handed on
+	spans     int   // in fragments
 	bytes     int
-	spare     []*fragment // a steady stream of dropped traces allocates nothing
+	spare     []*fragment // for reuse, so that a steady stream of dropped traces does not allocate
 	counts    counts
-	made      decisions
+	decisions decisions
 }
 
-// bounds are those of one shard.
+// bounds are the bounds of one shard.
 type bounds struct {
 	traces, spansPerTrace, spans, bytes, decisions int
 }
 
 // A fragment is what is known about a trace that is not decided.
 type fragment struct {
-	chained    *fragment // in table
+	chained    *fragment // the next fragment in the chain of the table
 	in         *list
 	prev, next *fragment
 	hash       uint64 // of the trace id
@@ -37,22 +37,22 @@ type fragment struct {
 	spans      []endedSpan
 	bytes      int
 	open       []openRoot
-	deciding   bool          // policies look at what it held
-	renewed    bool          // and a local root has started since
-	wanted     bool          // a span has ended that is reason enough to keep it
+	deciding   bool          // a job has taken what it held, and policies look at that
+	renewed    bool          // a local root has started since deciding was set
+	wanted     bool          // a span that is enough to keep it has ended
 	idle       chan struct{} // if not nil, closed when its spans have been handed on
 }
 
 // An openRoot is a local root that has not ended.
 type openRoot struct {
 	id      trace.SpanID
-	first   bool // of its trace: it has no parent
+	first   bool // it is the first span of its trace: it has no parent
 	sampled bool // kept by the head sampler
 	span    sdktrace.ReadOnlySpan
-	bytes   int // of shard.bytes, as last looked at
+	bytes   int // its part of shard.bytes, as last measured
 }
 
-// A job is a fragment to be decided without holding the lock.
+// A job is a fragment that is decided while the lock is not held.
 type job struct {
 	fragment *fragment
 	view     view
@@ -62,12 +62,12 @@ type job struct {
 func (sh *shard) begin(hash uint64, root openRoot, now uint32) {
 	f := sh.fragments.get(hash)
 	if f == nil {
-		// The id of a trace that begins here has never been seen.
+		// The first span of a trace has a new trace id, so there is no decision about it.
 		if !root.first {
-			if d, ok := sh.made.get(hash); ok && d.keep {
-				return // follows
+			if d, ok := sh.decisions.get(hash); ok && d.keep {
+				return // the decision to keep the trace stands
 			} else if ok {
-				sh.made.forget(hash)
+				sh.decisions.forget(hash)
 			}
 		}
 		f = sh.add(hash, now)
@@ -112,8 +112,8 @@ func (sh *shard) end(f *fragment, id trace.SpanID) bool {
 	return false
 }
 
-// measure looks again at the local roots that have not ended: attributes may have
-// been set on them.
+// measure estimates the sizes of local roots that have not ended again, because
+// attributes may have been set on them.
 func (sh *shard) measure() {
 	for f := sh.undecided.first; f != nil; f = f.next {
 		for i := range f.open {
@@ -125,7 +125,7 @@ func (sh *shard) measure() {
 	}
 }
 
-// take takes what an undecided fragment holds, to decide on it.
+// take makes a job of an undecided fragment: it takes the spans out of the fragment.
 func (sh *shard) take(f *fragment) job {
 	f.remove()
 	sh.deciding.push(f)
@@ -157,11 +157,12 @@ func (sh *shard) close(f *fragment) {
 	f.open = f.open[:0]
 }
 
-// overBound reports whether there is too much that could be decided.
+// overBound returns the bound that is exceeded, and whether one is and there is a
+// fragment to decide on.
 func (sh *shard) overBound() (over bound, ok bool) {
 	switch {
 	case sh.undecided.len == 0:
-		return 0, false // what is too much is being decided
+		return 0, false // everything is being decided already
 	case sh.undecided.len > sh.bounds.traces:
 		return maxTraces, true
 	case sh.spans > sh.bounds.spans:
@@ -172,15 +173,15 @@ func (sh *shard) overBound() (over bound, ok bool) {
 	return 0, false
 }
 
-// isAlone reports whether the fragment is nothing but this open local root.
+// isAlone reports whether the fragment consists only of this open local root.
 func (f *fragment) isAlone(root trace.SpanID) bool {
 	return len(f.open) == 1 && f.open[0].id == root && len(f.spans) == 0 && !f.deciding
 }
 
-// drop drops an undecided fragment that is nothing but an open local root.
+// drop drops an undecided fragment that consists only of an open local root.
 func (sh *shard) drop(f *fragment, d decision) {
 	sh.fragments.remove(f)
-	sh.made.remember(f.hash, d)
+	sh.decisions.remember(f.hash, d)
 	sh.counts.trace(d, false)
 	sh.counts.spans(d, 1, false)
 	f.remove()
@@ -188,13 +189,15 @@ func (sh *shard) drop(f *fragment, d decision) {
 	sh.recycle(f, f.spans)
 }
 
-// settle remembers the decision and takes the spans that ended meanwhile, which
-// follow it: unless local roots have started that nobody wants to drop. These
-// make another fragment, which has to be decided at once if they have ended.
+// settle remembers the decision and returns the spans that ended while it was made,
+// which follow it. If a fragment is to be dropped and local roots have started
+// meanwhile, those roots and spans are not dropped with it but become another fragment.
+// If these roots have ended, too, that fragment has to be decided at once: again is
+// true, and next is its job.
 func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, next job, again bool) {
 	sh.fragments.remove(f)
 	if !f.renewed || d.keep {
-		sh.made.remember(f.hash, d)
+		sh.decisions.remember(f.hash, d)
 		sh.close(f)
 		return sh.release(f), job{}, false
 	}
@@ -208,7 +211,7 @@ func (sh *shard) settle(f *fragment, d decision, now uint32) (late []endedSpan, 
 	return nil, sh.take(other), true
 }
 
-// finish ends a job, whose spans have been handed on.
+// finish ends a job after its spans have been handed on.
 func (sh *shard) finish(j *job) {
 	f := j.fragment
 	f.remove()
@@ -218,7 +221,7 @@ func (sh *shard) finish(j *job) {
 	sh.recycle(f, j.view.spans)
 }
 
-// recycle keeps a fragment, and the memory of its spans, for another.
+// recycle keeps a fragment and the memory of its spans for reuse.
 func (sh *shard) recycle(f *fragment, spans []endedSpan) {
 	const spare, spareSpans = 32, 128
 	if len(sh.spare) == spare {
@@ -235,7 +238,7 @@ func (sh *shard) recycle(f *fragment, spans []endedSpan) {
 	sh.spare = append(sh.spare, f)
 }
 
-// A list is a queue of fragments. A fragment is in no more than one.
+// A list is a queue of fragments. A fragment is in one list at most.
 type list struct {
 	first, last *fragment
 	len         int
@@ -268,8 +271,9 @@ func (f *fragment) remove() {
 	f.in, f.prev, f.next = nil, nil, nil
 }
 
-// A table finds fragments by the hash of their trace id, at a third of the cost
-// of a map. Two that agree in 64 seeded bits are one: nobody will see it.
+// A table finds fragments by the hash of their trace id, at a third of the cost of a
+// map. Two traces whose seeded 64-bit hashes are equal would share a fragment. That is
+// too improbable to be handled.
 type table struct {
 	chains []*fragment // a power of two of them
 	len    int
@@ -278,7 +282,7 @@ type table struct {
 func newTable() table { return table{chains: make([]*fragment, 16)} }
 
 func (t *table) chain(hash uint64) **fragment {
-	// Of the low bits, the lowest have selected the shard.
+	// The lowest four bits have selected the shard.
 	return &t.chains[hash>>4&uint64(len(t.chains)-1)]
 }
 

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// A bound is what makes the processor decide early.
+// A bound is a limit that makes the processor decide early.
 type bound uint8
 
 const (
@@ -36,35 +36,35 @@ func (c *Config) exceeded(b bound) string {
 	}
 }
 
-// headPolicy stands for the head sampler among the names of policies.
+// headPolicy is the name of the head sampler among the names of policies.
 const headPolicy = "head"
 
-// Stats are counts since the start, save for those of what is undecided now.
+// Stats are counts since the start, except for those of what is undecided now.
 type Stats struct {
-	// Kept counts fragments by the name of the policy that kept them; "head"
-	// counts those that the head sampler kept whole.
+	// Kept counts fragments by the name of the policy that kept them. "head" counts the
+	// fragments of which the head sampler kept every span.
 	Kept map[string]uint64
 	// Dropped counts fragments that no policy kept.
 	Dropped uint64
 	// KeptSpans were handed on, DroppedSpans were not.
 	KeptSpans, DroppedSpans uint64
-	// LateSpans are those, kept or dropped, that followed an earlier decision.
+	// LateSpans are the spans, kept or dropped, that followed an earlier decision.
 	LateSpans uint64
-	// ForgottenSpans are those of unknown or forgotten traces, each of which
-	// counts as a fragment of its own.
+	// ForgottenSpans are the spans of unknown or forgotten traces. Each counts as a
+	// fragment of its own.
 	ForgottenSpans uint64
 	// RefusedSpans ended after Shutdown.
 	RefusedSpans uint64
-	// Early counts the fragments decided before their end by the bound that
-	// made them so: max_traces, max_spans_per_trace, max_spans, max_bytes, timeout.
+	// Early counts the fragments that were decided before their end, by the bound that
+	// was the cause: max_traces, max_spans_per_trace, max_spans, max_bytes or timeout.
 	Early map[string]uint64
-	// IgnoredDurations are those of operations beyond MaxOperations.
+	// IgnoredDurations are the durations of operations beyond MaxOperations.
 	IgnoredDurations uint64
-	// What waits for a decision.
+	// These wait for a decision.
 	UndecidedTraces, UndecidedSpans, UndecidedBytes int
 }
 
-// counts are those of one shard.
+// counts are the counts of one shard.
 type counts struct {
 	kept                     []uint64 // by policy, and by the head sampler
 	dropped                  uint64
@@ -130,7 +130,7 @@ func (p *Processor) policyName(i int) string {
 	return p.policies.list[i].name
 }
 
-// observe makes metrics of Stats.
+// observe registers metrics that report Stats.
 func (p *Processor) observe(mp metric.MeterProvider) (err error) {
 	if mp == nil {
 		mp = otel.GetMeterProvider()

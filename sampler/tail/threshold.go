@@ -11,9 +11,9 @@ import (
 	"github.com/clewtrace/clew/sampler"
 )
 
-// consistent keeps a share of traces, by the same decision as a head sampler
-// of that share, which it asks: the rules for rv, th and the ot member of
-// tracestate have their one place there.
+// consistent keeps a share of traces. It asks a head sampler with the same share, so
+// that both decide alike and the rules for rv, th and the ot member of tracestate are
+// in one place.
 type consistent struct {
 	threshold sampler.Threshold
 	sampler   sdktrace.Sampler
@@ -21,39 +21,40 @@ type consistent struct {
 
 func newConsistent(ratio float64) *consistent {
 	t := sampler.ThresholdFor(ratio)
-	return &consistent{t, sampler.New(fixed{t}, uncounted)}
+	return &consistent{t, sampler.New(fixedThreshold{t}, withoutMetrics)}
 }
 
-// removing never keeps anything and therefore removes th.
-var removing = sampler.New(fixed{}, uncounted)
+// removeThreshold is a sampler that keeps nothing and therefore removes th.
+var removeThreshold = sampler.New(fixedThreshold{}, withoutMetrics)
 
-// uncounted: what is asked here is no span that a sampler decides about.
-var uncounted = sampler.WithMeterProvider(noop.NewMeterProvider())
+// withoutMetrics keeps these samplers out of the metrics, since they are asked about
+// spans on which another sampler has decided.
+var withoutMetrics = sampler.WithMeterProvider(noop.NewMeterProvider())
 
-// fixed intends one threshold. sampler.Probability does, too, but warns of
-// parents without the random flag, and the SDK sets that for no span.
-type fixed struct{ threshold sampler.Threshold }
+// fixedThreshold always intends the same threshold. sampler.Probability does so, too,
+// but warns of parents without the random flag, which the SDK never sets.
+type fixedThreshold struct{ threshold sampler.Threshold }
 
-func (f fixed) SamplingIntent(sampler.Parameters) sampler.Intent {
+func (f fixedThreshold) SamplingIntent(sampler.Parameters) sampler.Intent {
 	return sampler.Intent{Threshold: f.threshold, Reliable: true}
 }
 
-func (f fixed) Description() string { return "tail{" + f.threshold.String() + "}" }
+func (f fixedThreshold) Description() string { return "tail{" + f.threshold.String() + "}" }
 
 func (c *consistent) share() float64 { return c.threshold.Probability() }
 
 // keeps reports whether the trace that the span context belongs to is kept.
 func (c *consistent) keeps(sc trace.SpanContext) bool {
-	if ts := sc.TraceState(); ts.Len() == 0 { // no rv: most traces
+	if ts := sc.TraceState(); ts.Len() == 0 { // most traces have no rv
 		id := sc.TraceID()
 		return c.threshold.Keeps(binary.BigEndian.Uint64(id[8:]) & (1<<56 - 1))
 	}
 	return c.sampler.ShouldSample(childOf(sc)).Decision == sdktrace.RecordAndSample
 }
 
-// publish returns sc with the threshold as th, if that tells of more spans
-// than the th that is there: of two samplers that decide by the same
-// randomness, the one that keeps more prevails.
+// publish returns sc with the threshold as th, unless sc has a th of a larger
+// probability. Of two samplers that decide by the same randomness, the trace is kept by
+// the one with the larger probability.
 func (c *consistent) publish(sc trace.SpanContext) trace.SpanContext {
 	p := sampler.NewParameters(childOf(sc))
 	if sc.IsSampled() && p.ParentThreshold().Probability() >= c.share() {
@@ -67,7 +68,7 @@ func withoutThreshold(sc trace.SpanContext) trace.SpanContext {
 	if ts := sc.TraceState(); ts.Len() == 0 {
 		return sc
 	}
-	return sc.WithTraceState(removing.ShouldSample(childOf(sc)).Tracestate)
+	return sc.WithTraceState(removeThreshold.ShouldSample(childOf(sc)).Tracestate)
 }
 
 func childOf(sc trace.SpanContext) sdktrace.SamplingParameters {

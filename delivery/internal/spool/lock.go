@@ -11,9 +11,9 @@ import (
 
 const lockName = "lock"
 
-// claim makes the directory this process's own until the lock file is closed.
-// Two processes writing to one spool would deliver each other's records, so
-// without a lock there is no spool.
+// claim locks the directory for this process until the lock file is closed. Two
+// processes that write to one spool would deliver each other's records, so a spool
+// without a lock cannot be used.
 func (s *Spool) claim() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err

@@ -8,17 +8,16 @@ import (
 )
 
 const (
-	piece    = 64 << 10 // bytes of a segment that are read at a time
-	mostMeta = 64 << 10 // what describes a record is far smaller
+	piece   = 64 << 10 // bytes of a segment that are read at a time
+	maxMeta = 64 << 10 // bytes; the meta part of a record is far smaller
 )
 
-// Scan calls fn with each live record of a segment of so many bytes, and
-// returns the number of damaged places it skipped. It accepts any input: it
-// takes memory for whole and live records of at most `most` bytes only, and
-// reads no byte of a damaged segment more than a few times. It stops when fn
-// returns false.
-func Scan(data io.ReaderAt, size, most int64, fn func(offset int64, meta, body []byte) bool) (damaged int) {
-	s := scanner{data: data, size: size, most: most, buffer: make([]byte, piece)}
+// Scan calls fn with each live record of a segment of the given size, and returns the
+// number of damaged places that it skipped. It accepts any input: it allocates memory
+// only for live records that are whole and have at most maxRecord bytes, and it reads
+// each byte of a damaged segment only a few times. It stops when fn returns false.
+func Scan(data io.ReaderAt, size, maxRecord int64, fn func(offset int64, meta, body []byte) bool) (damaged int) {
+	s := scanner{data: data, size: size, maxRecord: maxRecord, buffer: make([]byte, piece)}
 	head := make([]byte, segmentHead)
 	if _, err := data.ReadAt(head, 0); err != nil || string(head[:len(formatMark)]) != formatMark {
 		return 1
@@ -47,14 +46,14 @@ func Scan(data io.ReaderAt, size, most int64, fn func(offset int64, meta, body [
 }
 
 type scanner struct {
-	data       io.ReaderAt
-	size, most int64
-	marker     [markerSize]byte
-	buffer     []byte
-	wasted     int64 // bytes whose checksum was wrong
+	data            io.ReaderAt
+	size, maxRecord int64
+	marker          [markerSize]byte
+	buffer          []byte
+	wasted          int64 // bytes whose checksum was wrong
 }
 
-// record is where the parts of a record are.
+// record describes a record that was found.
 type record struct {
 	live       bool
 	meta, body int64 // lengths
@@ -62,7 +61,7 @@ type record struct {
 
 func (r record) size() int64 { return recordHead + r.meta + r.body }
 
-// record reads what is at an offset; ok says that it is a whole record.
+// record reads the record at an offset; ok reports whether it is whole.
 func (s *scanner) record(at int64) (rec record, ok bool) {
 	var head [recordHead]byte
 	if _, err := s.data.ReadAt(head[:], at); err != nil || !bytes.Equal(head[:markerSize], s.marker[:]) {
@@ -72,7 +71,7 @@ func (s *scanner) record(at int64) (rec record, ok bool) {
 		live: head[markerSize] == stateLive,
 		meta: int64(binary.LittleEndian.Uint32(head[markerSize+5:])), body: int64(binary.LittleEndian.Uint32(head[markerSize+9:])),
 	}
-	if rec.meta > mostMeta || rec.size() > s.size-at || s.wasted > s.size {
+	if rec.meta > maxMeta || rec.size() > s.size-at || s.wasted > s.size {
 		return rec, false
 	}
 	sum := crc32.Update(0, castagnoli, head[markerSize+5:])
@@ -91,10 +90,9 @@ func (s *scanner) record(at int64) (rec record, ok bool) {
 	return rec, true
 }
 
-// give reads a record that is whole. One that is too large for the reader is
-// left where it is.
+// give calls fn with a record that is whole. It skips one that is too large.
 func (s *scanner) give(at int64, rec record, fn func(int64, []byte, []byte) bool) bool {
-	if rec.size() > s.most {
+	if rec.size() > s.maxRecord {
 		return true
 	}
 	b := make([]byte, rec.meta+rec.body)
@@ -104,7 +102,7 @@ func (s *scanner) give(at int64, rec record, fn func(int64, []byte, []byte) bool
 	return fn(at, b[:rec.meta:rec.meta], b[rec.meta:])
 }
 
-// find returns the next place where the marker is, or -1.
+// find returns the next offset at which the marker occurs, or -1.
 func (s *scanner) find(at int64) int64 {
 	for at < s.size {
 		n, err := s.data.ReadAt(s.buffer[:min(piece, s.size-at)], at)

@@ -6,10 +6,10 @@
 //
 //	those eight bytes | state | crc32c | meta length | body length | meta | body
 //
-// in little endian, the checksum covering everything after itself. Removing a
-// record overwrites its state; a segment in which nothing is left is deleted.
-// A reader that meets a damaged record looks for the next one by the random
-// bytes, which cannot occur in a body except by chance.
+// All numbers are little endian, and the checksum covers everything after itself.
+// Removing a record overwrites its state. A segment whose records are all removed is
+// deleted. A reader that finds a damaged record searches for the next one by the random
+// bytes, which occur in a body only by chance.
 package spool
 
 import (
@@ -47,7 +47,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // ErrFull is returned by Append when the record would exceed the bound.
 var ErrFull = errors.New("spool is full")
 
-// Record is what an earlier process left.
+// Record is a record that an earlier process left.
 type Record struct {
 	Ref        Ref
 	Meta, Body []byte
@@ -72,10 +72,10 @@ type segment struct {
 
 // Spool is an open spool. It is safe for concurrent use.
 type Spool struct {
-	dir  string
-	max  int64 // bytes of all segments
-	most int64 // bytes of a record to be recovered
-	sync bool
+	dir       string
+	max       int64 // bytes of all segments
+	maxRecord int64 // bytes; a larger record of an earlier process is not read
+	sync      bool
 
 	mu       sync.Mutex
 	closed   bool
@@ -85,32 +85,32 @@ type Spool struct {
 	next     uint64   // number of the next segment
 }
 
-// Options say how a spool is kept.
+// Options configure a spool.
 type Options struct {
-	MaxBytes  int64 // the segments together stay within this
-	MaxRecord int64 // records of earlier processes that are larger are not read
-	// Sync makes Append return when the record is on stable storage. Without it,
-	// it survives the process but not the machine.
+	MaxBytes  int64 // bounds the sum of all segments
+	MaxRecord int64 // a larger record of an earlier process is not read
+	// Sync makes Append return only when the record is on stable storage. Without it, a
+	// record survives the end of the process but not of the machine.
 	Sync bool
 }
 
-// Found is what was in a directory beside the records.
+// Found says what a directory held besides the records.
 type Found struct {
 	Damaged int  // records and segments that were skipped
-	Unread  int  // segments for which there was no time: they stay for the next process
-	Shared  bool // others than this user can write to the directory
+	Unread  int  // segments that were not read for lack of time; they stay for the next process
+	Shared  bool // other users can write to the directory
 }
 
-// Open locks the directory, creating it if need be. Call Recover before
+// Open locks the directory and creates it if it does not exist. Call Recover before
 // anything else.
 func Open(dir string, opts Options) (*Spool, error) {
-	s := &Spool{dir: dir, max: opts.MaxBytes, most: opts.MaxRecord, sync: opts.Sync}
+	s := &Spool{dir: dir, max: opts.MaxBytes, maxRecord: opts.MaxRecord, sync: opts.Sync}
 	return s, s.claim()
 }
 
-// Recover calls fn with each record that was left in the directory, oldest
-// first; fn may remove it. It does not trust what lies there: it takes memory
-// for one record at a time, and about a second.
+// Recover calls fn with each record that was left in the directory, the oldest first;
+// fn may remove it. The content of the directory is not trusted: Recover takes memory
+// for one record at a time, and stops after about a second.
 func (s *Spool) Recover(fn func(Record)) (Found, error) {
 	var found Found
 	info, err := os.Stat(s.dir)
@@ -127,7 +127,7 @@ func (s *Spool) Recover(fn func(Record)) (Found, error) {
 	for _, name := range names {
 		n, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 16, 64)
 		if err != nil || n >= lastSegment {
-			continue // not one of ours: they are counted from 0
+			continue // not a segment: those are numbered from 0
 		}
 		s.next = max(s.next, n+1)
 		if !time.Now().Before(until) || read > s.max {
@@ -148,17 +148,17 @@ const (
 	recovering  = time.Second
 )
 
-// names returns those that segments can have, oldest first. There is room for
-// more than a spool of full segments has.
+// names returns the names of segments, the oldest first. It reads more names than a
+// spool of full segments can have, but not more than a bound.
 func (s *Spool) names(until time.Time) ([]string, error) {
 	d, err := os.Open(s.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close() //nolint:errcheck // it was only read
-	most := int(max(1024, 2*s.max/segmentSize))
+	maxNames := int(max(1024, 2*s.max/segmentSize))
 	var names []string
-	for len(names) < most && time.Now().Before(until) {
+	for len(names) < maxNames && time.Now().Before(until) {
 		some, err := d.Readdirnames(1024)
 		for _, name := range some {
 			if len(name) == nameLength && strings.HasSuffix(name, suffix) {
@@ -172,16 +172,16 @@ func (s *Spool) names(until time.Time) ([]string, error) {
 			return nil, err
 		}
 	}
-	slices.Sort(names) // they are numbers of one length
+	slices.Sort(names) // in numerical order, because all have the same length
 	return names, nil
 }
 
 // load reads a segment of an earlier process.
 func (s *Spool) load(path string, until time.Time, fn func(Record)) (read int64, damaged int) {
-	// Without write access the records are still delivered, but delivered again
-	// by the next process.
+	// Without write access the records are still delivered, but the next process
+	// delivers them again.
 	file, err := ownfile.Open(path, os.O_RDWR, 0)
-	seg := &segment{path: path, file: file, live: 1} // one while it is read, so that it stays open
+	seg := &segment{path: path, file: file, live: 1} // 1 while it is read, so that it stays open
 	if errors.Is(err, fs.ErrPermission) {
 		file, err = ownfile.Open(path, os.O_RDONLY, 0)
 		seg.file = nil
@@ -191,8 +191,8 @@ func (s *Spool) load(path string, until time.Time, fn func(Record)) (read int64,
 		return 0, 1
 	}
 	info, err := file.Stat()
-	// What is larger than all segments together is none of them, and what does
-	// not begin like one may be another version's: not ours to delete.
+	// A file that is larger than all segments together is not a segment. One that does
+	// not begin like a segment may be of another version. Neither may be deleted.
 	if err != nil || info.Size() > s.max || !begins(file) {
 		_ = file.Close()
 		return 0, 1
@@ -200,12 +200,12 @@ func (s *Spool) load(path string, until time.Time, fn func(Record)) (read int64,
 	seg.size = info.Size()
 	s.segments = append(s.segments, seg)
 	data := &timedReader{file: file, until: until}
-	damaged = Scan(data, seg.size, s.most, func(offset int64, meta, body []byte) bool {
+	damaged = Scan(data, seg.size, s.maxRecord, func(offset int64, meta, body []byte) bool {
 		seg.live++
 		fn(Record{Ref: Ref{seg, offset}, Meta: meta, Body: body})
 		return true
 	})
-	if !data.late { // or the rest of it stays for the next process
+	if !data.late { // otherwise the rest of it stays for the next process
 		seg.live--
 		s.tidy(seg)
 	}
@@ -218,7 +218,7 @@ func begins(file io.ReaderAt) bool {
 	return err == nil && string(mark[:]) == formatMark
 }
 
-// timedReader fails when the time is over.
+// timedReader fails after the time until.
 type timedReader struct {
 	file  io.ReaderAt
 	until time.Time
@@ -257,7 +257,7 @@ func (s *Spool) Append(meta, body []byte) (Ref, error) {
 		err = seg.file.Sync()
 	}
 	if err != nil {
-		// Whatever part of it was written is overwritten by the next record.
+		// The next record overwrites what was written of this one.
 		_ = seg.file.Truncate(seg.size)
 		return Ref{}, err
 	}
@@ -267,15 +267,15 @@ func (s *Spool) Append(meta, body []byte) (Ref, error) {
 	return ref, nil
 }
 
-// writable makes sure that there is a segment to write to, and that it is still
-// where the next process will look for it.
+// writable makes sure that there is a segment to write to, in the directory in which
+// the next process will look for it.
 func (s *Spool) writable() error {
 	if s.closed {
 		return os.ErrClosed
 	}
 	if !ownfile.Same(filepath.Join(s.dir, lockName), s.lock) {
-		// The directory was removed. What was in it is lost to the next
-		// process, but not to this one, which has it in memory.
+		// The directory was removed. The next process cannot find the records that were
+		// in it, but this process still has them in memory.
 		if s.lock != nil {
 			_ = s.lock.Close()
 			s.lock = nil
@@ -291,13 +291,13 @@ func (s *Spool) writable() error {
 	if _, err := rand.Read(seg.marker[:]); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(seg.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // which follows no link
+	f, err := os.OpenFile(seg.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // O_EXCL follows no symbolic link
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(append([]byte(formatMark), seg.marker[:]...))
 	if err == nil && s.sync {
-		err = syncDir(s.dir) // or the machine may forget that there is such a file
+		err = syncDir(s.dir) // so that the new file is found after a crash of the machine
 	}
 	if err != nil {
 		return errors.Join(err, f.Close(), os.Remove(seg.path))
@@ -321,8 +321,8 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Holder returns a function that reports whether the next Open will find a
-// record. It looks at each file once, for the records it is asked about now.
+// Holder returns a function that reports whether the next Open will find a record. The
+// function looks at each file once, so it is to be used at once and not kept.
 func (s *Spool) Holder() func(Ref) bool {
 	found := make(map[*segment]bool)
 	return func(ref Ref) bool {
@@ -340,8 +340,8 @@ func (s *Spool) Holder() func(Ref) bool {
 	}
 }
 
-// Remove marks records as done. It cannot fail: what cannot be marked is
-// returned once more by the next Open.
+// Remove marks a record as done. It cannot fail: a record that cannot be marked is
+// found once more by the next Open.
 func (s *Spool) Remove(ref Ref) {
 	if ref.IsZero() {
 		return
@@ -357,13 +357,13 @@ func (s *Spool) Remove(ref Ref) {
 		_, _ = seg.file.WriteAt([]byte{stateRemoved}, ref.offset+markerSize)
 	}
 	if seg.live == 0 && seg.size > min(segmentSize, s.max)/4 {
-		// Nothing waits: do not let the segment grow to its full size.
+		// No record is left, so the segment need not grow to its full size.
 		s.active = nil
 		s.tidy(seg)
 	}
 }
 
-// tidy deletes a segment that nothing is left in.
+// tidy deletes a segment if it has no records left.
 func (s *Spool) tidy(seg *segment) {
 	if seg.live > 0 {
 		return
@@ -371,7 +371,7 @@ func (s *Spool) tidy(seg *segment) {
 	if seg.file == nil {
 		_ = os.Remove(seg.path)
 	} else {
-		if ownfile.Same(seg.path, seg.file) { // or the directory is another process's now
+		if ownfile.Same(seg.path, seg.file) { // otherwise it may belong to another process now
 			_ = seg.file.Truncate(int64(segmentHead)) // in case it cannot be deleted
 			_ = os.Remove(seg.path)
 		}
@@ -388,8 +388,7 @@ func (s *Spool) used() int64 {
 	return n
 }
 
-// Close gives up the directory. Records that were not removed stay for the next
-// Open.
+// Close releases the directory. Records that were not removed stay for the next Open.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -129,8 +129,8 @@ func goCommand(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, fmt.Errorf("%v: %w\n%s", cmd, err, exit.Stderr)
+	if exitErr, ok := errors.AsType[*exec.ExitError](err); ok {
+		return nil, fmt.Errorf("%v: %w\n%s", cmd, err, exitErr.Stderr)
 	}
 	return out, err
 }

@@ -20,20 +20,20 @@ const (
 	Client = "client"
 )
 
-// programs are the main functions. They end the process.
+// programs has the main functions of the programs. They end the process.
 var programs = map[string]func(){Server: server.Main, Client: client.Main}
 
-// prefix stands before the name of a program in the first argument of a process.
+// prefix precedes the name of a program in the first argument of a process.
 const prefix = "demo-program-"
 
-// Args returns the arguments with which a process of this command is the
-// program of that name.
+// Args returns the arguments with which a process of this command becomes the program
+// with that name.
 func Args(name string, args ...string) []string {
 	return append([]string{prefix + name}, args...)
 }
 
-// Run runs the program that the arguments of this process name, and does not
-// return then. It returns when they name none.
+// Run runs the program that the arguments of this process name, and then does not
+// return. It returns if they name none.
 func Run() {
 	if len(os.Args) < 2 || !strings.HasPrefix(os.Args[1], prefix) {
 		return
