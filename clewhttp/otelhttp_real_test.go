@@ -1,6 +1,7 @@
 package clewhttp_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -91,7 +92,7 @@ func realHandler(t *testing.T) http.Handler {
 		w.Header().Set(http.TrailerPrefix+"X-Sum", "1")
 	})
 	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/page.txt") })
-	mux.HandleFunc("/upgrade", func(w http.ResponseWriter, r *http.Request) { upgrade(w, r) })
+	mux.HandleFunc("/upgrade", upgradeAfterBody)
 	mux.HandleFunc("/abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/abort/late", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "half")
@@ -107,6 +108,27 @@ func realHandler(t *testing.T) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// upgradeAfterBody takes the connection over, and reads what the client sends to
+// the end: what is not read makes the kernel reset the connection at some time.
+func upgradeAfterBody(w http.ResponseWriter, _ *http.Request) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n") //nolint:errcheck // the flush tells
+	rw.Flush()                                                                                         //nolint:errcheck // a test
+	var body []byte
+	for !bytes.HasSuffix(body, []byte("0\r\n\r\n")) { // the last chunk
+		b, err := rw.ReadByte()
+		if err != nil {
+			return
+		}
+		body = append(body, b)
+	}
+	io.WriteString(conn, "ping") //nolint:errcheck // a test
 }
 
 // realRequests are sent over each link, unless they are of HTTP/1 only.

@@ -50,7 +50,7 @@ func TestCarrier(t *testing.T) {
 		{"stock's propagator", injected(func(c lowercase.Carrier) { propagation.TraceContext{}.Inject(stock, c) }),
 			http.Header{"traceparent": {carrier["traceparent"]}, "Accept": {"*"}, "Tracestate": {"old=1"}, "tracestate": {"old=1"}}},
 	} {
-		if _, written := tt.want["uber-trace-id"]; !written {
+		if _, written := tt.want["uber-trace-id"]; !written { //nolint:staticcheck // lower-case names are what it writes
 			delete(tt.got, "Uber-Trace-Id") // what nobody writes stays
 		}
 		if !maps.EqualFunc(tt.got, tt.want, slices.Equal) {
