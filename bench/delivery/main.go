@@ -36,8 +36,9 @@ func main() {
 	flag.StringVar(&server.sink, "sink", "", "address of the sink; set by the command itself")
 	flag.StringVar(&server.spool, "spool", "", "spool directory of the server; set by the command itself")
 	flag.Float64Var(&server.ratio, "ratio", 1, "share of traces that the server samples; set by the command itself")
-	flag.IntVar(&server.batch, "batch", 0, "MaxExportBatchSize of the server; set by the command itself")
+	flag.IntVar(&server.batch, "batch", 0, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE of the server; set by the command itself")
 	flag.BoolVar(&server.gzip, "gzip", false, "compress the requests of the server; set by the command itself")
+	flag.BoolVar(&server.metrics, "metrics", false, "the server exports metrics too; set by the command itself")
 	flag.DurationVar(&server.deadline, "deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
 	flag.StringVar(&server.profile, "profile", "", "file for a CPU profile of the server; set by the command itself")
 
@@ -57,6 +58,8 @@ func main() {
 		err = runSink()
 	case "server":
 		err = runServer(server)
+	case "recorder":
+		err = runRecorder(server)
 	default:
 		var errRows, errKinds error
 		s.rows, errRows = regexp.Compile(*rows)
@@ -138,7 +141,7 @@ type row struct {
 
 func table() []row {
 	both := []string{"stock", "clew"}
-	all := []string{"stock", "clew", "grpc", "grpc+"}
+	all := []string{"stock", "clew", "grpc", "clew grpc"}
 	var rows []row
 	for _, latency := range []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond} {
 		rows = append(rows, row{name: fmt.Sprintf("saturation, sink answers after %v", latency), latency: latency, conns: 32, load: 10 * time.Second, kinds: all})
@@ -156,7 +159,7 @@ func table() []row {
 	rows = append(rows,
 		row{name: "answers lost for 5 s at 1,000/s", fault: "answer lost", outage: 5 * time.Second, conns: 4, rate: 1000, load: 13 * time.Second, kinds: both},
 		row{name: "up 1 s, down 1 s for 60 s at 1,000/s", fault: "refused", flaps: true, outage: 60 * time.Second, conns: 4, rate: 1000, load: 65 * time.Second, kinds: both},
-		row{name: "big outage 60 s at 12,000/s, refused", fault: "refused", outage: 60 * time.Second, conns: 8, rate: 12000, load: 68 * time.Second, kinds: both})
+		row{name: "big outage 60 s at 12,000/s, refused", fault: "refused", outage: 60 * time.Second, conns: 8, rate: 12000, load: 68 * time.Second, kinds: all})
 	for _, fault := range []string{"refused", "black hole", "503"} {
 		rows = append(rows, row{name: "shutdown within 5 s, " + fault, fault: fault, ends: true, conns: 4, rate: 1000, load: 8 * time.Second, deadline: 5 * time.Second, kinds: both})
 	}
@@ -250,7 +253,7 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 	if err != nil {
 		return res, err
 	}
-	if strings.HasPrefix(kind, "grpc") {
+	if strings.HasSuffix(kind, "grpc") {
 		addr = grpcAddr
 	}
 	control := func(query string) error {

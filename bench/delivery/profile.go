@@ -36,11 +36,12 @@ type part struct {
 
 const (
 	collector = "garbage collector"
+	edgePart  = "HTTP edge, with its metrics"
 	otherPart = "scheduler and the rest of the runtime"
 )
 
 var parts = []part{
-	{"OTLP encoding", []string{"go.opentelemetry.io/otel/exporters/otlp/otlptrace/internal/tracetransform.", "google.golang.org/protobuf/"}},
+	{"OTLP encoding", []string{"github.com/clewtrace/clew/internal/otlp.", "go.opentelemetry.io/otel/exporters/otlp/otlptrace/internal/tracetransform.", "google.golang.org/protobuf/"}},
 	{"sending", []string{"net/http.(*Transport)", "net/http.(*persistConn)", "net/http.(*Client)", "net/http.send"}},
 	{"delivery", []string{"github.com/clewtrace/clew/delivery."}},
 	{"exporter", []string{"go.opentelemetry.io/otel/exporters/otlp/"}},
@@ -49,7 +50,7 @@ var parts = []part{
 	{"propagator", []string{"github.com/clewtrace/clew/propagator.", "go.opentelemetry.io/otel/propagation."}},
 	{"SDK's span", []string{"go.opentelemetry.io/otel/sdk/"}},
 	{"server", []string{"net/http.(*conn)", "net/http.(*response)", "net/http.(*connReader)", "net/http.(*Server)", "net/http.(*chunkWriter)", "net/http.checkConnErrorWriter"}},
-	{"otelhttp", []string{"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/otel/metric", "github.com/felixge/httpsnoop"}},
+	{edgePart, []string{"github.com/clewtrace/clew/clewhttp.", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/otel/metric", "github.com/felixge/httpsnoop"}},
 }
 
 // These run on behalf of others, but for the collector.
@@ -112,7 +113,7 @@ func shares(t *text, deno *denoProgram, scale float64, costs map[string][]cost) 
 		columns[c.name] = column
 	}
 	t.say("| part | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("--:|", len(names)))
-	rows := []string{"server", "otelhttp", "propagator", "sampler", "SDK's span", "batch processor", "OTLP encoding", "exporter", "delivery", "sending", collector, otherPart}
+	rows := []string{"server", edgePart, "propagator", "sampler", "SDK's span", "batch processor", "OTLP encoding", "exporter", "delivery", "sending", collector, otherPart}
 	for _, row := range rows {
 		t.say("| %s |", row)
 		for _, name := range names {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,19 +17,22 @@ import (
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/delivery"
-	"github.com/clewtrace/clew/propagator"
-	"github.com/clewtrace/clew/sampler"
+	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 )
 
 // serverReport is what the server says about itself when it ends.
 type serverReport struct {
 	Ended    int64 // spans
-	Counted  int64 // of those, said to be dropped
+	Counted  int64 // of those, said not to be delivered
 	Error    string
 	Shutdown time.Duration
 	CPU      time.Duration // user and system, from the first request to the end of Shutdown
@@ -49,36 +53,37 @@ type serverConfig struct {
 	// kind of the pipeline: bare, stock, blocking (stock that waits for room
 	// instead of dropping), clew, spool (clew with a spool), journal (a spool
 	// that spans reach as they end), grpc (otlptracegrpc and the SDK's batch
-	// processor with defaults) or grpc+ (with the settings that the
-	// documentation gives).
+	// processor) or clew grpc.
 	kind     string
 	sink     string
 	spool    string
 	ratio    float64 // of the traces that are sampled
-	batch    int     // clew's Batch.MaxExportBatchSize; zero: the default
+	batch    int     // clew's OTEL_BSP_MAX_EXPORT_BATCH_SIZE; zero: the default
 	gzip     bool    // requests are compressed
+	metrics  bool    // metrics are exported, too
 	deadline time.Duration
 	profile  string // file for a CPU profile; empty: none
+}
+
+// pipeline is what makes a server traced. Its shutdown says how many spans were
+// said not to be delivered.
+type pipeline struct {
+	wrap     func(http.Handler) http.Handler
+	shutdown func(context.Context) (int64, error)
 }
 
 // runServer serves "hello". It prints its address, ends when its standard input
 // does, and then prints a report.
 func runServer(cfg serverConfig) error {
 	ctx := context.Background()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
-	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "hello\n")
-	})
 	var ended endedCounter
-	shutdown := func(context.Context) (int64, error) { return 0, nil }
-	if cfg.kind != "bare" {
-		tp, stop, err := pipeline(ctx, cfg, &ended)
-		if err != nil {
-			return err
-		}
-		shutdown = stop
-		handler = otelhttp.NewHandler(handler, "hello", otelhttp.WithTracerProvider(tp), otelhttp.WithPropagators(cfg.propagators()))
+	p, err := cfg.pipeline(ctx, &ended)
+	if err != nil {
+		return err
 	}
+	handler := p.wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello\n")
+	}))
 	if cfg.profile != "" {
 		stop, err := profileTo(cfg.profile)
 		if err != nil {
@@ -103,7 +108,7 @@ func runServer(cfg serverConfig) error {
 	start := time.Now()
 	stopCtx, cancel := context.WithTimeout(ctx, cfg.deadline)
 	defer cancel()
-	report.Counted, err = shutdown(stopCtx)
+	report.Counted, err = p.shutdown(stopCtx)
 	if err != nil {
 		report.Error = err.Error()
 	}
@@ -114,93 +119,112 @@ func runServer(cfg serverConfig) error {
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-// propagators and sampler are what the documentation of either side has.
-func (c serverConfig) propagators() propagation.TextMapPropagator {
-	if c.clew() {
-		return propagation.NewCompositeTextMapPropagator(propagator.New(), propagation.Baggage{})
-	}
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-}
-
-func (c serverConfig) sampler() sdktrace.Sampler {
-	if c.clew() {
-		return sampler.New(sampler.ParentThreshold(sampler.Probability(c.ratio)))
-	}
-	return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.ratio))
-}
-
-func (c serverConfig) clew() bool {
-	return c.kind == "clew" || c.kind == "spool" || c.kind == "journal"
-}
-
-// pipeline also returns what shuts it down and counts what was said to be lost.
-func pipeline(ctx context.Context, cfg serverConfig, ended sdktrace.SpanProcessor) (*sdktrace.TracerProvider, func(context.Context) (int64, error), error) {
-	var processor sdktrace.SpanProcessor
-	var t *delivery.Transport
-	var err error
-	switch {
-	case cfg.clew():
-		processor, t, err = clewProcessor(ctx, cfg)
-	case cfg.kind == "grpc" || cfg.kind == "grpc+":
-		processor, err = grpcProcessor(ctx, cfg)
+func (c serverConfig) pipeline(ctx context.Context, ended sdktrace.SpanProcessor) (pipeline, error) {
+	switch c.kind {
+	case "bare":
+		return pipeline{
+			wrap:     func(h http.Handler) http.Handler { return h },
+			shutdown: func(context.Context) (int64, error) { return 0, nil },
+		}, nil
+	case "clew", "spool", "journal", "clew grpc":
+		return c.clew(ctx, ended)
 	default:
-		var exporter sdktrace.SpanExporter
-		compression := otlptracehttp.NoCompression
-		if cfg.gzip {
-			compression = otlptracehttp.GzipCompression
-		}
-		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithCompression(compression))
-		var opts []sdktrace.BatchSpanProcessorOption
-		if cfg.kind == "blocking" {
-			opts = append(opts, sdktrace.WithBlocking())
-		}
-		processor = sdktrace.NewBatchSpanProcessor(exporter, opts...)
+		return c.stock(ctx, ended)
 	}
+}
+
+// clew is what the documentation says: variables, Start and clewhttp.
+func (c serverConfig) clew(ctx context.Context, ended sdktrace.SpanProcessor) (pipeline, error) {
+	env := map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.sink,
+		"OTEL_TRACES_SAMPLER":         "parentbased_traceidratio",
+		"OTEL_TRACES_SAMPLER_ARG":     fmt.Sprint(c.ratio),
+		"OTEL_LOGS_EXPORTER":          "none",
+		"OTEL_LOG_LEVEL":              "none",
+	}
+	if !c.metrics {
+		env["OTEL_METRICS_EXPORTER"] = "none"
+	}
+	if c.gzip {
+		env["OTEL_EXPORTER_OTLP_COMPRESSION"] = "gzip"
+	}
+	if c.batch > 0 {
+		env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] = strconv.Itoa(c.batch)
+	}
+	if c.kind == "clew grpc" {
+		env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
+	}
+	if c.kind == "spool" || c.kind == "journal" {
+		env[delivery.EnvSpoolDir] = c.spool
+	}
+	if c.kind == "journal" {
+		env[delivery.EnvJournal] = "true"
+	}
+	for name, value := range env {
+		if err := os.Setenv(name, value); err != nil {
+			return pipeline{}, err
+		}
+	}
+	telemetry, err := otelsetup.Start(ctx, otelsetup.WithSpanProcessor(ended))
 	if err != nil {
-		return nil, nil, err
+		return pipeline{}, err
 	}
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(cfg.sampler()), sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor))
-	return tp, func(ctx context.Context) (int64, error) {
-		err := tp.Shutdown(ctx)
-		if t == nil {
+	return pipeline{
+		wrap: func(h http.Handler) http.Handler { return clewhttp.Handler(h) },
+		shutdown: func(ctx context.Context) (int64, error) {
+			err := telemetry.Shutdown(ctx)
+			if lost, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
+				return lost.Items, err
+			}
 			return 0, err
-		}
-		if stopErr := t.Shutdown(ctx); stopErr != nil {
-			err = stopErr
-		}
-		return t.Stats(delivery.Traces).DroppedTotal(), err
+		},
 	}, nil
 }
 
-func clewProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcessor, *delivery.Transport, error) {
-	var c delivery.Config
-	if cfg.kind != "clew" {
-		c.SpoolDir = cfg.spool
-	}
-	if cfg.kind == "journal" {
-		c.Linger = time.Second
-	}
-	t, err := delivery.New(c)
+// stock is what the documentation of OpenTelemetry Go says.
+func (c serverConfig) stock(ctx context.Context, ended sdktrace.SpanProcessor) (pipeline, error) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	processor, err := c.stockProcessor(ctx)
 	if err != nil {
-		return nil, nil, err
+		return pipeline{}, err
 	}
-	client := t.Client(delivery.Traces)
-	if cfg.gzip {
-		client = t.ClientVia(delivery.Traces, delivery.Route{Gzip: true})
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.ratio))),
+		sdktrace.WithSpanProcessor(ended), sdktrace.WithSpanProcessor(processor))
+	otel.SetTracerProvider(tp)
+	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
+	shutdown := tp.Shutdown
+	if c.metrics {
+		exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithEndpoint(c.sink))
+		if err != nil {
+			return pipeline{}, err
+		}
+		mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter)))
+		otel.SetMeterProvider(mp)
+		shutdown = func(ctx context.Context) error { return errors.Join(tp.Shutdown(ctx), mp.Shutdown(ctx)) }
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(client))
+	return pipeline{
+		wrap:     func(h http.Handler) http.Handler { return otelhttp.NewHandler(h, "hello") },
+		shutdown: func(ctx context.Context) (int64, error) { return 0, shutdown(ctx) },
+	}, nil
+}
+
+func (c serverConfig) stockProcessor(ctx context.Context) (sdktrace.SpanProcessor, error) {
+	if c.kind == "grpc" {
+		return grpcProcessor(ctx, c)
+	}
+	compression := otlptracehttp.NoCompression
+	if c.gzip {
+		compression = otlptracehttp.GzipCompression
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(c.sink), otlptracehttp.WithCompression(compression))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if cfg.kind == "journal" {
-		return sdktrace.NewSimpleSpanProcessor(exporter), t, nil
+	var opts []sdktrace.BatchSpanProcessorOption
+	if c.kind == "blocking" {
+		opts = append(opts, sdktrace.WithBlocking())
 	}
-	b := delivery.Batch{MaxExportBatchSize: cfg.batch}
-	if cfg.kind == "spool" {
-		b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
-	}
-	opts, err := b.SpanOptions()
-	return sdktrace.NewBatchSpanProcessor(exporter, opts...), t, err
+	return sdktrace.NewBatchSpanProcessor(exporter, opts...), nil
 }
 
 func cpu() time.Duration {

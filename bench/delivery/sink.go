@@ -20,7 +20,8 @@ import (
 
 // sinkStats is what a sink took.
 type sinkStats struct {
-	Unique, Duplicates int
+	Unique, Duplicates int // spans
+	Records            int // of logs
 }
 
 // sink is an OTLP server whose listener, latency and answers can be spoiled
@@ -144,8 +145,11 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	time.Sleep(latency)
-	if r.URL.Path == "/v1/traces" {
+	switch r.URL.Path {
+	case "/v1/traces":
 		s.take(body)
+	case "/v1/logs":
+		s.takeLogs(body)
 	}
 	if fault == "answer lost" {
 		panic(http.ErrAbortHandler)
@@ -188,6 +192,17 @@ func (s *sink) take(body []byte) {
 					s.count(id)
 				})
 			})
+		})
+	})
+}
+
+// takeLogs counts the records of a request.
+func (s *sink) takeLogs(body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fields(body, 1, func(resource []byte) {
+		fields(resource, 2, func(scope []byte) {
+			fields(scope, 2, func([]byte) { s.stats.Records++ })
 		})
 	})
 }

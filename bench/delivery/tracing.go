@@ -44,6 +44,8 @@ func contenders() []contender {
 	variant("stock, 100 %, waits for room", "blocking", nil)
 	variant("clew, 100 %, batches of 512", "clew", nil, "-batch", "512")
 	variant("clew, 100 %, batches of 8,192", "clew", nil, "-batch", "8192")
+	variant("stock, 100 %, with metrics", "stock", nil, "-metrics")
+	variant("clew, 100 %, with metrics", "clew", nil, "-metrics")
 	variant("stock, 100 %, gzip", "stock", nil, "-gzip")
 	variant("clew, 100 %, gzip", "clew", nil, "-gzip")
 	variant("stock, 100 %, GOGC=400", "stock", []string{"GOGC=400"})
@@ -85,14 +87,14 @@ func tracing(t *text, rounds int, scale float64) error {
 		}
 	}
 	t.say("Medians of %d rounds, each relative to the others of its round.\n\n", rounds)
-	t.say("| server, sampled | CPU per request | of stock | with load and sink | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	t.say("| server, sampled | CPU per request | of stock | added to bare, of stock | with load and sink | of stock | requests/s | of stock | of bare | delivered | peak MB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range list {
 		t.say("%s", costLine(c, costs))
 	}
 	if missing != "" {
 		t.say("\n%s\n", missing)
 	}
-	return errors.Join(shares(t, deno, scale, costs), deno.remove())
+	return errors.Join(records(t, rounds, scale), shares(t, deno, scale, costs), deno.remove())
 }
 
 func costLine(c contender, costs map[string][]cost) string {
@@ -107,17 +109,23 @@ func costLine(c contender, costs map[string][]cost) string {
 	throughput := func(c cost) float64 { return c.throughput }
 	cpu := func(c cost) float64 { return c.cpu.Seconds() }
 	all := func(c cost) float64 { return c.allCPU.Seconds() }
+	added := func(c, bare cost) float64 { return (c.cpu - bare.cpu).Seconds() }
 	stock := ""
 	if _, percent, ok := strings.Cut(c.name, ", "); ok && c.bare != "" {
 		percent, _, _ = strings.Cut(percent, ",")
 		stock = "stock, " + percent
 	}
+	more := "-"
+	if stocks, bares := costs[stock], costs[c.bare]; len(stocks) > 0 && len(bares) > 0 {
+		gone := costs["Go, bare"]
+		more = fmt.Sprintf("%.2f", median(own, func(i int) float64 { return added(own[i], bares[i]) / added(stocks[i], gone[i]) }))
+	}
 	delivered := "-"
 	if sum := total(own, func(c cost) int64 { return c.sampled }); sum > 0 {
 		delivered = fmt.Sprintf("%.2f %%", 100*float64(total(own, func(c cost) int64 { return int64(c.delivered) }))/float64(sum))
 	}
-	return fmt.Sprintf("| %s | %.1f us | %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
-		1e6*median(own, func(i int) float64 { return own[i].cpu.Seconds() }), against(stock, cpu),
+	return fmt.Sprintf("| %s | %.1f us | %s | %s | %.1f us | %s | %.0f | %s | %s | %s | %.0f |\n", c.name,
+		1e6*median(own, func(i int) float64 { return own[i].cpu.Seconds() }), against(stock, cpu), more,
 		1e6*median(own, func(i int) float64 { return own[i].allCPU.Seconds() }), against(stock, all),
 		median(own, func(i int) float64 { return own[i].throughput }), against(stock, throughput),
 		against(c.bare, throughput), delivered, median(own, func(i int) float64 { return own[i].peakMB }))
@@ -128,7 +136,12 @@ func median(costs []cost, of func(i int) float64) float64 {
 	for i := range costs {
 		values[i] = of(i)
 	}
-	slices.Sort(values)
+	return middle(values)
+}
+
+// middle returns the median.
+func middle(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
