@@ -1,11 +1,12 @@
-// Command byhand sets OpenTelemetry up with stock parts only, and the propagator
-// of this project: the SDK, otlptracehttp and otelhttp, and nothing of otelsetup.
-// It serves one request to itself and sends the spans to
-// OTEL_EXPORTER_OTLP_ENDPOINT.
+// Command byhand wires the parts of this project by hand with those of
+// OpenTelemetry: propagator, sampler and delivery with the SDK, otlptracehttp and
+// otelhttp, and nothing of otelsetup. It serves one request to itself and sends
+// the spans to OTEL_EXPORTER_OTLP_ENDPOINT.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -20,8 +21,10 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/propagator"
 	"github.com/clewtrace/clew/propagator/trust"
+	"github.com/clewtrace/clew/sampler"
 )
 
 func main() {
@@ -31,16 +34,24 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) (err error) {
-	exporter, err := otlptracehttp.New(ctx)
+	queue, err := delivery.New(delivery.Config{})
 	if err != nil {
 		return err
 	}
-	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
-	defer func() {
-		if shutdownErr := tracers.Shutdown(ctx); err == nil {
-			err = shutdownErr
-		}
-	}()
+	// The exporter reads the variables, and hands its requests to the queue, which
+	// sends them until they are taken. The SDK may therefore wait for the exporter
+	// instead of dropping spans.
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(queue.Client(delivery.Traces)))
+	if err != nil {
+		return err
+	}
+	tracers := sdktrace.NewTracerProvider(
+		sdktrace.WithSampler(sampler.New(sampler.ParentThreshold(sampler.Probability(1)))),
+		sdktrace.WithBatcher(exporter, sdktrace.WithBlocking()),
+	)
+	// In this order: what the SDK still holds goes to the queue, and the queue says
+	// what it could not deliver.
+	defer func() { err = errors.Join(err, tracers.Shutdown(ctx), queue.Shutdown(ctx)) }()
 	otel.SetTracerProvider(tracers)
 	// The order matters to nobody. trust.Propagator makes all of them obey a trust
 	// boundary.
