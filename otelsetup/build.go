@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"go.opentelemetry.io/contrib/propagators/b3"
 	"go.opentelemetry.io/contrib/propagators/jaeger"
 	"go.opentelemetry.io/contrib/propagators/ot"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/log"
 	nooplog "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
@@ -23,9 +23,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup/extend"
-	"github.com/clewtrace/clew/otelsetup/internal/export"
 	"github.com/clewtrace/clew/propagator"
 	"github.com/clewtrace/clew/propagator/trust"
 )
@@ -46,8 +46,9 @@ type parts struct {
 	loggers    log.LoggerProvider
 	handler    slog.Handler // of the program's log
 
+	delivery *delivery.Transport // nil: nothing is sent as OTLP
+	idle     []func()            // close the connections that delivery does not need any more
 	lives    []life
-	exports  *export.Exports
 	problems []settings.Problem
 }
 
@@ -63,17 +64,17 @@ type builder struct {
 	*parts
 	settings *settings.Settings
 	config   *config
+	errors   otel.ErrorHandler // of delivery
 	resource *resource.Resource
 }
 
 // build makes the parts that the settings ask for, and the program's options
 // change. What cannot be made is a problem, and left out.
-func build(ctx context.Context, s *settings.Settings, c *config) *parts {
-	b := &builder{parts: &parts{}, settings: s, config: c}
+func build(ctx context.Context, s *settings.Settings, c *config, errors otel.ErrorHandler) *parts {
+	b := &builder{parts: &parts{}, settings: s, config: c, errors: errors}
 	b.buildPropagator()
 	b.handler = newIDHandler(c.printer)
 	b.meters, b.loggers = noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
-	b.exports = export.New(export.Config{})
 	if !s.Disabled {
 		b.buildSDK(ctx)
 	}
@@ -82,16 +83,16 @@ func build(ctx context.Context, s *settings.Settings, c *config) *parts {
 
 func (b *builder) buildSDK(ctx context.Context) {
 	b.buildResource(ctx)
-	b.buildExports()
+	b.buildDelivery()
 	// The metrics come first, because the sampler has some.
 	b.buildMeters(ctx)
+	if b.delivery != nil {
+		b.delivery.Observe(b.meters)
+	}
 	b.buildTracers(ctx)
 	b.buildLoggers(ctx)
 	b.problem("", runtime.Start(runtime.WithMeterProvider(b.meters)))
 }
-
-// open lets go what the exporters send.
-func (p *parts) open() { p.problems = append(p.problems, p.exports.Open(p.meters)...) }
 
 // problem notes why a part could not be made. Each of joined errors is one.
 func (b *builder) problem(name string, err error) {
@@ -140,30 +141,6 @@ func custom[T any](change func(T) T, v T) T {
 		return changed
 	}
 	return v
-}
-
-func (b *builder) buildExports() {
-	c := export.Config{Resource: b.exportedResource()}
-	for _, by := range b.config.custom {
-		if by.Delivery != nil {
-			c.Customize = append(c.Customize, by.Delivery)
-		}
-		if by.OTLPTransport != nil {
-			inner := c.Wrap
-			c.Wrap = func(signal string, next http.RoundTripper) http.RoundTripper {
-				if inner != nil {
-					next = inner(signal, next)
-				}
-				return by.OTLPTransport(signal, next)
-			}
-		}
-	}
-	if b.settings.SendsOverHTTP() {
-		d := b.settings.Delivery
-		b.problems = append(b.problems, d.NeedSpool(c.Customize != nil)...)
-		c.Delivery = &d
-	}
-	b.exports = export.New(c)
 }
 
 // buildHandler makes the program's log go where the settings say.
@@ -215,34 +192,34 @@ func (e env) OnShutdown(f func(ctx context.Context) error) {
 
 // flush delivers what has been recorded so far.
 func (p *parts) flush(ctx context.Context) error {
-	before := p.exports.Dropped()
 	err := p.each(ctx, func(ctx context.Context, l life) error {
 		if l.flush == nil {
 			return nil
 		}
 		return l.flush(ctx)
 	})
-	return errors.Join(err, p.exports.Flush(ctx, before))
+	if p.delivery != nil {
+		err = errors.Join(err, p.delivery.ForceFlush(ctx))
+	}
+	return err
 }
 
 // sendRecorded delivers the spans and log records that have been recorded so
-// far. Metrics are sent as a whole at the end. Only the last step, the delivery,
-// ends early with ctx: an exporter that is cut short may lose what it has.
+// far. Metrics are sent as a whole at the end. The waiting ends early with ctx,
+// but not the exporting: an exporter that is cut short may lose what it has.
 func (p *parts) sendRecorded(ctx context.Context) {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
-	defer cancel()
-	p.each(whole, func(ctx context.Context, l life) error { //nolint:errcheck // shutdown says what is left
+	context.AfterFunc(whole, cancel)
+	p.each(ctx, func(_ context.Context, l life) error { //nolint:errcheck // shutdown says what is left
 		if l.name == settings.SignalMetrics || l.flush == nil {
 			return nil
 		}
-		return l.flush(ctx)
+		return l.flush(whole)
 	})
-	p.exports.Flush(ctx, nil) //nolint:errcheck // shutdown says what is left
 }
 
-// shutdown ends the providers, then the delivery. lost is what was not
-// delivered.
-func (p *parts) shutdown(ctx context.Context) (lost []error, err error) {
+// shutdown ends the providers, then the delivery.
+func (p *parts) shutdown(ctx context.Context) error {
 	// A provider whose context has ended does not even stop, so each gets
 	// one that lasts; only the waiting ends with ctx.
 	lasting := time.Now().Add(ShutdownTimeout)
@@ -251,12 +228,8 @@ func (p *parts) shutdown(ctx context.Context) (lost []error, err error) {
 	}
 	stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
 	context.AfterFunc(stop, cancel)
-	err = p.each(ctx, func(_ context.Context, l life) error { return l.end(stop) })
-	left, exportErr := p.exports.Shutdown(ctx)
-	for _, u := range left {
-		lost = append(lost, (*UndeliveredError)(&u))
-	}
-	return lost, errors.Join(err, exportErr)
+	err := p.each(ctx, func(_ context.Context, l life) error { return l.end(stop) })
+	return errors.Join(p.endDelivery(ctx), err)
 }
 
 // each runs do for every life at the same time. One that does not keep to the

@@ -45,11 +45,29 @@ const (
 
 // Handle implements [otel.ErrorHandler].
 func (d *diagnostics) Handle(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.silent {
+		d.report(err)
+	}
+}
+
+// fromDelivery handles what delivery has to say, from the beginning: what a
+// spool has lost is found while the SDK is built. While Shutdown runs, its
+// result says what is left; only what was lost for good has a reason of its own.
+func (d *diagnostics) fromDelivery(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, lost := errors.AsType[*delivery.DroppedError](err); lost || !d.collecting {
+		d.report(err)
+	}
+}
+
+// report prints an error, or collects it. The lock is held.
+func (d *diagnostics) report(err error) {
 	if err == nil {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.collecting {
 		d.collected = append(d.collected, err)
 		return
@@ -64,7 +82,7 @@ func (d *diagnostics) Handle(err error) {
 // print prints a message, or counts it if one of its kind was printed within
 // the interval. The lock is held.
 func (d *diagnostics) print(kind string, level slog.Level, message string, attrs ...any) {
-	if d.silent || level < d.level {
+	if level < d.level {
 		return
 	}
 	if d.lines == nil {
@@ -159,12 +177,18 @@ func (s sink) Enabled(v int) bool { return verbosityLevel(v) >= s.level }
 func (s sink) Info(v int, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.silent {
+		return
+	}
 	s.print(message, verbosityLevel(v), "opentelemetry: "+message, slices.Concat(s.values, values)...)
 }
 
 func (s sink) Error(err error, message string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.silent {
+		return
+	}
 	s.print(message, slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
 }
 

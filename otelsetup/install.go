@@ -29,7 +29,6 @@ func (t *Telemetry) diagnose(c *config, level slog.Level) {
 func (t *Telemetry) install(c *config) {
 	p := t.parts
 	t.diagnostics.silence(false)
-	p.open() // what the spool has lost is to be said
 
 	propagator := otel.GetTextMapPropagator()
 	otel.SetTextMapPropagator(p.propagator)

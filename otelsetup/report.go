@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/clewtrace/clew/internal/settings"
-	"github.com/clewtrace/clew/otelsetup/internal/export"
 )
 
 // Report is what a [Telemetry] runs with. It can be printed, and marshalled as
@@ -36,30 +35,6 @@ type Problem struct {
 //
 //	OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1
 func (p Problem) String() string { return settings.Problem(p).String() }
-
-// UndeliveredError says how much was recorded between [Start] and
-// [Telemetry.Shutdown], or taken over from the spool, and not delivered: dropped
-// by a full queue, refused by the collector, not sent in time, or kept in the
-// spool. There is one for each signal that is sent by OTLP over HTTP, and for
-// each other exporter, that has something to tell.
-type UndeliveredError struct {
-	Signal      string // "traces", "metrics" or "logs"
-	Undelivered int64  // spans, data points or log records
-	Recorded    int64
-	Kept        int64 // of Undelivered, what waits in the spool for the next start
-	Err         error // why, as far as it is known; may be nil
-}
-
-func (e *UndeliveredError) Error() string {
-	text := fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Undelivered, e.Recorded, export.Units[e.Signal])
-	if e.Err != nil {
-		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
-	}
-	return text
-}
-
-// Unwrap returns Err.
-func (e *UndeliveredError) Unwrap() error { return e.Err }
 
 // Report says what is in effect, in the order in which it was read, and where
 // each value comes from. Precedence, the same everywhere: an option in code,

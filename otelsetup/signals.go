@@ -2,7 +2,6 @@ package otelsetup
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
@@ -13,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
@@ -31,35 +31,29 @@ func (b *builder) buildTracers(ctx context.Context) {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
 	for _, e := range b.settings.Spans {
-		if p := b.spanProcessor(ctx, e); p != nil {
-			opts = append(opts, sdktrace.WithSpanProcessor(p))
+		processor, err := b.spanProcessor(ctx, e)
+		if err != nil {
+			b.problem("OTEL_TRACES_EXPORTER: "+e.Exporter, err)
+			continue
 		}
+		opts = append(opts, sdktrace.WithSpanProcessor(b.customProcessor(processor)))
 	}
 	b.tracers = sdktrace.NewTracerProvider(opts...)
 	b.lives = append(b.lives, life{settings.SignalTraces, b.tracers.ForceFlush, b.tracers.Shutdown})
 }
 
-func (b *builder) spanProcessor(ctx context.Context, e settings.Export) sdktrace.SpanProcessor {
-	exporter, err := b.spanExporter(ctx, e)
-	if err != nil {
-		b.problem("OTEL_TRACES_EXPORTER: "+e.Exporter, err)
-		return nil
-	}
-	for _, c := range b.config.custom {
-		exporter = custom(c.SpanExporter, exporter)
-	}
-	processor := b.exports.SpanProcessor(exporter, e)
+func (b *builder) customProcessor(p sdktrace.SpanProcessor) sdktrace.SpanProcessor {
 	for _, c := range b.config.custom {
 		if c.SpanProcessor == nil {
 			continue
 		}
-		if other, err := c.SpanProcessor(processor); err != nil {
+		if other, err := c.SpanProcessor(p); err != nil {
 			b.problem("", err)
 		} else if other != nil {
-			processor = other
+			p = other
 		}
 	}
-	return processor
+	return p
 }
 
 func (b *builder) spanExporter(ctx context.Context, e settings.Export) (sdktrace.SpanExporter, error) {
@@ -68,14 +62,12 @@ func (b *builder) spanExporter(ctx context.Context, e settings.Export) (sdktrace
 		return stdouttrace.New()
 	case e.OTLP == nil:
 		return plugged(ctx, b, extend.SpanExporters, e.Exporter)
-	case e.OTLP.OverHTTP():
-		return b.exports.Spans(ctx, e.OTLP)
 	}
-	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
-	if protocol.Traces == nil {
-		return nil, errNotRegistered
+	route, err := b.route(ctx, e)
+	if err != nil {
+		return nil, err
 	}
-	return protocol.Traces(ctx, protocolConfig(e.OTLP))
+	return b.delivery.SpanExporter(route), nil
 }
 
 // plugged makes what was registered under a name.
@@ -86,15 +78,6 @@ func plugged[T any](ctx context.Context, b *builder, names *extend.Names[extend.
 		return nothing, errNotRegistered
 	}
 	return f(ctx, env{builder: b})
-}
-
-// errNotRegistered is about a name that was accepted and stands for nothing.
-var errNotRegistered = errors.New("nothing is registered under this name")
-
-func protocolConfig(c *settings.OTLP) extend.OTLP {
-	return extend.OTLP{
-		Signal: c.Signal, Endpoint: c.Endpoint, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
-	}
 }
 
 // buildMeters makes the meter provider with its readers and views.
@@ -125,16 +108,11 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 		exporter, err = stdoutmetric.New()
 	case r.OTLP == nil:
 		return plugged(ctx, b, extend.MetricReaders, r.Exporter)
-	case r.OTLP.OverHTTP():
-		exporter, err = b.exports.Metrics(ctx, r.OTLP, temporality(r.Temporality), aggregation(r.Histogram))
 	default:
-		protocol, _ := extend.Protocols.Lookup(r.OTLP.Protocol)
-		if protocol.Metrics == nil {
-			return nil, errNotRegistered
+		var route delivery.Route
+		if route, err = b.route(ctx, r.Export); err == nil {
+			exporter = b.delivery.MetricExporter(route, temporality(r.Temporality), aggregation(r.Histogram))
 		}
-		c := protocolConfig(r.OTLP)
-		c.Temporality, c.Aggregation = temporality(r.Temporality), aggregation(r.Histogram)
-		exporter, err = protocol.Metrics(ctx, c)
 	}
 	if err != nil {
 		return nil, err
@@ -142,8 +120,7 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 	for _, c := range b.config.custom {
 		exporter = custom(c.MetricExporter, exporter)
 	}
-	return sdkmetric.NewPeriodicReader(b.exports.MetricExporter(exporter, r.Export),
-		sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(r.Timeout)), nil
+	return sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(endless(r.Timeout))), nil
 }
 
 func exemplarFilter(name string) exemplar.Filter {
@@ -196,15 +173,12 @@ func (b *builder) buildLoggers(ctx context.Context) {
 	}
 	exported := false
 	for _, e := range b.settings.Logs {
-		exporter, err := b.logExporter(ctx, e)
+		processor, err := b.logProcessor(ctx, e)
 		if err != nil {
 			b.problem("OTEL_LOGS_EXPORTER: "+e.Exporter, err)
 			continue
 		}
-		for _, c := range b.config.custom {
-			exporter = custom(c.LogExporter, exporter)
-		}
-		opts = append(opts, sdklog.WithProcessor(b.exports.LogProcessor(exporter, e)))
+		opts = append(opts, sdklog.WithProcessor(processor))
 		exported = true
 	}
 	loggers := sdklog.NewLoggerProvider(opts...)
@@ -214,15 +188,12 @@ func (b *builder) buildLoggers(ctx context.Context) {
 }
 
 func (b *builder) logExporter(ctx context.Context, e settings.Export) (sdklog.Exporter, error) {
-	switch {
-	case e.OTLP == nil:
+	if e.OTLP == nil {
 		return plugged(ctx, b, extend.LogExporters, e.Exporter)
-	case e.OTLP.OverHTTP():
-		return b.exports.Logs(ctx, e.OTLP)
 	}
-	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
-	if protocol.Logs == nil {
-		return nil, errNotRegistered
+	route, err := b.route(ctx, e)
+	if err != nil {
+		return nil, err
 	}
-	return protocol.Logs(ctx, protocolConfig(e.OTLP))
+	return b.delivery.LogExporter(route), nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -50,7 +51,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	s, problems := settings.Read(os.LookupEnv)
 	t := &Telemetry{}
 	t.diagnose(c, s.LogLevel)
-	t.parts = build(ctx, &s, c)
+	t.parts = build(ctx, &s, c, otel.ErrorHandlerFunc(t.diagnostics.fromDelivery))
 	t.install(c)
 	misspelt, _ := s.Misspelt(os.Environ()) // when all have asked for what they read
 	t.report = newReport(s.Effective, c, slices.Concat(problems, misspelt, t.parts.problems))
@@ -84,7 +85,7 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 // and puts the globals back as Start found them, but for the SDK's own logger,
 // which prints errors to [slog.Default] from then on. It returns when that is
 // done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
-// what was not delivered since Start ([*UndeliveredError]), and why. With a
+// what was not delivered since Start ([*delivery.UndeliveredError]), and why. With a
 // spool, it does not wait for a collector that is away: what is left is kept for
 // the next start. Later calls return the result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
@@ -92,8 +93,8 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		t.diagnostics.collect()
 		ctx, cancel := bounded(ctx)
 		defer cancel()
-		lost, err := t.parts.shutdown(ctx)
-		t.err = errors.Join(errors.Join(lost...), t.diagnostics.collectedErrors(), err)
+		err := t.parts.shutdown(ctx)
+		t.err = errors.Join(err, t.diagnostics.collectedErrors())
 		running.Lock()
 		defer running.Unlock()
 		for _, restore := range slices.Backward(t.restore) {

@@ -1,0 +1,208 @@
+package otelsetup
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/internal/redact"
+	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/otelsetup/extend"
+)
+
+// buildDelivery makes what sends everything that leaves as OTLP. What stands in
+// the way of the spool, or of what the program customized, is a problem, and
+// does without.
+func (b *builder) buildDelivery() {
+	if !b.settings.SendsOTLP() {
+		return
+	}
+	d := b.settings.Delivery
+	cfg := delivery.Config{
+		QueueSize: d.QueueSize, SpoolDir: d.SpoolDir, SpoolSize: d.SpoolSize, SpoolSync: d.SpoolSync,
+		Journal: d.Journal, RefusedTimeout: d.RefusedTimeout,
+		Resource: b.exportedResource(), ErrorHandler: b.errors,
+	}
+	wanted, customized := cfg, false
+	for _, by := range b.config.custom {
+		if by.Delivery != nil {
+			wanted, customized = by.Delivery(wanted), true
+		}
+	}
+	b.problems = append(b.problems, d.NeedSpool(customized)...)
+	var err error
+	if b.delivery, err = delivery.New(wanted); err != nil && customized {
+		b.problem("Customizers.Delivery", err)
+		b.delivery, err = delivery.New(cfg)
+	}
+	if err != nil && cfg.SpoolDir != "" {
+		b.problems = append(b.problems, settings.Problem{
+			Name: delivery.EnvSpoolDir, Value: redact.Text(cfg.SpoolDir),
+			Reason: strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: "), Using: "memory only",
+		})
+		cfg.SpoolDir, cfg.Journal = "", false
+		b.delivery, err = delivery.New(cfg)
+	}
+	b.problem("delivery", err)
+}
+
+// route is how what one exporter sends by OTLP travels.
+func (b *builder) route(ctx context.Context, e settings.Export) (delivery.Route, error) {
+	c := e.OTLP
+	r := delivery.Route{
+		URL: c.Endpoint.String(), Header: http.Header{}, Gzip: c.Gzip, JSON: c.Protocol == settings.ProtocolJSON,
+		Timeout: shorter(c.Timeout, e.Batch.ExportTimeout),
+	}
+	for name, value := range c.Headers {
+		r.Header.Set(name, value)
+	}
+	if c.OverHTTP() {
+		r.Base = b.httpTransport(c)
+		return r, nil
+	}
+	protocol, _ := extend.Protocols.Lookup(c.Protocol)
+	if protocol == nil {
+		return r, errNotRegistered
+	}
+	var err error
+	r.Sender, err = protocol(ctx, extend.OTLP{
+		Signal: c.Signal, Endpoint: c.Endpoint, Target: c.Target, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
+	})
+	return r, err
+}
+
+// shorter returns the shorter of two limits, of which zero and less are none.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		a = b
+	}
+	if a <= 0 {
+		return -1
+	}
+	return a
+}
+
+// httpTransport is not [http.DefaultTransport], because exporting must not be
+// traced.
+func (b *builder) httpTransport(c *settings.OTLP) http.RoundTripper {
+	own := delivery.NewHTTPTransport(c.TLS.Config())
+	b.idle = append(b.idle, own.CloseIdleConnections)
+	var base http.RoundTripper = own
+	for _, by := range b.config.custom {
+		if by.OTLPTransport != nil {
+			base = by.OTLPTransport(c.Signal, base)
+		}
+	}
+	return base
+}
+
+// batchOf is how delivery puts items together.
+func batchOf(b settings.Batch) delivery.Batch {
+	return delivery.Batch{MaxItems: b.Size, Delay: b.Delay, MaxQueueItems: b.QueueSize}
+}
+
+// spanProcessor hands spans to where an entry of OTEL_TRACES_EXPORTER says.
+// What goes out as OTLP is encoded as each span ends. Only an exporter that a
+// program wraps gets the spans themselves, as the others do.
+func (b *builder) spanProcessor(ctx context.Context, e settings.Export) (sdktrace.SpanProcessor, error) {
+	wrapped := false
+	for _, c := range b.config.custom {
+		wrapped = wrapped || c.SpanExporter != nil
+	}
+	if e.OTLP != nil && !wrapped {
+		route, err := b.route(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		return b.delivery.SpanProcessor(route, batchOf(e.Batch)), nil
+	}
+	exporter, err := b.spanExporter(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range b.config.custom {
+		exporter = custom(c.SpanExporter, exporter)
+	}
+	if e.OTLP != nil && b.settings.Delivery.Journal {
+		return sdktrace.NewSimpleSpanProcessor(exporter), nil
+	}
+	size := forSDK(e.Batch)
+	opts := []sdktrace.BatchSpanProcessorOption{
+		sdktrace.WithMaxQueueSize(size.QueueSize), sdktrace.WithMaxExportBatchSize(size.Size),
+		sdktrace.WithBatchTimeout(size.Delay), sdktrace.WithExportTimeout(size.ExportTimeout),
+	}
+	if e.OTLP != nil {
+		opts = append(opts, sdktrace.WithBlocking()) // delivery takes a batch so soon that spans can wait for it
+	}
+	return sdktrace.NewBatchSpanProcessor(exporter, opts...), nil
+}
+
+// logProcessor is spanProcessor for log records.
+func (b *builder) logProcessor(ctx context.Context, e settings.Export) (sdklog.Processor, error) {
+	wrapped := false
+	for _, c := range b.config.custom {
+		wrapped = wrapped || c.LogExporter != nil
+	}
+	if e.OTLP != nil && !wrapped {
+		route, err := b.route(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		return b.delivery.LogProcessor(route, batchOf(e.Batch)), nil
+	}
+	exporter, err := b.logExporter(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range b.config.custom {
+		exporter = custom(c.LogExporter, exporter)
+	}
+	if e.OTLP != nil && b.settings.Delivery.Journal {
+		return sdklog.NewSimpleProcessor(exporter), nil
+	}
+	size := forSDK(e.Batch)
+	return sdklog.NewBatchProcessor(exporter,
+		sdklog.WithMaxQueueSize(size.QueueSize), sdklog.WithExportMaxBatchSize(size.Size),
+		sdklog.WithExportInterval(size.Delay), sdklog.WithExportTimeout(size.ExportTimeout)), nil
+}
+
+// forSDK is how the SDK's processors put items together. They take no queue
+// without a bound, no delay of zero and no timeout that never ends.
+func forSDK(b settings.Batch) settings.Batch {
+	if b.QueueSize == 0 {
+		b.QueueSize = 4 * b.Size
+	}
+	b.ExportTimeout = endless(b.ExportTimeout)
+	b.Delay = max(b.Delay, time.Millisecond)
+	return b
+}
+
+// endless is a timeout for the SDK, where zero and less do not mean that there
+// is none.
+func endless(timeout time.Duration) time.Duration {
+	if timeout <= 0 {
+		return 24 * time.Hour
+	}
+	return timeout
+}
+
+// endDelivery delivers what is left and returns what was not delivered.
+func (p *parts) endDelivery(ctx context.Context) error {
+	if p.delivery == nil {
+		return nil
+	}
+	err := p.delivery.Shutdown(ctx)
+	for _, closeIdle := range p.idle {
+		closeIdle()
+	}
+	return err
+}
+
+// errNotRegistered is about a name that was accepted and stands for nothing.
+var errNotRegistered = errors.New("nothing is registered under this name")
