@@ -15,11 +15,10 @@ import (
 	"go.opentelemetry.io/contrib/propagators/b3"
 	"go.opentelemetry.io/contrib/propagators/jaeger"
 	"go.opentelemetry.io/contrib/propagators/ot"
-	"go.opentelemetry.io/otel/log"
-	nooplog "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
-	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -41,9 +40,9 @@ const instrumentationName = "github.com/clewtrace/clew/otelsetup"
 // parts is what [build] makes of the settings. None of it is global.
 type parts struct {
 	propagator propagation.TextMapPropagator
-	tracers    *sdktrace.TracerProvider // nil: nothing is recorded
-	meters     metric.MeterProvider
-	loggers    log.LoggerProvider
+	tracers    *sdktrace.TracerProvider // nil, as the next two: nothing is recorded
+	meters     *sdkmetric.MeterProvider
+	loggers    *sdklog.LoggerProvider
 	handler    slog.Handler // of the program's log
 
 	lives    []life
@@ -72,7 +71,6 @@ func build(ctx context.Context, s *settings.Settings, c *config) *parts {
 	b := &builder{parts: &parts{}, settings: s, config: c}
 	b.buildPropagator()
 	b.handler = newIDHandler(c.printer)
-	b.meters, b.loggers = noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
 	b.exports = export.New(export.Config{})
 	if !s.Disabled {
 		b.buildSDK(ctx)
@@ -171,7 +169,7 @@ func (b *builder) buildHandler(exported bool) {
 	if !exported {
 		return
 	}
-	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(b.loggers))
+	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(loggers))
 	if b.settings.PrintLogs {
 		b.handler = slog.NewMultiHandler(b.handler, bridge)
 	} else {
