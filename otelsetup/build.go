@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
@@ -15,11 +16,10 @@ import (
 	"go.opentelemetry.io/contrib/propagators/jaeger"
 	"go.opentelemetry.io/contrib/propagators/ot"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/log"
-	nooplog "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
-	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -41,9 +41,9 @@ const instrumentationName = "github.com/clewtrace/clew/otelsetup"
 // parts is what [build] makes of the settings. None of it is global.
 type parts struct {
 	propagator propagation.TextMapPropagator
-	tracers    *sdktrace.TracerProvider // nil: nothing is recorded
-	meters     metric.MeterProvider
-	loggers    log.LoggerProvider
+	tracers    *sdktrace.TracerProvider // nil, as the next two: nothing is recorded
+	meters     *sdkmetric.MeterProvider
+	loggers    *sdklog.LoggerProvider
 	handler    slog.Handler // of the program's log
 
 	delivery *delivery.Transport // nil: nothing is sent as OTLP
@@ -74,7 +74,6 @@ func build(ctx context.Context, s *settings.Settings, c *config, errors otel.Err
 	b := &builder{parts: &parts{}, settings: s, config: c, errors: errors}
 	b.buildPropagator()
 	b.handler = newIDHandler(c.printer)
-	b.meters, b.loggers = noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
 	if !s.Disabled {
 		b.buildSDK(ctx)
 	}
@@ -148,7 +147,7 @@ func (b *builder) buildHandler(exported bool) {
 	if !exported {
 		return
 	}
-	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(b.loggers))
+	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(loggers))
 	if b.settings.PrintLogs {
 		b.handler = slog.NewMultiHandler(b.handler, bridge)
 	} else {
@@ -216,9 +215,17 @@ func (p *parts) sendRecorded(ctx context.Context) {
 		}
 		return l.flush(whole)
 	})
+	if p.delivery != nil {
+		p.delivery.ForceFlush(ctx) //nolint:errcheck // as above
+	}
 }
 
 // shutdown ends the providers, then the delivery.
+//
+// Spans and log records are handed over first, then the metrics end, then the
+// rest: what makes and passes on spans has metrics that count up to the last of
+// them, and takes them back when it ends. Whoever takes longer than half of the
+// time that is left is not waited for, so that the others have some.
 func (p *parts) shutdown(ctx context.Context) error {
 	// A provider whose context has ended does not even stop, so each gets
 	// one that lasts; only the waiting ends with ctx.
@@ -228,38 +235,98 @@ func (p *parts) shutdown(ctx context.Context) error {
 	}
 	stop, cancel := context.WithDeadline(context.WithoutCancel(ctx), lasting)
 	context.AfterFunc(stop, cancel)
-	err := p.each(ctx, func(_ context.Context, l life) error { return l.end(stop) })
+	end := func(l life) error { return l.end(stop) }
+	var metrics, others []life
+	for _, l := range p.lives {
+		if l.name == settings.SignalMetrics {
+			metrics = append(metrics, l)
+		} else {
+			others = append(others, l)
+		}
+	}
+	flushed := begin(others, func(l life) error {
+		if l.flush == nil {
+			return nil
+		}
+		return l.flush(stop)
+	})
+	waitHalf(ctx, flushed)
+	ended := begin(metrics, end)
+	waitHalf(ctx, ended)
+	ended = append(ended, begin(others, end)...)
+	flushed = slices.DeleteFunc(flushed, func(s *step) bool { return !s.over() }) // the end says what is left
+	err := errors.Join(results(ctx, flushed), results(ctx, ended))
 	return errors.Join(p.endDelivery(ctx), err)
 }
 
 // each runs do for every life at the same time. One that does not keep to the
 // deadline is left behind: nothing here waits longer than ctx.
 func (p *parts) each(ctx context.Context, do func(context.Context, life) error) error {
-	results := make([]chan error, len(p.lives))
-	for i, l := range p.lives {
-		results[i] = make(chan error, 1)
-		go func() { results[i] <- do(ctx, l) }()
+	return results(ctx, begin(p.lives, func(l life) error { return do(ctx, l) }))
+}
+
+// step is what is being done for a life.
+type step struct {
+	name string
+	done chan struct{}
+	err  error // when it is done
+}
+
+// begin runs do for all of lives at the same time.
+func begin(lives []life, do func(life) error) []*step {
+	var steps []*step
+	for _, l := range lives {
+		s := &step{name: l.name, done: make(chan struct{})}
+		steps = append(steps, s)
+		go func() {
+			defer close(s.done)
+			s.err = do(l)
+		}()
 	}
+	return steps
+}
+
+// over reports whether the step is done.
+func (s *step) over() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// before waits for the step until ctx ends, and reports whether it is done.
+func (s *step) before(ctx context.Context) bool {
+	select {
+	case <-s.done:
+		return true
+	case <-ctx.Done():
+		return s.over()
+	}
+}
+
+// results waits for the steps until ctx ends, and returns what went wrong.
+func results(ctx context.Context, steps []*step) error {
 	var errs []error
-	for i, l := range p.lives {
-		if err := resultBefore(ctx, results[i]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", l.name, err))
+	for _, s := range steps {
+		if !s.before(ctx) {
+			errs = append(errs, fmt.Errorf("%s: not delivered in time: %w", s.name, ctx.Err()))
+		} else if s.err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, s.err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// resultBefore prefers a result over the end of ctx.
-func resultBefore(ctx context.Context, result <-chan error) error {
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
+// waitHalf waits for the steps for half of the time that ctx leaves.
+func waitHalf(ctx context.Context, steps []*step) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
 	}
-	select {
-	case err := <-result:
-		return err
-	default:
-		return fmt.Errorf("not delivered in time: %w", ctx.Err())
+	for _, s := range steps {
+		s.before(ctx)
 	}
 }

@@ -36,11 +36,15 @@ func (t *Telemetry) install(c *config) {
 
 	tracerProvider, meterProvider, loggerProvider := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
 	tracers.sdk.Store(p.tracers)
+	meters.use(p.meters)
+	loggers.sdk.Store(p.loggers)
 	otel.SetTracerProvider(tracers)
-	otel.SetMeterProvider(p.meters)
-	otel.SetLoggerProvider(p.loggers)
+	otel.SetMeterProvider(meters)
+	otel.SetLoggerProvider(loggers)
 	t.onShutdown(func() {
 		tracers.sdk.Store(nil)
+		meters.use(nil)
+		loggers.sdk.Store(nil)
 		otel.SetTracerProvider(tracerProvider)
 		otel.SetMeterProvider(meterProvider)
 		otel.SetLoggerProvider(loggerProvider)

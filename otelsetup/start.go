@@ -65,11 +65,16 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 // [Start] they record there.
 func (t *Telemetry) TracerProvider() trace.TracerProvider { return tracers }
 
-// MeterProvider returns the provider that Start made global.
-func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.parts.meters }
+// MeterProvider returns the provider that Start made global. Its meters,
+// instruments and registered callbacks outlive it as the tracers do: between
+// Shutdown and the next Start they record nothing, and no callback is called. A
+// callback stays until it is unregistered, that of [metric.WithInt64Callback] and
+// its siblings for good.
+func (t *Telemetry) MeterProvider() metric.MeterProvider { return meters }
 
-// LoggerProvider returns the provider that Start made global.
-func (t *Telemetry) LoggerProvider() log.LoggerProvider { return t.parts.loggers }
+// LoggerProvider returns the provider that Start made global. Its loggers outlive
+// it as the tracers do.
+func (t *Telemetry) LoggerProvider() log.LoggerProvider { return loggers }
 
 // ForceFlush delivers what has been recorded so far, all signals at once. It
 // returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
@@ -81,9 +86,10 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 	return t.parts.flush(ctx)
 }
 
-// Shutdown delivers what has been recorded, all signals at once, stops the SDK
-// and puts the globals back as Start found them, but for the SDK's own logger,
-// which prints errors to [slog.Default] from then on. It returns when that is
+// Shutdown delivers what has been recorded, the metrics after the rest, of which
+// some of them tell, stops the SDK and puts the globals back as Start found them,
+// but for the SDK's own logger, which prints errors to [slog.Default] from then on.
+// It returns when that is
 // done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
 // what was not delivered since Start ([*delivery.UndeliveredError]), and why. With a
 // spool, it does not wait for a collector that is away: what is left is kept for
