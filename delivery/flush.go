@@ -64,6 +64,9 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if t.own != nil {
 		t.own.CloseIdleConnections()
 	}
+	for _, s := range t.senders {
+		err = errors.Join(err, s.Close())
+	}
 	t.abandon()
 	t.report.flush()
 	if t.spool != nil {
