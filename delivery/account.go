@@ -4,14 +4,18 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/internal/plaintext"
 )
 
 // account counts the items of one signal, and attempts. Transport.mu guards it.
 type account struct {
+	accepted  int64
 	queued    int64
 	delivered int64
 	retried   int64
@@ -27,11 +31,12 @@ func (a *account) drop(reason string, items int64) {
 }
 
 // Stats counts the items of one signal so far: spans, data points or log records. Every
-// item that was handed over is in exactly one of Queued, Delivered, Dropped and Kept.
+// accepted item is in exactly one of Queued, Delivered, Dropped and Kept.
 type Stats struct {
-	Queued      int64            // waiting or being sent
+	Accepted    int64            // given to a processor, exporter or client, or left in the spool by an earlier process
+	Queued      int64            // collected by a processor, waiting or being sent
 	QueuedBytes int64            // memory that those take
-	OldestAge   time.Duration    // time since the oldest of those was handed over
+	OldestAge   time.Duration    // time since the oldest of those was accepted
 	Delivered   int64            // taken by the server with a 2xx
 	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
 	Kept        int64            // left in the spool by Shutdown
@@ -54,6 +59,7 @@ func (t *Transport) Stats(s Signal) Stats {
 	defer t.mu.Unlock()
 	a := t.accounts[s]
 	st := Stats{
+		Accepted:    a.accepted,
 		Queued:      a.queued,
 		QueuedBytes: t.budget.signal[s],
 		Delivered:   a.delivered,
@@ -62,6 +68,14 @@ func (t *Transport) Stats(s Signal) Stats {
 		Dropped:     make(map[string]int64, len(a.lost)),
 	}
 	maps.Copy(st.Dropped, a.lost)
+	for _, b := range t.batches {
+		if items, bytes, since := b.waiting(); b.dest.signal == s && items > 0 {
+			st.Accepted += items
+			st.Queued += items
+			st.QueuedBytes += bytes
+			st.OldestAge = max(st.OldestAge, now.Sub(since))
+		}
+	}
 	t.eachPending(func(r *request) {
 		if r.dest.signal == s {
 			st.OldestAge = max(st.OldestAge, now.Sub(r.accepted))
@@ -152,8 +166,12 @@ func (r *reporter) flush() {
 	}
 }
 
-// redact removes the parts of a URL that may hold secrets.
+// redact removes the parts of a URL that may hold secrets. The target of a [Sender] is
+// not always a URL, and is shown as it is if nothing in it can be one.
 func redact(raw string) string {
+	if !strings.ContainsAny(raw, "@?#") {
+		return plaintext.Line(raw, maxMessage)
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
 		return "an unreadable URL"

@@ -140,7 +140,7 @@ func pipeline(ctx context.Context, cfg serverConfig, ended sdktrace.SpanProcesso
 	var err error
 	switch {
 	case cfg.clew():
-		processor, t, err = clewProcessor(ctx, cfg)
+		processor, t, err = clewProcessor(cfg)
 	case cfg.kind == "grpc" || cfg.kind == "grpc+":
 		processor, err = grpcProcessor(ctx, cfg)
 	default:
@@ -172,35 +172,24 @@ func pipeline(ctx context.Context, cfg serverConfig, ended sdktrace.SpanProcesso
 	}, nil
 }
 
-func clewProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcessor, *delivery.Transport, error) {
+func clewProcessor(cfg serverConfig) (sdktrace.SpanProcessor, *delivery.Transport, error) {
 	var c delivery.Config
 	if cfg.kind != "clew" {
 		c.SpoolDir = cfg.spool
 	}
 	if cfg.kind == "journal" {
-		c.Linger = time.Second
+		c.Journal = true
 	}
 	t, err := delivery.New(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := t.Client(delivery.Traces)
-	if cfg.gzip {
-		client = t.ClientVia(delivery.Traces, delivery.Route{Gzip: true})
-	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithInsecure(), otlptracehttp.WithEndpoint(cfg.sink), otlptracehttp.WithHTTPClient(client))
-	if err != nil {
-		return nil, nil, err
-	}
-	if cfg.kind == "journal" {
-		return sdktrace.NewSimpleSpanProcessor(exporter), t, nil
-	}
-	b := delivery.Batch{MaxExportBatchSize: cfg.batch}
+	route := delivery.Route{URL: "http://" + cfg.sink + "/v1/traces", Gzip: cfg.gzip}
+	b := delivery.Batch{MaxItems: cfg.batch}
 	if cfg.kind == "spool" {
-		b.MaxExportBatchSize = 512 // what is not in the spool yet can be lost
+		b.MaxItems = 512 // what is not in the spool yet can be lost
 	}
-	opts, err := b.SpanOptions()
-	return sdktrace.NewBatchSpanProcessor(exporter, opts...), t, err
+	return t.SpanProcessor(route, b), t, nil
 }
 
 func cpu() time.Duration {

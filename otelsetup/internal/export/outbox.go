@@ -89,7 +89,6 @@ func (o *outbox) client(signal string, to *url.URL, route delivery.Route, own *h
 // of what the program customized, is a problem, and does without.
 func (o *outbox) open(meters metric.MeterProvider) (problems []settings.Problem) {
 	cfg := o.settings
-	cfg.MeterProvider = meters
 	cfg.ErrorHandler = otel.ErrorHandlerFunc(o.handle)
 	custom := cfg
 	for _, f := range o.customize {
@@ -111,6 +110,7 @@ func (o *outbox) open(meters metric.MeterProvider) (problems []settings.Problem)
 	if o.transport == nil {
 		return append(problems, settings.Problem{Name: "delivery", Reason: err.Error()})
 	}
+	o.transport.Observe(meters)
 	o.resumed = map[string]int64{}
 	for name, signal := range deliverySignals {
 		o.resumed[name] = o.transport.Stats(signal).Queued
@@ -202,15 +202,16 @@ type leftError struct{ *delivery.UndeliveredError }
 
 func (e *leftError) Error() string {
 	var said []string
-	if e.URL != "" {
-		said = append(said, e.URL)
-	}
-	for _, err := range flatten(e.Err) {
-		said = append(said, err.Error())
+	if e.Err != nil {
+		for _, err := range flatten(e.Err) {
+			if !strings.HasPrefix(err.Error(), "dropped ") { // what the tally says too
+				said = append(said, err.Error())
+			}
+		}
 	}
 	text := strings.Join(said, ": ")
-	if e.Kept != "" {
-		text += "; kept in " + e.Kept + " for the next start"
+	if e.Kept > 0 {
+		text += "; kept in " + e.Dir + " for the next start"
 	}
 	return text
 }
