@@ -3,12 +3,6 @@ package delivery
 import (
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/instrumentation"
-	"go.opentelemetry.io/otel/sdk/resource"
-
-	"github.com/clewtrace/clew/internal/otlp"
 )
 
 // Batch says when a processor hands over what it has collected. The zero value is
@@ -237,66 +231,4 @@ func (b *batch) journal(sc *scope, item []byte) {
 
 func (b *batch) request(body []byte, items int64, since time.Time) *request {
 	return newRequest(b.dest.via, body, items, since)
-}
-
-// scope is a resource and an instrumentation scope, encoded.
-type scope struct {
-	key      scopeKey
-	resource *encodedResource
-	header   []byte // of ScopeSpans or ScopeLogs
-}
-
-type encodedResource struct{ header []byte } // of ResourceSpans or ResourceLogs
-
-type scopeKey struct {
-	resource  attribute.Distinct
-	schemaURL string // of the resource
-	scope     instrumentation.Scope
-}
-
-// scopes keeps the encoded form of each resource and scope. The zero value is empty.
-type scopes struct {
-	resource *resource.Resource // in place of the items' own; nil: those
-
-	mu    sync.RWMutex
-	last  *scope
-	known map[scopeKey]*scope
-}
-
-// maxScopes bounds what is kept encoded. A program has a few dozen; beyond the bound
-// it begins anew.
-const maxScopes = 1 << 10
-
-// get returns the encoded form of a resource and a scope.
-func (s *scopes) get(r *resource.Resource, is instrumentation.Scope) *scope {
-	if s.resource != nil {
-		r = s.resource
-	}
-	key := scopeKey{r.Equivalent(), r.SchemaURL(), is}
-	s.mu.RLock()
-	sc := s.last
-	if sc == nil || sc.key != key {
-		sc = s.known[key]
-	}
-	s.mu.RUnlock()
-	if sc != nil {
-		return sc
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= maxScopes {
-		s.known = make(map[scopeKey]*scope)
-	}
-	sc = &scope{key: key, header: otlp.AppendScope(nil, is)}
-	for _, other := range s.known { // rare, and not many
-		if other.key.resource == key.resource && other.key.schemaURL == key.schemaURL {
-			sc.resource = other.resource
-			break
-		}
-	}
-	if sc.resource == nil {
-		sc.resource = &encodedResource{otlp.AppendResource(nil, r)}
-	}
-	s.known[key], s.last = sc, sc
-	return sc
 }
