@@ -15,6 +15,7 @@ import (
 
 // account counts the items of one signal, and attempts. Transport.mu guards it.
 type account struct {
+	accepted  int64
 	queued    int64
 	delivered int64
 	retried   int64
@@ -30,11 +31,12 @@ func (a *account) drop(reason string, items int64) {
 }
 
 // Stats counts the items of one signal so far: spans, data points or log records. Every
-// item that was handed over is in exactly one of Queued, Delivered, Dropped and Kept.
+// accepted item is in exactly one of Queued, Delivered, Dropped and Kept.
 type Stats struct {
-	Queued      int64            // waiting or being sent
+	Accepted    int64            // given to a processor, exporter or client, or left in the spool by an earlier process
+	Queued      int64            // collected by a processor, waiting or being sent
 	QueuedBytes int64            // memory that those take
-	OldestAge   time.Duration    // time since the oldest of those was handed over
+	OldestAge   time.Duration    // time since the oldest of those was accepted
 	Delivered   int64            // taken by the server with a 2xx
 	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
 	Kept        int64            // left in the spool by Shutdown
@@ -57,6 +59,7 @@ func (t *Transport) Stats(s Signal) Stats {
 	defer t.mu.Unlock()
 	a := t.accounts[s]
 	st := Stats{
+		Accepted:    a.accepted,
 		Queued:      a.queued,
 		QueuedBytes: t.budget.signal[s],
 		Delivered:   a.delivered,
@@ -65,6 +68,14 @@ func (t *Transport) Stats(s Signal) Stats {
 		Dropped:     make(map[string]int64, len(a.lost)),
 	}
 	maps.Copy(st.Dropped, a.lost)
+	for _, b := range t.batches {
+		if items, bytes, since := b.waiting(); b.dest.signal == s && items > 0 {
+			st.Accepted += items
+			st.Queued += items
+			st.QueuedBytes += bytes
+			st.OldestAge = max(st.OldestAge, now.Sub(since))
+		}
+	}
 	t.eachPending(func(r *request) {
 		if r.dest.signal == s {
 			st.OldestAge = max(st.OldestAge, now.Sub(r.accepted))

@@ -1,92 +1,234 @@
 package delivery
 
 import (
-	"errors"
-	"fmt"
+	"sync"
 	"time"
-
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Batch configures the batch processors of the SDK for an exporter whose requests a
-// [Transport] takes. The zero value is recommended: a queue of 8,192 items, batches of
-// up to 2,048 items, and a delay of 1 s at most. Spans that find the queue full wait
-// instead of being dropped. They do not wait longer than the encoding of a batch takes,
-// because a Transport answers at once.
+// Batch says when a processor hands over what it has collected. The zero value is
+// recommended. A field that is negative counts as zero, except Delay.
 type Batch struct {
-	MaxQueueSize       int           // items; zero means 8192
-	MaxExportBatchSize int           // items, at most MaxQueueSize; zero means 2048 or MaxQueueSize
-	ScheduleDelay      time.Duration // zero means 1 s
-	ExportTimeout      time.Duration // zero means 30 s
+	// MaxItems is the number of spans or log records at which they are handed over.
+	// Zero means 2,048. It is never more than MaxQueueItems.
+	MaxItems int
+
+	// MaxBytes is the encoded size at which they are handed over. It also bounds one
+	// span or log record: the strings of a larger one are cut, the longest first, and it
+	// gets the attribute clew.truncated. Zero means 1 MiB. The least is 1 KiB, and the
+	// most a quarter of [Config].QueueSize.
+	MaxBytes int
+
+	// Delay is how long after the first item they are handed over. Zero means 1 s, and
+	// a negative value at once.
+	Delay time.Duration
+
+	// MaxQueueItems bounds the items that wait in the queue after they were handed
+	// over: beyond it, the oldest request is dropped. Zero means that only the bytes of
+	// the queue are bounded, [Config].QueueSize. It is what OTEL_BSP_MAX_QUEUE_SIZE and
+	// OTEL_BLRP_MAX_QUEUE_SIZE say, if they are set.
+	MaxQueueItems int
 }
 
 // What a zero means in [Batch].
 const (
-	DefaultMaxQueueSize       = 8192
-	DefaultMaxExportBatchSize = 2048
-	DefaultScheduleDelay      = time.Second
-	DefaultExportTimeout      = 30 * time.Second
+	DefaultMaxItems = 2048
+	DefaultMaxBytes = 1 << 20
+	DefaultDelay    = time.Second
 )
 
-func (b Batch) withDefaults() (Batch, error) {
-	var errs []error
-	if b.MaxQueueSize == 0 {
-		b.MaxQueueSize = DefaultMaxQueueSize
+const minMaxBytes = 1 << 10
+
+func (b Batch) withDefaults(queueSize int64) Batch {
+	if b.MaxItems <= 0 {
+		b.MaxItems = DefaultMaxItems
 	}
-	if b.MaxQueueSize < 1 {
-		errs = append(errs, fmt.Errorf("delivery: Batch.MaxQueueSize is %d: must be positive", b.MaxQueueSize))
+	b.MaxQueueItems = max(b.MaxQueueItems, 0)
+	if b.MaxQueueItems > 0 {
+		b.MaxItems = min(b.MaxItems, b.MaxQueueItems)
 	}
-	if b.MaxExportBatchSize == 0 {
-		b.MaxExportBatchSize = min(DefaultMaxExportBatchSize, b.MaxQueueSize)
+	if b.MaxBytes <= 0 {
+		b.MaxBytes = DefaultMaxBytes
 	}
-	if b.MaxExportBatchSize < 1 || b.MaxExportBatchSize > b.MaxQueueSize {
-		errs = append(errs, fmt.Errorf("delivery: Batch.MaxExportBatchSize is %d: must be between 1 and MaxQueueSize, %d", b.MaxExportBatchSize, b.MaxQueueSize))
+	b.MaxBytes = min(max(b.MaxBytes, minMaxBytes), int(queueSize/4))
+	if b.Delay == 0 {
+		b.Delay = DefaultDelay
 	}
-	if b.ScheduleDelay == 0 {
-		b.ScheduleDelay = DefaultScheduleDelay
-	}
-	if b.ScheduleDelay < 0 {
-		errs = append(errs, fmt.Errorf("delivery: Batch.ScheduleDelay is %v: must not be negative", b.ScheduleDelay))
-	}
-	if b.ExportTimeout == 0 {
-		b.ExportTimeout = DefaultExportTimeout
-	}
-	if b.ExportTimeout < 0 {
-		errs = append(errs, fmt.Errorf("delivery: Batch.ExportTimeout is %v: must not be negative", b.ExportTimeout))
-	}
-	return b, errors.Join(errs...)
+	return b
 }
 
-// SpanOptions returns the options for sdktrace.NewBatchSpanProcessor or
-// sdktrace.WithBatcher. They override OTEL_BSP_*, whose values the SDK does not
-// validate.
-func (b Batch) SpanOptions() ([]sdktrace.BatchSpanProcessorOption, error) {
-	b, err := b.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	return []sdktrace.BatchSpanProcessorOption{
-		sdktrace.WithBlocking(),
-		sdktrace.WithMaxQueueSize(b.MaxQueueSize),
-		sdktrace.WithMaxExportBatchSize(b.MaxExportBatchSize),
-		sdktrace.WithBatchTimeout(b.ScheduleDelay),
-		sdktrace.WithExportTimeout(b.ExportTimeout),
-	}, nil
+// maxFull is how many full collections may wait for the dispatcher. Beyond that, the
+// goroutine that fills one hands them over itself.
+const maxFull = 2
+
+// batch collects the encoded items of one processor and hands them over to the queue.
+type batch struct {
+	Batch
+	t     *Transport
+	dest  *destination
+	known scopes
+
+	// out is held while something is handed over, so that the order stays, and so that
+	// a flush can wait for what is under way. It is locked before mu and Transport.mu.
+	out sync.Mutex
+
+	// mu is held only while one item is copied. It may be locked while Transport.mu is
+	// held, but not the other way round.
+	mu     sync.Mutex
+	closed bool
+	open   *collection   // nil if it is empty
+	full   []*collection // what the dispatcher is to hand over
+	items  int64         // in open, in full and on the way to the queue
+	bytes  int64         // of those
+	since  time.Time     // of the oldest of those
 }
 
-// LogOptions returns the options for sdklog.NewBatchProcessor. They override
-// OTEL_BLRP_*. The log processor of the SDK cannot wait for room, so a program that
-// logs faster than batches can be encoded still loses the oldest records.
-func (b Batch) LogOptions() ([]sdklog.BatchProcessorOption, error) {
-	b, err := b.withDefaults()
-	if err != nil {
-		return nil, err
+func (t *Transport) newBatch(s Signal, r Route, cfg Batch) *batch {
+	b := &batch{Batch: cfg.withDefaults(t.cfg.QueueSize), t: t, known: scopes{resource: t.cfg.Resource}}
+	b.dest = t.register(s, r)
+	t.mu.Lock()
+	b.dest.maxItems = int64(b.MaxQueueItems)
+	b.closed = t.stopping
+	t.batches = append(t.batches, b)
+	t.mu.Unlock()
+	return b
+}
+
+// add takes an encoded item.
+func (b *batch) add(sc *scope, item []byte) {
+	if b.t.cfg.Journal {
+		b.journal(sc, item)
+		return
 	}
-	return []sdklog.BatchProcessorOption{
-		sdklog.WithMaxQueueSize(b.MaxQueueSize),
-		sdklog.WithExportMaxBatchSize(b.MaxExportBatchSize),
-		sdklog.WithExportInterval(b.ScheduleDelay),
-		sdklog.WithExportTimeout(b.ExportTimeout),
-	}, nil
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		b.t.late(b.dest.signal, 1)
+		return
+	}
+	if b.open != nil && b.open.size+sc.size(item) > b.MaxBytes {
+		b.seal()
+	}
+	wake := b.open == nil // to set its timer
+	if b.open == nil {
+		b.open = newCollection()
+		if b.items == 0 {
+			b.since = b.open.since
+		}
+	}
+	b.bytes += int64(b.open.add(sc, item))
+	b.items++
+	if b.open.items() >= b.MaxItems || b.open.size >= b.MaxBytes {
+		b.seal()
+		wake = true
+	}
+	crowded := len(b.full) > maxFull
+	b.mu.Unlock()
+	switch {
+	case crowded:
+		b.handOver()
+	case wake:
+		b.t.wakeDispatcher()
+	}
+}
+
+// seal makes what is open ready to be handed over.
+func (b *batch) seal() {
+	if b.open != nil {
+		b.full = append(b.full, b.open)
+		b.open = nil
+	}
+}
+
+// due seals what has waited for Delay. It reports whether there is something to hand
+// over, and otherwise when there will be.
+func (b *batch) due(now time.Time) (ready bool, next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open != nil {
+		if next = b.open.since.Add(max(b.Delay, 0)); !now.Before(next) {
+			b.seal()
+		}
+	}
+	if len(b.full) > 0 {
+		return true, time.Time{}
+	}
+	return false, next
+}
+
+// handOver puts what is full into the queue. When it returns, everything that was full
+// before is there.
+func (b *batch) handOver() {
+	b.out.Lock()
+	defer b.out.Unlock()
+	b.mu.Lock()
+	full := b.full
+	b.full = nil
+	b.mu.Unlock()
+	for i, c := range full {
+		r := b.request(c.body(), int64(c.items()), c.since)
+		var next time.Time
+		if i+1 < len(full) {
+			next = full[i+1].since
+		}
+		_ = b.t.accept(b.dest, r, func() { b.moved(r.items, int64(c.size), next) }) // counted if it came too late
+		c.release()
+	}
+}
+
+// moved takes items off the counts, because the queue counts them from now on.
+func (b *batch) moved(items, bytes int64, next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.items -= items
+	b.bytes -= bytes
+	switch {
+	case !next.IsZero():
+		b.since = next
+	case len(b.full) > 0:
+		b.since = b.full[0].since
+	case b.open != nil:
+		b.since = b.open.since
+	}
+}
+
+// flush hands over everything that was added before.
+func (b *batch) flush() {
+	b.mu.Lock()
+	b.seal()
+	b.mu.Unlock()
+	b.handOver()
+}
+
+// close hands over everything. What is added later is counted as dropped.
+func (b *batch) close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.flush()
+}
+
+// waiting returns the items that are not in the queue yet.
+func (b *batch) waiting() (items, bytes int64, since time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.items, b.bytes, b.since
+}
+
+// journal makes a request of one item, which is in the spool when it returns.
+func (b *batch) journal(sc *scope, item []byte) {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		b.t.late(b.dest.signal, 1)
+		return
+	}
+	c := newCollection()
+	c.add(sc, item)
+	_ = b.t.accept(b.dest, b.request(c.body(), 1, c.since), nil) // counted if it came too late
+	c.release()
+}
+
+func (b *batch) request(body []byte, items int64, since time.Time) *request {
+	return newRequest(b.dest.via, body, items, since)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 )
 
 // Environment variables that programs may read a [Config] from. This package
@@ -18,7 +18,7 @@ const (
 	EnvSpoolDir  = "CLEW_DELIVERY_SPOOL_DIR"  // Config.SpoolDir
 	EnvSpoolSize = "CLEW_DELIVERY_SPOOL_SIZE" // Config.SpoolSize
 	EnvSpoolSync = "CLEW_DELIVERY_SPOOL_SYNC" // Config.SpoolSync: true or false
-	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // true: Config.Linger of 1 s and a processor that exports each span as it ends
+	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // Config.Journal: true or false
 )
 
 // Config configures a [Transport]. The zero value is ready to use: it keeps up to 64
@@ -31,7 +31,7 @@ type Config struct {
 	Base http.RoundTripper
 
 	// QueueSize bounds the bytes of all requests of the three signals together that are
-	// waiting or being sent. Waiting requests are compressed, so the queue holds about
+	// waiting or being sent, and of what processors collect. Waiting requests are compressed, so the queue holds about
 	// ten times as much uncompressed OTLP. When it is full, the oldest request is
 	// dropped. Zero means 64 MiB; the minimum is 64 KiB.
 	QueueSize int64
@@ -58,7 +58,8 @@ type Config struct {
 
 	// Linger makes requests smaller than 128 KiB wait this long, so that one request can
 	// carry several of a signal. It is meant for exporters that are called once per
-	// span. Zero means that each request is sent at once and on its own.
+	// span. Zero means that each request is sent at once and on its own, unless there is
+	// a Journal.
 	Linger time.Duration
 
 	// SpoolDir is a directory that holds a copy of each request in the queue until it is
@@ -77,9 +78,19 @@ type Config struct {
 	// it, the spool survives the end of the process, but not of the machine.
 	SpoolSync bool
 
-	// MeterProvider receives the metrics the Transport keeps about itself. Nil
-	// means the global one, which may be set later.
-	MeterProvider metric.MeterProvider
+	// Journal puts each span and each log record into the spool before the end of the
+	// span, or the call that emits the record, returns. Each is a request of its own, so
+	// the zero Linger means 1 s then. It needs SpoolDir.
+	Journal bool
+
+	// Resource is exported in place of the resource that spans, metrics and log records
+	// come with. Nil means that one. It has no effect on the requests of
+	// [Transport.Client].
+	Resource *resource.Resource
+
+	// RefusedTimeout is how long after its beginning Shutdown gives up if the connection
+	// is refused, after two attempts at least. Zero means 1 s.
+	RefusedTimeout time.Duration
 
 	// ErrorHandler is called for everything that is lost, and when a URL cannot be
 	// reached: at the first occurrence, and then once a minute with the sum. Nil means
@@ -99,6 +110,9 @@ const (
 	defaultTimeout    = 10 * time.Second
 	defaultMinBackoff = 100 * time.Millisecond
 	defaultMaxBackoff = 5 * time.Second
+
+	defaultRefusedTimeout = time.Second
+	journalLinger         = time.Second
 )
 
 // withDefaults replaces zero values by their defaults. The error lists all values that
@@ -131,6 +145,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SpoolSize < MinSpoolSize {
 		reject("SpoolSize is %d: must be 0 or at least %d bytes", c.SpoolSize, MinSpoolSize)
 	}
+	linger := time.Duration(0)
+	if c.Journal {
+		linger = journalLinger
+	}
+	if c.Journal && c.SpoolDir == "" {
+		reject("Journal needs Config.SpoolDir")
+	}
 	for _, d := range []struct {
 		name  string
 		field *time.Duration
@@ -139,7 +160,8 @@ func (c Config) withDefaults() (Config, error) {
 		{"Timeout", &c.Timeout, defaultTimeout},
 		{"MinBackoff", &c.MinBackoff, defaultMinBackoff},
 		{"MaxBackoff", &c.MaxBackoff, defaultMaxBackoff},
-		{"Linger", &c.Linger, 0},
+		{"Linger", &c.Linger, linger},
+		{"RefusedTimeout", &c.RefusedTimeout, defaultRefusedTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.zero
@@ -150,9 +172,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MinBackoff > c.MaxBackoff {
 		reject("MinBackoff is %v: must not exceed MaxBackoff, %v", c.MinBackoff, c.MaxBackoff)
-	}
-	if c.MeterProvider == nil {
-		c.MeterProvider = otel.GetMeterProvider()
 	}
 	if c.ErrorHandler == nil {
 		c.ErrorHandler = otel.ErrorHandlerFunc(otel.Handle)

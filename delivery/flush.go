@@ -4,24 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// UndeliveredError says what ForceFlush or Shutdown could not deliver to one URL. If
-// there are several URLs, the errors are joined.
+// UndeliveredError says how much of a signal was not delivered. From ForceFlush, that is
+// what still waits and what was dropped since ForceFlush began. From Shutdown, it is
+// what was dropped since [New], and what is kept in the spool. If several signals have
+// something to say, their errors are joined.
 type UndeliveredError struct {
-	Signal Signal
-	Items  int64  // spans, data points or log records
-	URL    string // without user information and query; empty if none is known yet
-	Kept   string // the spool directory that keeps all of it for the next process, or empty
-	Err    error  // the last failure, joined with the error of the context
+	Signal   Signal
+	Items    int64  // spans, data points or log records
+	Accepted int64  // all that were accepted since New, with what an earlier process left
+	Kept     int64  // of Items, what is in the spool for the next process
+	URL      string // where the first of what is left was to go, without user information and query; empty if that is not known
+	Dir      string // the directory of the spool, if Kept is not zero
+	Err      error  // why, as far as it is known: the last failures, the error of the context, the reasons of drops; may be nil
 }
 
+// Error is one line, for example:
+//
+//	traces: 3 of 10 spans not delivered: http://localhost:4318/v1/traces: connection refused
 func (e *UndeliveredError) Error() string {
-	text := fmt.Sprintf("delivery: %d %s not delivered to %s: %v", e.Items, e.Signal.items(), e.URL, e.Err)
-	if e.Kept != "" {
-		text += "; kept in " + e.Kept + " for the next start"
+	text := fmt.Sprintf("%s: %d of %d %s not delivered", e.Signal, e.Items, e.Accepted, e.Signal.items())
+	if e.Err != nil {
+		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
+	}
+	switch {
+	case e.Kept > 0 && e.Kept == e.Items:
+		text += "; kept in " + e.Dir + " for the next start"
+	case e.Kept > 0:
+		text += fmt.Sprintf("; %d of them kept in %s for the next start", e.Kept, e.Dir)
 	}
 	return text
 }
@@ -29,34 +45,60 @@ func (e *UndeliveredError) Error() string {
 // Unwrap returns Err.
 func (e *UndeliveredError) Unwrap() error { return e.Err }
 
-// ForceFlush tries to deliver everything that has been handed over so far. It does not
-// wait for requests to linger, nor for pauses after failures, except those that a
-// server asked for. It stops when the context ends, or after Config.Timeout if the
-// context has no deadline. It then returns an [UndeliveredError] for each URL; the
-// requests stay in the queue.
+// ForceFlush tries to deliver everything that has been handed over so far, and what the
+// processors have collected. It does not wait for requests to linger, nor for pauses
+// after failures, except those that a server asked for. It stops when the context ends,
+// or after Config.Timeout if the context has no deadline. It returns an
+// [UndeliveredError] for each signal of which something is left, which stays in the
+// queue, or was dropped meanwhile.
 func (t *Transport) ForceFlush(ctx context.Context) error {
+	return t.forceFlush(ctx, nil)
+}
+
+// forceFlush flushes what goes to one destination, or everything if that is nil.
+func (t *Transport) forceFlush(ctx context.Context, only *destination) error {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	return t.flush(ctx, false)
+	before := t.droppedSoFar()
+	for _, b := range t.processors() {
+		if only == nil || b.dest == only {
+			b.flush()
+		}
+	}
+	left := t.flush(ctx, only, false)
+	var errs []error
+	for _, s := range signals {
+		if only == nil || s == only.signal {
+			errs = append(errs, t.undeliveredOf(s, left, before[s], false))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Shutdown delivers what it can as ForceFlush does, ends every attempt and goroutine,
-// and returns an [UndeliveredError] for each URL for which something is left. With a
-// spool, it does not wait for a server that is known to be unreachable, because the
-// spool keeps the requests for the next process. Shut the providers down first, since
-// Shutdown of an exporter does not call this one. Later calls return nil.
+// and returns an [UndeliveredError] for each signal of which not everything was
+// delivered. With a spool, it does not wait for a server that is known to be
+// unreachable, because the spool keeps the requests for the next process. Shut the
+// providers down first: what processors are given later is counted as dropped. Later
+// calls return nil.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
-	if t.closed {
+	if t.stopping {
 		t.mu.Unlock()
 		return nil
 	}
+	t.stopping = true
+	t.mu.Unlock()
+	for _, b := range t.processors() {
+		b.close()
+	}
+	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
 
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	err := t.flush(ctx, true)
+	left := t.flush(ctx, nil, true)
 
 	t.cancel()
 	<-t.ended
@@ -64,15 +106,76 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if t.own != nil {
 		t.own.CloseIdleConnections()
 	}
+	var errs []error
 	for _, s := range t.senders {
-		err = errors.Join(err, s.Close())
+		errs = append(errs, s.Close())
 	}
 	t.abandon()
 	t.report.flush()
-	if t.spool != nil {
-		err = errors.Join(err, t.spool.Close())
+	for _, s := range signals {
+		errs = append(errs, t.undeliveredOf(s, left, nil, true))
 	}
-	return errors.Join(err, t.self.shutdown())
+	if t.spool != nil {
+		errs = append(errs, t.spool.Close())
+	}
+	return errors.Join(append(errs, t.self.shutdown())...)
+}
+
+// processors returns the batches of all processors.
+func (t *Transport) processors() []*batch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.batches // only ever appended to
+}
+
+func (t *Transport) droppedSoFar() (lost [numSignals]map[string]int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range lost {
+		lost[s] = maps.Clone(t.accounts[s].lost)
+	}
+	return lost
+}
+
+// undeliveredOf returns an [UndeliveredError] for what is left of a signal, what was
+// dropped beyond before, and what is kept, or nil if that is nothing. After the final
+// flush, what is left has been counted as dropped or kept.
+func (t *Transport) undeliveredOf(s Signal, left []leftover, before map[string]int64, final bool) error {
+	st := t.Stats(s)
+	u := &UndeliveredError{Signal: s, Accepted: st.Accepted, Kept: st.Kept, Items: st.Kept, Dir: t.cfg.SpoolDir}
+	var why []error
+	for _, l := range left {
+		if l.dest.signal != s {
+			continue
+		}
+		if u.URL == "" {
+			u.URL = l.url
+		}
+		why = append(why, l)
+		if !final {
+			u.Items += l.items
+			u.Kept += l.kept
+		}
+	}
+	var reasons []string
+	for _, reason := range slices.Sorted(maps.Keys(st.Dropped)) {
+		n := st.Dropped[reason] - before[reason]
+		u.Items += n
+		if n > 0 && reason != reasonShutdown {
+			reasons = append(reasons, fmt.Sprintf("%d (%s)", n, reason))
+		}
+	}
+	if u.Items == 0 {
+		return nil
+	}
+	if reasons != nil {
+		why = append(why, errors.New("dropped "+strings.Join(reasons, ", ")))
+	}
+	if u.Kept == 0 {
+		u.Dir = ""
+	}
+	u.Err = errors.Join(why...)
+	return u
 }
 
 // abandon counts what is left as kept or dropped. The error of Shutdown names it.
@@ -101,8 +204,31 @@ func (t *Transport) bounded(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(ctx, t.cfg.Timeout)
 }
 
-// flush waits until everything that was accepted before it is delivered or dropped.
-func (t *Transport) flush(ctx context.Context, final bool) error {
+// leftover is what a flush could not deliver to one destination, and why.
+type leftover struct {
+	dest  *destination
+	url   string // redacted
+	items int64
+	kept  int64 // of items, what is in the spool
+	err   error // the last failure, joined with the error of the context
+}
+
+func (l leftover) Error() string {
+	var said []string
+	if l.url != "" {
+		said = append(said, l.url)
+	}
+	if l.err != nil {
+		said = append(said, strings.ReplaceAll(l.err.Error(), "\n", ": "))
+	}
+	return strings.Join(said, ": ")
+}
+
+func (l leftover) Unwrap() error { return l.err }
+
+// flush waits until everything that was accepted before it is delivered or dropped, or
+// only what goes to one destination. It returns what is left.
+func (t *Transport) flush(ctx context.Context, only *destination, final bool) []leftover {
 	t.mu.Lock()
 	last := t.seq
 	t.flushing++
@@ -119,7 +245,7 @@ func (t *Transport) flush(ctx context.Context, final bool) error {
 
 	for {
 		t.mu.Lock()
-		left, hopeless := t.undelivered(last, final)
+		left, hopeless := t.undelivered(last, only, final)
 		changed := t.changed
 		t.mu.Unlock()
 		if len(left) == 0 {
@@ -132,12 +258,10 @@ func (t *Transport) flush(ctx context.Context, final bool) error {
 			case <-ctx.Done():
 			}
 		}
-		errs := make([]error, 0, len(left))
-		for _, u := range left {
-			u.Err = errors.Join(u.Err, ctx.Err())
-			errs = append(errs, u)
+		for i := range left {
+			left[i].err = errors.Join(left[i].err, ctx.Err())
 		}
-		return errors.Join(errs...)
+		return left
 	}
 }
 
@@ -147,34 +271,38 @@ var errNoDestination = errors.New("nothing of that signal was exported since the
 // them is hopeless if the spool keeps all of them and their servers are unreachable or
 // not known. Only a final flush gives up for that reason, and only a final flush counts
 // requests whose destination is not known.
-func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredError, hopeless bool) {
+func (t *Transport) undelivered(last uint64, only *destination, final bool) (left []leftover, hopeless bool) {
 	hopeless = final
 	inSpool := t.inSpool()
-	at := make(map[*destination]*UndeliveredError)
+	at := make(map[*destination]int)
 	t.eachPending(func(r *request) {
 		d := r.dest
-		if r.seq > last || (d.url == "" && !final) {
+		if r.seq > last || (d.url == "" && !final) || (only != nil && d != only) {
 			return
 		}
-		u := at[d]
-		if u == nil {
-			u = &UndeliveredError{Signal: d.signal, Err: d.err, Kept: t.cfg.SpoolDir}
-			if u.URL = redact(d.url); d.url == "" {
-				u.Err = errNoDestination
-			}
-			at[d] = u
-			left = append(left, u)
+		i, found := at[d]
+		if !found {
+			i = len(left)
+			at[d] = i
+			left = append(left, leftAt(d))
 		}
-		u.Items += r.items
+		left[i].items += r.items
 		kept := inSpool(r.ref)
-		if !kept {
-			u.Kept = ""
+		if kept {
+			left[i].kept += r.items
 		}
 		if !kept || (d.failures == 0 && d.url != "") {
 			hopeless = false
 		}
 	})
 	return left, hopeless
+}
+
+func leftAt(d *destination) leftover {
+	if d.url == "" {
+		return leftover{dest: d, err: errNoDestination}
+	}
+	return leftover{dest: d, url: redact(d.url), err: d.err}
 }
 
 // eachPending calls fn with every request that waits or is being sent.

@@ -200,7 +200,7 @@ func TestHostileURLKeepsItsSecrets(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileURLKeepsItsSecrets$") //nolint:gosec // this program
 		cmd.Env = append(os.Environ(), "CLEW_TEST_PROXY=1", "NO_PROXY=", "no_proxy=", "HTTP_PROXY="+proxy, "http_proxy="+proxy)
 		out, err := cmd.CombinedOutput()
-		if err != nil || strings.Contains(string(out), "s3cr3t") || !strings.Contains(string(out), "not delivered to http://192.0.2.1/v1/traces") {
+		if err != nil || strings.Contains(string(out), "s3cr3t") || !strings.Contains(string(out), "not delivered: http://192.0.2.1/v1/traces") {
 			t.Errorf("%s: %v\n%s", proxy, err, out)
 		}
 	}

@@ -87,21 +87,20 @@ func TestHostileKills(t *testing.T) {
 	}
 }
 
-// journalUntilKilled is the process: it hands over spans one by one, as a
-// journal does, and prints the number of the last.
+// journalUntilKilled is the process: it ends spans that are journalled, and prints the number of the last.
 func journalUntilKilled(t *testing.T, url, dir, life string) {
 	t.Helper()
 	cfg := quick(new(handled))
-	cfg.SpoolDir, cfg.Linger = dir, time.Second
+	cfg.SpoolDir, cfg.Journal = dir, true
 	tr, err := delivery.New(cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	tr.ClientVia(delivery.Traces, delivery.Route{URL: url + "/v1/traces", Header: http.Header{}})
+	p := tr.SpanProcessor(delivery.Route{URL: url + "/v1/traces"}, delivery.Batch{})
 	ends := os.Getenv(killEnv+"_END") != ""
 	for n := 1; !ends || n < 100; n++ {
-		post(t, tr, delivery.Traces, url, traceRequest(fmt.Sprint(life, " ", n)))
+		p.OnEnd(named(fmt.Sprint(life, " ", n)))
 		fmt.Println(n)
 		if n%8 == 0 {
 			time.Sleep(2 * time.Millisecond)

@@ -3,6 +3,9 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,36 +20,58 @@ const scopeName = "github.com/clewtrace/clew/delivery"
 // semantic conventions fits, they ask for the fully qualified name of the type.
 var componentType = semconv.OTelComponentTypeKey.String(scopeName + ".Transport")
 
-// selfMetrics are the metrics of a Transport about itself: those of the semantic
+// instruments are the metrics of a Transport about itself: those of the semantic
 // conventions for SDK metrics, and clew.delivery.* for the rest. All except the
 // durations are read from the counts when metrics are collected, and cost nothing
 // otherwise.
-type selfMetrics struct {
+type instruments struct {
 	operation    otelconv.SDKExporterOperationDuration
 	attempts     metric.Float64Histogram
 	registration metric.Registration
 }
 
-func newSelfMetrics(t *Transport) (*selfMetrics, error) {
-	m := t.cfg.MeterProvider.Meter(scopeName, metric.WithSchemaURL(semconv.SchemaURL))
+// selfMetrics are the instruments after [Transport.Observe], and nothing before.
+type selfMetrics struct {
+	once sync.Once
+	set  atomic.Pointer[instruments]
+}
+
+// Observe makes the Transport record metrics about itself from now on. A Transport is
+// made before the meter provider whose metrics it delivers, so this is not part of
+// [Config]. Only the first call that is not nil has an effect.
+func (t *Transport) Observe(mp metric.MeterProvider) {
+	if mp == nil {
+		return
+	}
+	t.self.once.Do(func() {
+		s, err := newInstruments(t, mp)
+		if err != nil {
+			t.report.warn("metrics", fmt.Errorf("delivery: metrics about delivery are incomplete: %w", err))
+		}
+		t.self.set.Store(s)
+	})
+}
+
+func newInstruments(t *Transport, mp metric.MeterProvider) (*instruments, error) {
+	m := mp.Meter(scopeName, metric.WithSchemaURL(semconv.SchemaURL))
 	var errs []error
 	check := func(err error) { errs = append(errs, err) }
-	s := new(selfMetrics)
+	s := new(instruments)
 	var err error
 
 	s.operation, err = otelconv.NewSDKExporterOperationDuration(m)
 	check(err)
 	s.attempts, err = m.Float64Histogram("clew.delivery.attempt.duration", metric.WithUnit("s"),
-		metric.WithDescription("Duration of one HTTP request to the server."))
+		metric.WithDescription("Duration of one request to the server."))
 	check(err)
 	retries, err := m.Int64ObservableCounter("clew.delivery.retries", metric.WithUnit("{request}"),
 		metric.WithDescription("Attempts that failed and are repeated."))
 	check(err)
 	size, err := m.Int64ObservableUpDownCounter("clew.delivery.queue.size", metric.WithUnit("By"),
-		metric.WithDescription("Memory held by requests that wait or are being sent."))
+		metric.WithDescription("Memory held by what is collected, waits or is being sent."))
 	check(err)
 	age, err := m.Float64ObservableGauge("clew.delivery.queue.age", metric.WithUnit("s"),
-		metric.WithDescription("Age of the oldest request that is not delivered."))
+		metric.WithDescription("Age of the oldest item that is not delivered."))
 	check(err)
 
 	spansOut, err := otelconv.NewSDKExporterSpanExportedObservable(m)
@@ -84,18 +109,22 @@ func newSelfMetrics(t *Transport) (*selfMetrics, error) {
 	return s, errors.Join(errs...)
 }
 
-// attempt records one HTTP request.
+// attempt records one request.
 func (s *selfMetrics) attempt(signal Signal, took time.Duration, reason string) {
-	s.attempts.Record(s.ctx(), took.Seconds(), metric.WithAttributes(attributes(signal, reason)...))
+	if in := s.set.Load(); in != nil && in.attempts != nil {
+		in.attempts.Record(noSpan, took.Seconds(), metric.WithAttributes(attributes(signal, reason)...))
+	}
 }
 
 // done records the time from accepting a request to its end, pauses included.
 func (s *selfMetrics) done(signal Signal, took time.Duration, reason string) {
-	s.operation.Record(s.ctx(), took.Seconds(), attributes(signal, reason)...)
+	if in := s.set.Load(); in != nil {
+		in.operation.Record(noSpan, took.Seconds(), attributes(signal, reason)...)
+	}
 }
 
-// ctx returns a context without a span, because attempts belong to no trace.
-func (*selfMetrics) ctx() context.Context { return context.Background() }
+// noSpan is a context without a span, because attempts belong to no trace.
+var noSpan = context.Background()
 
 func attributes(signal Signal, reason string) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{componentType, attribute.String("clew.signal", signal.String())}
@@ -105,9 +134,11 @@ func attributes(signal Signal, reason string) []attribute.KeyValue {
 	return attrs
 }
 
+// shutdown ends the metrics. Observe has no effect any more.
 func (s *selfMetrics) shutdown() error {
-	if s.registration == nil {
-		return nil
+	s.once.Do(func() {})
+	if in := s.set.Load(); in != nil && in.registration != nil {
+		return in.registration.Unregister()
 	}
-	return s.registration.Unregister()
+	return nil
 }

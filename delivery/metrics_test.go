@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -24,9 +25,8 @@ func TestSelfMetrics(t *testing.T) {
 	s.Start()
 	reader := sdkmetric.NewManualReader()
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
-	cfg := quick(new(handled))
-	cfg.MeterProvider = mp
-	tr := newTransport(t, cfg)
+	tr := newTransport(t, quick(new(handled)))
+	tr.Observe(mp)
 	post(t, tr, delivery.Traces, s.URL, traceRequest("a", "b"))
 	post(t, tr, delivery.Traces, s.URL, traceRequest("bad", "c", "d"))
 	flush(t, tr)
@@ -82,7 +82,7 @@ func TestSelfMetrics(t *testing.T) {
 	if _, ok := got["clew.delivery.queue.age"]; !ok {
 		t.Error("no clew.delivery.queue.age")
 	}
-	if err := tr.Shutdown(context.Background()); err != nil {
+	if err := tr.Shutdown(context.Background()); !errors.As(err, new(*delivery.UndeliveredError)) {
 		t.Fatal(err)
 	}
 	if left := collect()["otel.sdk.exporter.span.exported"]; len(left) != 0 {

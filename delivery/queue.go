@@ -6,8 +6,7 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// request is one encoded export request, from the answer to the exporter until the
-// server has taken it.
+// request is one encoded export request, until the server has taken it.
 type request struct {
 	seq         uint64
 	dest        *destination
@@ -40,6 +39,7 @@ type requestList struct {
 	front, back *request
 	len         int
 	raw         int // sum of rawSize
+	items       int64
 }
 
 // insert adds r in the order of seq. New requests belong at the back. Those that return
@@ -48,6 +48,7 @@ type requestList struct {
 func (l *requestList) insert(r *request) {
 	l.len++
 	l.raw += r.rawSize
+	l.items += r.items
 	var after *request // r is inserted behind it, or at the front if it is nil
 	if l.back != nil && l.back.seq < r.seq {
 		after = l.back
@@ -72,6 +73,7 @@ func (l *requestList) insert(r *request) {
 func (l *requestList) remove(r *request) {
 	l.len--
 	l.raw -= r.rawSize
+	l.items -= r.items
 	if r.prev == nil {
 		l.front = r.next
 	} else {
@@ -86,7 +88,7 @@ func (l *requestList) remove(r *request) {
 }
 
 // budget bounds the bytes of all requests, waiting or being sent, of all signals
-// together. Requests of a signal are dropped only while it holds more than its floor,
+// together, and of what the processors have not handed over. Requests of a signal are dropped only while it holds more than its floor,
 // so that a flood of spans cannot displace metrics.
 type budget struct {
 	max, floor int64
@@ -99,15 +101,23 @@ func (b *budget) add(s Signal, n int64) {
 	b.signal[s] += n
 }
 
-func (b *budget) full() bool { return b.total > b.max }
+// full reports whether the queue and what the processors have not handed over, open,
+// are more than the bound.
+func (b *budget) full(open [numSignals]int64) bool {
+	total := b.total
+	for _, n := range open {
+		total += n
+	}
+	return total > b.max
+}
 
 // oldest returns the request to drop next: the oldest waiting one of the signals above
 // their floor. It returns nil if all of their requests are being sent.
-func (b *budget) oldest(dests []*destination) *request {
+func (b *budget) oldest(dests []*destination, open [numSignals]int64) *request {
 	var victim *request
 	for _, d := range dests {
 		r := d.waiting.front
-		if r != nil && b.signal[d.signal] > b.floor && (victim == nil || r.seq < victim.seq) {
+		if r != nil && b.signal[d.signal]+open[d.signal] > b.floor && (victim == nil || r.seq < victim.seq) {
 			victim = r
 		}
 	}

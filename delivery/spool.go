@@ -118,6 +118,7 @@ func (t *Transport) resume() error {
 		r.seq, r.dest = t.seq, d
 		d.waiting.insert(r)
 		t.budget.add(s, r.size())
+		t.accounts[s].accepted += r.items
 		t.accounts[s].queued += r.items
 		for _, lost := range t.makeRoom() { // so that memory holds no more than the queue may
 			t.report.dropped(lost)

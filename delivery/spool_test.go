@@ -75,7 +75,7 @@ func TestShutdownKeepsTheRestInTheSpool(t *testing.T) {
 	defer cancel()
 	err := tr.Shutdown(ctx)
 	var u *delivery.UndeliveredError
-	if !errors.As(err, &u) || u.Items != 30 || u.Kept != dir || !strings.Contains(err.Error(), "next start") {
+	if !errors.As(err, &u) || u.Items != 30 || u.Kept != 30 || u.Dir != dir || !strings.Contains(err.Error(), "next start") {
 		t.Fatalf("Shutdown: %v", err)
 	}
 	if st := tr.Stats(delivery.Traces); st.Kept != 30 || st.DroppedTotal() != 0 || st.Queued != 0 {
@@ -84,7 +84,7 @@ func TestShutdownKeepsTheRestInTheSpool(t *testing.T) {
 
 	// A process that exports nothing keeps them for the one after it.
 	idle := newTransport(t, cfg)
-	if err := idle.Shutdown(ctx); !errors.As(err, &u) || u.Items != 30 || u.Kept != dir {
+	if err := idle.Shutdown(ctx); !errors.As(err, &u) || u.Items != 30 || u.Kept != 30 || u.Dir != dir {
 		t.Errorf("Shutdown of an idle process: %v", err)
 	}
 

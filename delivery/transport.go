@@ -16,16 +16,16 @@ import (
 	"github.com/clewtrace/clew/delivery/internal/spool"
 )
 
-// Transport takes the requests of OTLP/HTTP exporters, answers them at once and
-// delivers them in the background. Make one with [New], give each exporter the
-// [Transport.Client] of its signal, and call Shutdown after the Shutdown of the
-// providers. It is safe for concurrent use.
+// Transport takes telemetry from the processors and exporters that it makes, and
+// delivers it in the background. Make one with [New], register a
+// [Transport.SpanProcessor] and its siblings with the providers, and call Shutdown after
+// the Shutdown of the providers. It is safe for concurrent use.
 type Transport struct {
 	cfg    Config
 	own    *http.Transport // set if Config.Base was not
 	direct *route          // what [Transport.Client] uses
 	report *reporter
-	self   *selfMetrics
+	self   selfMetrics
 	spool  *spool.Spool // nil without Config.SpoolDir
 
 	ctx    context.Context // of every attempt; ended by Shutdown
@@ -35,7 +35,9 @@ type Transport struct {
 	sends  sync.WaitGroup
 
 	mu       sync.Mutex
-	closed   bool
+	stopping bool // Shutdown has begun
+	closed   bool // nothing is accepted any more
+	batches  []*batch
 	flushing int // flushes in progress; while there are any, no request lingers
 	seq      uint64
 	dests    []*destination
@@ -76,49 +78,54 @@ func New(cfg Config) (*Transport, error) {
 	}
 	t.direct = newRoute(base, cfg.Timeout)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	if t.self, err = newSelfMetrics(t); err != nil {
-		t.report.warn("metrics", fmt.Errorf("delivery: metrics about delivery are incomplete: %w", err))
-	}
 	go t.dispatch()
 	return t, nil
 }
 
-// Client returns the HTTP client for the exporter of a signal:
+// Client returns the HTTP client for an exporter of a signal that is not of this package:
 //
-//	otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+//	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+//	...
+//	sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter, sdktrace.WithBlocking()))
 //
-// An exporter ignores its own TLS and proxy options once it is given a client. Set
+// Each of its requests is answered at once. The batch processor may block therefore
+// instead of dropping spans: an export takes no longer than the encoding. An exporter ignores its own TLS and proxy options once it is given a client. Set
 // those in [Config].Base or in a [Route] instead.
 func (t *Transport) Client(s Signal) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }
 
-// Route says how the requests of one exporter travel if not as [Config] says. The zero
-// value changes nothing.
+// Route says where the requests of one processor or exporter go, and how. The zero value
+// sends them over HTTP to a collector on this machine, as [Config] says.
 type Route struct {
+	// URL is where requests go. Empty means the default of the specification,
+	// http://localhost:4318/v1/traces and so on. For [Transport.ClientVia], it is the one
+	// that the requests of the exporter will have: it lets the Transport send at once
+	// what an earlier process left in the spool, and empty means to wait for the first
+	// request. With a Sender, it is only what messages call the server.
+	URL string
+
+	// Header is sent with each request.
+	Header http.Header
+
 	// Base makes the requests. Nil means [Config].Base.
 	Base http.RoundTripper
 
-	// Timeout limits one attempt. Zero means [Config].Timeout, less means no limit.
+	// Timeout limits one attempt. Zero means [Config].Timeout, and a negative value no
+	// limit.
 	Timeout time.Duration
 
-	// URL and Header are those that the requests of the exporter will have. They let the
-	// Transport send at once what an earlier process left in the spool. With an empty
-	// URL, that waits for the first request of the exporter.
-	URL    string
-	Header http.Header
-
-	// Gzip compresses what the exporter hands over uncompressed. It takes much less CPU
-	// time than the compression of the exporter, which uses a slower level for somewhat
-	// smaller requests, and it does not keep the batch processor waiting.
+	// Gzip compresses requests. Under the exporter of an [http.Client], it compresses
+	// what that hands over uncompressed. It takes much less CPU time than the
+	// compression of the exporter, which uses a slower level for somewhat smaller
+	// requests, and it does not keep the batch processor waiting.
 	Gzip bool
 
-	// JSON sends what the exporter hands over as protobuf in the JSON encoding. The queue
-	// holds protobuf, because that can be joined and divided.
+	// JSON sends requests as JSON. They wait as protobuf, which can be divided.
 	JSON bool
 
-	// Sender sends the requests in place of Base. URL then only names its target in
-	// messages.
+	// Sender sends the requests in place of HTTP. Nil means HTTP. Header, Base, Gzip and
+	// JSON have no effect then. [Transport.Shutdown] closes it.
 	Sender Sender
 }
 
@@ -127,10 +134,7 @@ type Route struct {
 // have one, because all requests that wait for one route are sent with the headers of
 // its last request.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
-	via := t.direct
-	if r.Base != nil || r.Timeout != 0 || r.Gzip || r.JSON || r.Sender != nil {
-		via = t.route(r)
-	}
+	via := t.route(r)
 	if r.URL != "" {
 		t.mu.Lock()
 		t.destination(s, via, r.URL, r.Header)
@@ -139,6 +143,32 @@ func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	}
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
 }
+
+// register returns the destination of a route for a processor or an exporter.
+func (t *Transport) register(s Signal, r Route) *destination {
+	if r.URL == "" && r.Sender == nil {
+		r.URL = "http://localhost:4318/v1/" + s.String()
+	} else if r.URL == "" {
+		r.URL = "unnamed"
+	}
+	header := r.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	if header.Get("User-Agent") == "" {
+		header.Set("User-Agent", userAgent)
+	}
+	via := t.route(r)
+	t.mu.Lock()
+	d := t.destination(s, via, r.URL, header)
+	t.mu.Unlock()
+	t.wakeDispatcher()
+	return d
+}
+
+// userAgent names this package in requests (OpenTelemetry Protocol Exporter, "User
+// Agent").
+const userAgent = "OTel-OTLP-Exporter-Clew-Go"
 
 // route is a [Route] in which every default is filled in.
 type route struct {
@@ -157,6 +187,9 @@ func newRoute(base http.RoundTripper, timeout time.Duration) *route {
 
 // route fills in the defaults of a Route. Shutdown closes its Sender.
 func (t *Transport) route(r Route) *route {
+	if r.Base == nil && r.Timeout == 0 && !r.Gzip && !r.JSON && r.Sender == nil {
+		return t.direct
+	}
 	base, timeout := r.Base, r.Timeout
 	if base == nil {
 		base = t.direct.client.Transport
@@ -202,7 +235,10 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		return nil, err
 	}
 	r.wireGzip = r.wireGzip || e.via.gzip && req.Header.Get("Content-Encoding") == ""
-	if err := e.t.accept(e.signal, e.via, r, req); err != nil {
+	e.t.mu.Lock()
+	d := e.t.destination(e.signal, e.via, req.URL.String(), req.Header)
+	e.t.mu.Unlock()
+	if err := e.t.accept(d, r, nil); err != nil {
 		return nil, err
 	}
 	return accepted(req, r.contentType), nil
@@ -257,6 +293,14 @@ func readRequest(s Signal, req *http.Request) (*request, error) {
 	return r, nil
 }
 
+// newRequest returns a request that this package has encoded.
+func newRequest(via *route, body []byte, items int64, since time.Time) *request {
+	return &request{
+		body: body, rawSize: len(body), items: items, accepted: since,
+		contentType: contentTypeProtobuf, wireGzip: via.gzip,
+	}
+}
+
 const (
 	// While the queue holds no more bytes than this, requests that are not compressed
 	// stay so: in normal operation they are sent within milliseconds.
@@ -265,8 +309,10 @@ const (
 	packMin = 1 << 10
 )
 
-// accept puts a request into the queue.
-func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request) error {
+// accept puts a request into the queue. moved, if it is not nil, is called when the
+// queue counts the items of the request, while t.mu is held. After Shutdown, the items
+// are counted as dropped, and the error is [ErrShutdown].
+func (t *Transport) accept(d *destination, r *request, moved func()) error {
 	t.mu.Lock()
 	backlog := t.budget.total > packAbove
 	t.mu.Unlock()
@@ -276,24 +322,29 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 		}
 	}
 
-	t.addToSpool(s, r)
+	t.addToSpool(d.signal, r)
 
 	t.mu.Lock()
+	a := &t.accounts[d.signal]
+	a.accepted += r.items
+	if moved != nil {
+		moved()
+	}
 	if t.closed {
-		t.accounts[s].drop(reasonShutdown, r.items)
+		a.drop(reasonShutdown, r.items)
 		t.mu.Unlock()
 		t.removeFromSpool(r)
 		return ErrShutdown
 	}
 	t.seq++
 	r.seq = t.seq
-	r.dest = t.destination(s, via, from.URL.String(), from.Header)
-	r.dest.waiting.insert(r)
-	t.budget.add(s, r.size())
-	t.accounts[s].queued += r.items
+	r.dest = d
+	d.waiting.insert(r)
+	t.budget.add(d.signal, r.size())
+	a.queued += r.items
 	dropped := t.makeRoom()
 	// If requests linger, the dispatcher has nothing to do for most of them.
-	wake := t.cfg.Linger == 0 || t.flushing > 0 || r.dest.waiting.len == 1 || r.dest.waiting.raw >= groupSize
+	wake := t.cfg.Linger == 0 || t.flushing > 0 || d.waiting.len == 1 || d.waiting.raw >= groupSize
 	t.mu.Unlock()
 
 	t.report.dropped(dropped...)
@@ -303,19 +354,45 @@ func (t *Transport) accept(s Signal, via *route, r *request, from *http.Request)
 	return nil
 }
 
-// makeRoom drops the oldest waiting requests until the rest is within the
-// bound.
+// late counts items that came after Shutdown.
+func (t *Transport) late(s Signal, items int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accounts[s].accepted += items
+	t.accounts[s].drop(reasonShutdown, items)
+}
+
+// makeRoom drops the oldest waiting requests until the rest is within the bounds: that
+// of the queue, and those of the destinations.
 func (t *Transport) makeRoom() []*DroppedError {
 	var dropped []*DroppedError
-	for t.budget.full() {
-		r := t.budget.oldest(t.dests)
+	drop := func(r *request, why error) {
+		r.dest.waiting.remove(r)
+		dropped = append(dropped, t.drop(r, reasonQueueFull, why))
+	}
+	for _, d := range t.dests {
+		for d.maxItems > 0 && d.waiting.items > d.maxItems {
+			drop(d.waiting.front, fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
+		}
+	}
+	open := t.collected()
+	for t.budget.full(open) {
+		r := t.budget.oldest(t.dests, open)
 		if r == nil {
 			break // everything is being sent, and the number of senders is bounded
 		}
-		r.dest.waiting.remove(r)
-		dropped = append(dropped, t.drop(r, reasonQueueFull, fmt.Errorf("the queue of %d bytes is full", t.budget.max)))
+		drop(r, fmt.Errorf("the queue of %d bytes is full", t.budget.max))
 	}
 	return dropped
+}
+
+// collected returns the bytes of each signal that processors have not handed over.
+func (t *Transport) collected() (bytes [numSignals]int64) {
+	for _, b := range t.batches {
+		_, n, _ := b.waiting()
+		bytes[b.dest.signal] += n
+	}
+	return bytes
 }
 
 // destination returns the destination of a request. It keeps the newest headers, so
@@ -384,14 +461,11 @@ func (t *Transport) dispatch() {
 		case <-t.wake:
 		case <-timer.C:
 		}
+		next := t.handOverDue(time.Now())
 		now := time.Now()
 		t.mu.Lock()
-		var next time.Time
 		for _, d := range t.dests {
-			wake := t.startSends(d, now)
-			if !wake.IsZero() && (next.IsZero() || wake.Before(next)) {
-				next = wake
-			}
+			next = earlier(next, t.startSends(d, now))
 		}
 		t.mu.Unlock()
 		if next.IsZero() {
@@ -400,6 +474,30 @@ func (t *Transport) dispatch() {
 			timer.Reset(time.Until(next))
 		}
 	}
+}
+
+// handOverDue makes the processors hand over what is due and returns when to look again,
+// or the zero time.
+func (t *Transport) handOverDue(now time.Time) (next time.Time) {
+	t.mu.Lock()
+	batches := t.batches // only ever appended to
+	t.mu.Unlock()
+	for _, b := range batches {
+		ready, wake := b.due(now)
+		if ready {
+			b.handOver()
+		}
+		next = earlier(next, wake)
+	}
+	return next
+}
+
+// earlier returns the earlier of two times, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // startSends sends what is due at a destination and returns when to look

@@ -52,11 +52,12 @@ func startTroubledSender(t *testing.T, s stores) {
 		sdkmetric.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "sender"), attribute.String("deployment.environment.name", environment))))
 	transport, err := delivery.New(delivery.Config{
-		MeterProvider: provider, MaxBackoff: time.Second, ErrorHandler: quiet{},
+		MaxBackoff: time.Second, ErrorHandler: quiet{},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	transport.Observe(provider)
 	var asked atomic.Int64
 	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1)%4 == 0 {

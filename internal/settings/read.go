@@ -157,17 +157,19 @@ func (c *OTLP) limitTimeout(export time.Duration) {
 	}
 }
 
+const exportTimeout = 30 * time.Second // of the specification
+
 // The batches of the specification, and of what is delivered by store and
 // forward, which takes a batch at once.
 var (
-	standardBatch  = Batch{QueueSize: 2048, Size: 512, Delay: 5 * time.Second, ExportTimeout: delivery.DefaultExportTimeout}
+	standardBatch  = Batch{QueueSize: 2048, Size: 512, Delay: 5 * time.Second, ExportTimeout: exportTimeout}
 	deliveredBatch = Batch{
-		QueueSize: delivery.DefaultMaxQueueSize, Size: delivery.DefaultMaxExportBatchSize,
-		Delay: delivery.DefaultScheduleDelay, ExportTimeout: delivery.DefaultExportTimeout,
+		QueueSize: 8192, Size: delivery.DefaultMaxItems,
+		Delay: delivery.DefaultDelay, ExportTimeout: exportTimeout,
 	}
 	// The SDK allocates the whole queue of log records when it is made: one of
 	// 8,192 takes 10 ms and 5 MB.
-	logBatch = Batch{QueueSize: 2048, Size: 512, Delay: time.Second, ExportTimeout: delivery.DefaultExportTimeout}
+	logBatch = Batch{QueueSize: 2048, Size: 512, Delay: time.Second, ExportTimeout: exportTimeout}
 )
 
 // spanBatch returns the defaults for spans. With a spool a batch is small,
