@@ -77,6 +77,11 @@ type Config struct {
 	// it, the spool survives the end of the process, but not of the machine.
 	SpoolSync bool
 
+	// RefusedTimeout is how long after its beginning Shutdown gives up if the connection
+	// is refused, or if the name of the host does not exist, after two attempts at least.
+	// Zero means 1 s.
+	RefusedTimeout time.Duration
+
 	// MeterProvider receives the metrics the Transport keeps about itself. Nil
 	// means the global one, which may be set later.
 	MeterProvider metric.MeterProvider
@@ -99,6 +104,8 @@ const (
 	defaultTimeout    = 10 * time.Second
 	defaultMinBackoff = 100 * time.Millisecond
 	defaultMaxBackoff = 5 * time.Second
+
+	defaultRefusedTimeout = time.Second
 )
 
 // withDefaults replaces zero values by their defaults. The error lists all values that
@@ -140,6 +147,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MinBackoff", &c.MinBackoff, defaultMinBackoff},
 		{"MaxBackoff", &c.MaxBackoff, defaultMaxBackoff},
 		{"Linger", &c.Linger, 0},
+		{"RefusedTimeout", &c.RefusedTimeout, defaultRefusedTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.zero

@@ -43,7 +43,8 @@ type Transport struct {
 	sending  map[*request]struct{}
 	accounts [numSignals]account
 	senders  []Sender
-	changed  chan struct{} // closed and replaced when a request is forgotten or fails
+	waiters  []*waiter     // of the flushes in progress
+	failed   chan struct{} // closed and replaced when an attempt fails
 }
 
 // ErrShutdown is the error of a request that is made after Shutdown.
@@ -64,7 +65,7 @@ func New(cfg Config) (*Transport, error) {
 		ended:   make(chan struct{}),
 		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
 		sending: make(map[*request]struct{}),
-		changed: make(chan struct{}),
+		failed:  make(chan struct{}),
 	}
 	if err := t.resume(); err != nil {
 		return nil, err
