@@ -72,7 +72,8 @@ func New(cfg Config) (*Transport, error) {
 	}
 	base := cfg.Base
 	if base == nil {
-		t.own = newBase(cfg.Senders)
+		t.own = NewBase(nil)
+		t.own.MaxIdleConnsPerHost = numSignals * cfg.Senders
 		base = t.own
 	}
 	t.direct = newRoute(base, cfg.Timeout)
