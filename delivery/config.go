@@ -3,7 +3,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -26,8 +25,7 @@ const (
 type Config struct {
 	// Base makes the requests. It must honour the context of a request, and must not be
 	// traced itself. If signals need different TLS settings, Base has to choose by the
-	// URL of the request. Nil means an http.Transport that belongs to the Transport,
-	// with proxies taken from the environment.
+	// URL of the request. Nil means what [NewBase] returns.
 	Base http.RoundTripper
 
 	// QueueSize bounds the bytes of all requests of the three signals together that are
@@ -89,7 +87,8 @@ type Config struct {
 	Resource *resource.Resource
 
 	// RefusedTimeout is how long after its beginning Shutdown gives up if the connection
-	// is refused, after two attempts at least. Zero means 1 s.
+	// is refused, or if the name of the host does not exist, after two attempts at least.
+	// Zero means 1 s.
 	RefusedTimeout time.Duration
 
 	// ErrorHandler is called for everything that is lost, and when a URL cannot be
@@ -177,19 +176,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.ErrorHandler = otel.ErrorHandlerFunc(otel.Handle)
 	}
 	return c, errors.Join(errs...)
-}
-
-// newBase returns the transport used when Config.Base is nil. It is not
-// http.DefaultTransport, which the program may have instrumented: the delivery
-// of spans must not make spans.
-func newBase(senders int) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   numSignals * senders,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
 }

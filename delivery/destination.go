@@ -169,14 +169,20 @@ func (d *destination) failed(now time.Time, round int, out outcome, cfg *Config)
 }
 
 // skipPauses ends the pauses before the next attempts, except for one that the server
-// asked for.
-func (d *destination) skipPauses() {
-	if !d.serverAsked {
-		d.until = time.Time{}
-		d.failures = min(d.failures, 1)
+// asked for, and shortens those that follow.
+func (t *Transport) skipPauses() {
+	for _, d := range t.dests {
+		d.refusals = 0
+		if !d.serverAsked {
+			d.until = time.Time{}
+			d.failures = min(d.failures, 1)
+		}
+		for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
+			r.attempts, r.notBefore = 1, time.Time{}
+		}
 	}
-	for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
-		r.notBefore = time.Time{}
+	for r := range t.sending {
+		r.attempts = min(r.attempts, 1)
 	}
 }
 

@@ -52,25 +52,16 @@ func (e *UndeliveredError) Unwrap() error { return e.Err }
 // [UndeliveredError] for each signal of which something is left, which stays in the
 // queue, or was dropped meanwhile.
 func (t *Transport) ForceFlush(ctx context.Context) error {
-	return t.forceFlush(ctx, nil)
-}
-
-// forceFlush flushes what goes to one destination, or everything if that is nil.
-func (t *Transport) forceFlush(ctx context.Context, only *destination) error {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	before := t.droppedSoFar()
 	for _, b := range t.processors() {
-		if only == nil || b.dest == only {
-			b.flush()
-		}
+		b.flush()
 	}
-	left := t.flush(ctx, only, false)
+	left := t.flush(ctx, false)
 	var errs []error
 	for _, s := range signals {
-		if only == nil || s == only.signal {
-			errs = append(errs, t.undeliveredOf(s, left, before[s], false))
-		}
+		errs = append(errs, t.undeliveredOf(s, left, before[s], false))
 	}
 	return errors.Join(errs...)
 }
@@ -78,8 +69,9 @@ func (t *Transport) forceFlush(ctx context.Context, only *destination) error {
 // Shutdown delivers what it can as ForceFlush does, ends every attempt and goroutine,
 // and returns an [UndeliveredError] for each signal of which not everything was
 // delivered. With a spool, it does not wait for a server that is known to be
-// unreachable, because the spool keeps the requests for the next process. Shut the
-// providers down first: what processors are given later is counted as dropped. Later
+// unreachable, because the spool keeps the requests for the next process. Without one,
+// it gives up after Config.RefusedTimeout where nothing listens. Shut the providers down
+// first: what processors are given later is counted as dropped. Later
 // calls return nil.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
@@ -98,7 +90,7 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	left := t.flush(ctx, nil, true)
+	left := t.flush(ctx, true)
 
 	t.cancel()
 	<-t.ended
@@ -226,60 +218,45 @@ func (l leftover) Error() string {
 
 func (l leftover) Unwrap() error { return l.err }
 
-// flush waits until everything that was accepted before it is delivered or dropped, or
-// only what goes to one destination. It returns what is left.
-func (t *Transport) flush(ctx context.Context, only *destination, final bool) []leftover {
+// flush waits until everything that was accepted before it is delivered or dropped. It
+// returns what is left.
+func (t *Transport) flush(ctx context.Context, final bool) []leftover {
 	t.mu.Lock()
 	last := t.seq
 	t.flushing++
-	for _, d := range t.dests {
-		d.skipPauses()
-	}
+	t.skipPauses()
+	w := t.wait(last, final)
 	t.mu.Unlock()
 	t.wakeDispatcher()
 	defer func() {
 		t.mu.Lock()
 		t.flushing--
+		t.waiters = without(t.waiters, w)
 		t.mu.Unlock()
 	}()
-
-	for {
-		t.mu.Lock()
-		left, hopeless := t.undelivered(last, only, final)
-		changed := t.changed
-		t.mu.Unlock()
-		if len(left) == 0 {
-			return nil
-		}
-		if !hopeless {
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-			}
-		}
-		for i := range left {
-			left[i].err = errors.Join(left[i].err, ctx.Err())
-		}
-		return left
+	if t.await(ctx, w, final) {
+		return nil
 	}
+	t.mu.Lock()
+	left := t.undelivered(w)
+	t.mu.Unlock()
+	for i := range left {
+		left[i].err = errors.Join(left[i].err, ctx.Err())
+	}
+	return left
 }
 
 var errNoDestination = errors.New("nothing of that signal was exported since the start")
 
-// undelivered sums up the requests up to and including last that are left. Waiting for
-// them is hopeless if the spool keeps all of them and their servers are unreachable or
-// not known. Only a final flush gives up for that reason, and only a final flush counts
-// requests whose destination is not known.
-func (t *Transport) undelivered(last uint64, only *destination, final bool) (left []leftover, hopeless bool) {
-	hopeless = final
+// undelivered sums up the requests that a flush has waited for and that are left.
+func (t *Transport) undelivered(w *waiter) (left []leftover) {
 	inSpool := t.inSpool()
 	at := make(map[*destination]int)
 	t.eachPending(func(r *request) {
-		d := r.dest
-		if r.seq > last || (d.url == "" && !final) || (only != nil && d != only) {
+		if !w.counts(r) {
 			return
 		}
+		d := r.dest
 		i, found := at[d]
 		if !found {
 			i = len(left)
@@ -287,15 +264,11 @@ func (t *Transport) undelivered(last uint64, only *destination, final bool) (lef
 			left = append(left, leftAt(d))
 		}
 		left[i].items += r.items
-		kept := inSpool(r.ref)
-		if kept {
+		if inSpool(r.ref) {
 			left[i].kept += r.items
 		}
-		if !kept || (d.failures == 0 && d.url != "") {
-			hopeless = false
-		}
 	})
-	return left, hopeless
+	return left
 }
 
 func leftAt(d *destination) leftover {

@@ -191,6 +191,8 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 			d.waiting.insert(r)
 		}
 		t.accounts[d.signal].retried++
+		close(t.failed)
+		t.failed = make(chan struct{})
 	case divide:
 		t.replace(d, group, out.parts)
 	case discard:
@@ -199,8 +201,6 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		}
 	}
 	dropped = append(dropped, t.makeRoom()...)
-	close(t.changed)
-	t.changed = make(chan struct{})
 	t.mu.Unlock()
 
 	t.report.dropped(dropped...)
@@ -241,13 +241,14 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 		}
 		return
 	}
-	for _, r := range group {
-		t.forget(r)
-	}
 	for _, r := range slices.Backward(parts) {
 		d.waiting.insert(r)
 		t.budget.add(d.signal, r.size())
 		t.accounts[d.signal].queued += r.items
+		t.count(r, 1)
+	}
+	for _, r := range group { // last, so that a flush does not find nothing left
+		t.forget(r)
 	}
 }
 
@@ -256,6 +257,7 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 func (t *Transport) forget(r *request) {
 	t.budget.add(r.dest.signal, -r.size())
 	t.accounts[r.dest.signal].queued -= r.items
+	t.count(r, -1)
 	t.removeFromSpool(r)
 }
 

@@ -45,7 +45,8 @@ type Transport struct {
 	sending  map[*request]struct{}
 	accounts [numSignals]account
 	senders  []Sender
-	changed  chan struct{} // closed and replaced when a request is forgotten or fails
+	waiters  []*waiter     // of the flushes in progress
+	failed   chan struct{} // closed and replaced when an attempt fails
 }
 
 // ErrShutdown is the error of a request that is made after Shutdown.
@@ -66,14 +67,15 @@ func New(cfg Config) (*Transport, error) {
 		ended:   make(chan struct{}),
 		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
 		sending: make(map[*request]struct{}),
-		changed: make(chan struct{}),
+		failed:  make(chan struct{}),
 	}
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
 	base := cfg.Base
 	if base == nil {
-		t.own = newBase(cfg.Senders)
+		t.own = NewBase(nil)
+		t.own.MaxIdleConnsPerHost = numSignals * cfg.Senders
 		base = t.own
 	}
 	t.direct = newRoute(base, cfg.Timeout)
