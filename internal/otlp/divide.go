@@ -48,7 +48,7 @@ func (d *divider) add(depth int, field []byte, points int64) {
 	}
 	for ; d.open < depth; d.open++ {
 		l := &d.levels[d.open]
-		d.b, l.start = beginMessage(d.b, l.num)
+		d.b, l.start = openMessage(d.b, l.num)
 		d.b = append(d.b, l.head...)
 	}
 	d.b = append(d.b, field...)
@@ -85,7 +85,7 @@ func (d *divider) bound(depth int) int {
 func (d *divider) end(i int) {
 	for d.open > i {
 		d.open--
-		d.b = endMessage(d.b, d.levels[d.open].start)
+		d.b = closeMessage(d.b, d.levels[d.open].start)
 	}
 }
 
@@ -96,27 +96,4 @@ func (d *divider) flush() {
 		d.emit(bytes.Clone(d.b), d.points)
 	}
 	d.b, d.points = d.b[:0], 0
-}
-
-// beginMessage appends the tag of a message and a byte for its length, and returns
-// where its content starts.
-func beginMessage(b []byte, num protowire.Number) (_ []byte, start int) {
-	b = append(protowire.AppendTag(b, num, protowire.BytesType), 0)
-	return b, len(b)
-}
-
-// endMessage writes the length of the message whose content starts at start and goes
-// to the end of b. A length that takes more than one byte moves the content.
-func endMessage(b []byte, start int) []byte {
-	n := len(b) - start
-	if n < 0x80 {
-		b[start-1] = byte(n)
-		return b
-	}
-	var length [10]byte
-	more := len(protowire.AppendVarint(length[:0], uint64(n))) - 1
-	b = append(b, length[:more]...)
-	copy(b[start+more:], b[start:start+n])
-	copy(b[start-1:], length[:more+1])
-	return b
 }

@@ -22,7 +22,7 @@ import (
 // whole: the parts hold what the whole holds, in its order, and keep the bound.
 func TestMetricsDivided(t *testing.T) {
 	for seed := range uint64(10) {
-		rm := (&generator{Rand: rand.New(rand.NewPCG(seed, 1))}).resourceMetrics()
+		rm := (&randomInput{Rand: rand.New(rand.NewPCG(seed, 1))}).resourceMetrics()
 		whole := encodeMetrics(rm, 0)[0]
 		want := flatten(decodeMetrics(t, whole))
 		for max := 1; max <= len(whole)+1; max++ {

@@ -31,7 +31,7 @@ func AppendJSON(b []byte, r Request, body []byte) ([]byte, error) {
 	if r > LogsRequest {
 		return b, fmt.Errorf("OTLP as JSON: unknown request %d", r)
 	}
-	out, err := appendJSONMessage(b, body, traceRequest+kind(r), maxDepth)
+	out, err := appendJSONMessage(b, body, typeTraceRequest+fieldType(r), maxDepth)
 	if err != nil {
 		return b, fmt.Errorf("OTLP as JSON: %w", err)
 	}
@@ -47,7 +47,7 @@ type occurrences struct {
 // appendJSONMessage appends the object of the message m. Protobuf may have a field of
 // a message in several places, JSON only in one. So the message is read through once,
 // and then once more from the first value of each field to its last.
-func appendJSONMessage(b, body []byte, m kind, depth int) (_ []byte, err error) {
+func appendJSONMessage(b, body []byte, m fieldType, depth int) (_ []byte, err error) {
 	if depth == 0 {
 		return nil, errDepth
 	}
@@ -70,12 +70,12 @@ func appendJSONMessage(b, body []byte, m kind, depth int) (_ []byte, err error) 
 		switch rest := body[o.first:]; {
 		case f.label == many:
 			b, err = appendJSONList(b, rest, protowire.Number(num), f, o.count, depth)
-		case f.kind >= traceRequest:
-			b, err = appendJSONMessage(b, merged(rest, protowire.Number(num), o.count), f.kind, depth-1)
+		case f.typ >= typeTraceRequest:
+			b, err = appendJSONMessage(b, merged(rest, protowire.Number(num), o.count), f.typ, depth-1)
 		default:
-			var v value
+			var v wireValue
 			if v, _, err = readValue(body[o.last:]); err == nil {
-				b = appendJSONScalar(b, f.kind, v)
+				b = appendJSONScalar(b, f.typ, v)
 			}
 		}
 		if err != nil {
@@ -87,7 +87,7 @@ func appendJSONMessage(b, body []byte, m kind, depth int) (_ []byte, err error) 
 
 // locate finds the fields of a message. The last value of a field counts, and of
 // fields that exclude each other the last.
-func locate(body []byte, fields []field, found []occurrences) error {
+func locate(body []byte, fields []schemaField, found []occurrences) error {
 	var chosen protowire.Number // of the fields that exclude each other
 	for at, next := 0, 0; at < len(body); at = next {
 		v, n, err := readValue(body[at:])
@@ -111,7 +111,7 @@ func locate(body []byte, fields []field, found []occurrences) error {
 			chosen = v.num
 		}
 		o := &found[v.num]
-		if f.label == plain && v.isZero(f.kind) {
+		if f.label == plain && v.isZero(f.typ) {
 			*o = occurrences{}
 			continue
 		}
@@ -126,7 +126,7 @@ func locate(body []byte, fields []field, found []occurrences) error {
 
 // appendJSONList appends the array of the values of the field num, of which there are
 // count and the first is at the beginning of body.
-func appendJSONList(b, body []byte, num protowire.Number, f *field, count, depth int) ([]byte, error) {
+func appendJSONList(b, body []byte, num protowire.Number, f *schemaField, count, depth int) ([]byte, error) {
 	separator := byte('[')
 	for count > 0 {
 		v, n, err := readValue(body)
@@ -143,23 +143,23 @@ func appendJSONList(b, body []byte, num protowire.Number, f *field, count, depth
 		}
 		count -= values
 		packed := v.bytes
-		isPacked := v.typ != f.kind.wireType()
+		isPacked := v.wire != f.typ.wireType()
 		for range values {
 			b = append(b, separator)
 			separator = ','
-			if f.kind >= traceRequest {
-				if b, err = appendJSONMessage(b, v.bytes, f.kind, depth-1); err != nil {
+			if f.typ >= typeTraceRequest {
+				if b, err = appendJSONMessage(b, v.bytes, f.typ, depth-1); err != nil {
 					return nil, err
 				}
 				continue
 			}
 			if isPacked {
-				if v.value, n = consumeNumber(packed, f.kind.wireType()); n < 0 {
+				if v.number, n = consumeNumber(packed, f.typ.wireType()); n < 0 {
 					return nil, errPacked
 				}
 				packed = packed[n:]
 			}
-			b = appendJSONScalar(b, f.kind, v)
+			b = appendJSONScalar(b, f.typ, v)
 		}
 	}
 	return append(b, ']'), nil
@@ -176,7 +176,7 @@ func merged(body []byte, num protowire.Number, count int) []byte {
 			break // was read before
 		}
 		body = body[n:]
-		if v.num != num || v.typ != protowire.BytesType {
+		if v.num != num || v.wire != protowire.BytesType {
 			continue
 		}
 		if whole == nil && count == 1 {
@@ -188,21 +188,21 @@ func merged(body []byte, num protowire.Number, count int) []byte {
 	return whole
 }
 
-// value is a field as it is on the wire.
-type value struct {
-	num   protowire.Number
-	typ   protowire.Type
-	value uint64 // if it is a number
-	bytes []byte // if it is not
+// wireValue is a field as it is on the wire.
+type wireValue struct {
+	num    protowire.Number
+	wire   protowire.Type
+	number uint64 // if it is a number
+	bytes  []byte // if it is not
 }
 
 // readValue reads the first field in b, and returns its length.
-func readValue(b []byte) (v value, length int, err error) {
+func readValue(b []byte) (v wireValue, length int, err error) {
 	num, typ, length := protowire.ConsumeTag(b)
 	if length < 0 {
 		return v, 0, protowire.ParseError(length)
 	}
-	v.num, v.typ = num, typ
+	v.num, v.wire = num, typ
 	var n int
 	switch typ {
 	case protowire.StartGroupType, protowire.EndGroupType:
@@ -210,7 +210,7 @@ func readValue(b []byte) (v value, length int, err error) {
 	case protowire.BytesType:
 		v.bytes, n = protowire.ConsumeBytes(b[length:])
 	default:
-		v.value, n = consumeNumber(b[length:], typ)
+		v.number, n = consumeNumber(b[length:], typ)
 	}
 	if n < 0 {
 		return v, 0, protowire.ParseError(n)
@@ -234,14 +234,14 @@ func consumeNumber(b []byte, typ protowire.Type) (uint64, int) {
 
 // count returns how many values of the field f are in v: 0 if v is of another type,
 // which makes it an unknown field, and any number for packed numbers.
-func (v *value) count(f *field) (int, error) {
-	typ := f.kind.wireType()
+func (v *wireValue) count(f *schemaField) (int, error) {
+	typ := f.typ.wireType()
 	switch {
-	case f.kind == 0:
+	case f.typ == 0:
 		return 0, nil
-	case v.typ == typ:
+	case v.wire == typ:
 		return 1, nil
-	case f.label != many || v.typ != protowire.BytesType:
+	case f.label != many || v.wire != protowire.BytesType:
 		return 0, nil
 	}
 	count := 0
@@ -257,54 +257,54 @@ func (v *value) count(f *field) (int, error) {
 
 // isZero reports whether v is the zero value of a kind, which is not written. No
 // message is.
-func (v *value) isZero(k kind) bool {
+func (v *wireValue) isZero(k fieldType) bool {
 	switch k {
-	case text, binary, id:
+	case typeString, typeBytes, typeID:
 		return len(v.bytes) == 0
-	case int32s, uint32s, sint32s:
-		return uint32(v.value) == 0
+	case typeInt32, typeUint32, typeSint32:
+		return uint32(v.number) == 0
 	}
-	return k < traceRequest && v.value == 0
+	return k < typeTraceRequest && v.number == 0
 }
 
-func (k kind) wireType() protowire.Type {
+func (k fieldType) wireType() protowire.Type {
 	switch k {
-	case boolean, int32s, int64s, uint32s, uint64s, sint32s:
+	case typeBool, typeInt32, typeInt64, typeUint32, typeUint64, typeSint32:
 		return protowire.VarintType
-	case fixed32s:
+	case typeFixed32:
 		return protowire.Fixed32Type
-	case fixed64s, sfixed64s, doubles:
+	case typeFixed64, typeSfixed64, typeDouble:
 		return protowire.Fixed64Type
 	}
 	return protowire.BytesType
 }
 
 // appendJSONScalar appends what is not a message.
-func appendJSONScalar(b []byte, k kind, v value) []byte {
+func appendJSONScalar(b []byte, k fieldType, v wireValue) []byte {
 	switch k {
-	case text:
+	case typeString:
 		return appendJSONString(b, v.bytes)
-	case binary:
+	case typeBytes:
 		b = base64.StdEncoding.AppendEncode(append(b, '"'), v.bytes)
 		return append(b, '"')
-	case id:
+	case typeID:
 		b = hex.AppendEncode(append(b, '"'), v.bytes)
 		return append(b, '"')
-	case boolean:
-		return strconv.AppendBool(b, protowire.DecodeBool(v.value))
-	case int32s:
-		return strconv.AppendInt(b, int64(int32(v.value)), 10)
-	case uint32s, fixed32s:
-		return strconv.AppendUint(b, uint64(uint32(v.value)), 10)
-	case sint32s:
-		return strconv.AppendInt(b, int64(int32(protowire.DecodeZigZag(v.value&math.MaxUint32))), 10)
-	case int64s, sfixed64s:
-		b = strconv.AppendInt(append(b, '"'), int64(v.value), 10)
+	case typeBool:
+		return strconv.AppendBool(b, protowire.DecodeBool(v.number))
+	case typeInt32:
+		return strconv.AppendInt(b, int64(int32(v.number)), 10)
+	case typeUint32, typeFixed32:
+		return strconv.AppendUint(b, uint64(uint32(v.number)), 10)
+	case typeSint32:
+		return strconv.AppendInt(b, int64(int32(protowire.DecodeZigZag(v.number&math.MaxUint32))), 10)
+	case typeInt64, typeSfixed64:
+		b = strconv.AppendInt(append(b, '"'), int64(v.number), 10)
 		return append(b, '"')
-	case doubles:
-		return appendJSONDouble(b, math.Float64frombits(v.value))
+	case typeDouble:
+		return appendJSONDouble(b, math.Float64frombits(v.number))
 	default:
-		b = strconv.AppendUint(append(b, '"'), v.value, 10)
+		b = strconv.AppendUint(append(b, '"'), v.number, 10)
 		return append(b, '"')
 	}
 }

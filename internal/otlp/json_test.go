@@ -23,8 +23,8 @@ import (
 	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
-// requests are the messages of each [otlp.Request].
-var requests = []proto.Message{
+// requestMessages are the messages of each [otlp.Request].
+var requestMessages = []proto.Message{
 	otlp.TraceRequest:   &coltrace.ExportTraceServiceRequest{},
 	otlp.MetricsRequest: &colmetrics.ExportMetricsServiceRequest{},
 	otlp.LogsRequest:    &collogs.ExportLogsServiceRequest{},
@@ -43,7 +43,7 @@ func compareJSON(t *testing.T, r otlp.Request, body []byte) bool {
 	if !found || err != nil && text != "" {
 		t.Fatalf("appended %q, error %v", b, err)
 	}
-	msg := requests[r].ProtoReflect().New().Interface()
+	msg := requestMessages[r].ProtoReflect().New().Interface()
 	wantErr := proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: 100}.Unmarshal(body, msg)
 	if err != nil {
 		if wantErr == nil && !strings.Contains(err.Error(), "a group") {
@@ -125,7 +125,7 @@ func referenceJSON(t *testing.T, msg proto.Message) (text string, oddIDs bool) {
 // TestJSONEveryField has each field of each message alone: the schema knows all of
 // them.
 func TestJSONEveryField(t *testing.T) {
-	for r, empty := range requests {
+	for r, empty := range requestMessages {
 		seen := map[protoreflect.FullName]bool{}
 		var walk func(m protoreflect.MessageDescriptor, wrap func([]byte) []byte)
 		walk = func(m protoreflect.MessageDescriptor, wrap func([]byte) []byte) {
@@ -169,8 +169,8 @@ func TestJSONEqualsProtojson(t *testing.T) {
 	decoded := 0
 	for seed := range uint64(300) {
 		r := otlp.Request(seed % 3)
-		g := &generator{Rand: rand.New(rand.NewPCG(seed, 2)), repair: true}
-		if compareJSON(t, r, g.message(requests[r].ProtoReflect().Descriptor(), 0)) {
+		g := &randomInput{Rand: rand.New(rand.NewPCG(seed, 2)), repair: true}
+		if compareJSON(t, r, g.message(requestMessages[r].ProtoReflect().Descriptor(), 0)) {
 			decoded++
 		}
 		if t.Failed() {
@@ -183,7 +183,7 @@ func TestJSONEqualsProtojson(t *testing.T) {
 }
 
 // message returns the wire bytes of a message: some of its fields, some unknown ones.
-func (g *generator) message(m protoreflect.MessageDescriptor, depth int) (b []byte) {
+func (g *randomInput) message(m protoreflect.MessageDescriptor, depth int) (b []byte) {
 	fields := m.Fields()
 	for range g.IntN(2 + 2*fields.Len()) {
 		f := fields.Get(g.IntN(fields.Len()))
@@ -197,7 +197,7 @@ func (g *generator) message(m protoreflect.MessageDescriptor, depth int) (b []by
 	return b
 }
 
-func (g *generator) field(b []byte, f protoreflect.FieldDescriptor, depth int) []byte {
+func (g *randomInput) field(b []byte, f protoreflect.FieldDescriptor, depth int) []byte {
 	if g.IntN(20) == 0 { // an unknown field, or a known one of another type
 		b = protowire.AppendTag(b, f.Number()+protowire.Number(g.IntN(2)*1000), protowire.Fixed32Type)
 		return protowire.AppendFixed32(b, uint32(g.integer()))
@@ -312,7 +312,7 @@ func TestJSON(t *testing.T) {
 
 // TestJSONOfPrefixes cuts a request at each byte.
 func TestJSONOfPrefixes(t *testing.T) {
-	g := &generator{Rand: rand.New(rand.NewPCG(3, 3)), repair: true}
+	g := &randomInput{Rand: rand.New(rand.NewPCG(3, 3)), repair: true}
 	for _, body := range encodeMetrics(g.resourceMetrics(), 0) {
 		for i := range body {
 			compareJSON(t, otlp.MetricsRequest, body[:i])
@@ -322,9 +322,9 @@ func TestJSONOfPrefixes(t *testing.T) {
 
 func FuzzJSON(f *testing.F) {
 	for seed := range uint64(6) {
-		g := &generator{Rand: rand.New(rand.NewPCG(seed, 4))}
+		g := &randomInput{Rand: rand.New(rand.NewPCG(seed, 4))}
 		r := seed % 3
-		f.Add(uint8(r), g.message(requests[r].ProtoReflect().Descriptor(), 0))
+		f.Add(uint8(r), g.message(requestMessages[r].ProtoReflect().Descriptor(), 0))
 	}
 	f.Add(uint8(otlp.TraceRequest), []byte("\x0a\x00\x0b"))
 	f.Fuzz(func(t *testing.T, r uint8, body []byte) {

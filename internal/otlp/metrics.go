@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -107,8 +106,8 @@ func addTemporal[P any](
 		return fmt.Errorf("unknown temporality: %s", t)
 	}
 	l := d.enter(3, num)
-	l.head = appendVarint(l.head, 2, temporality)
-	l.head = appendVarint(l.head, 3, protowire.EncodeBool(monotonic))
+	l.head = appendUint(l.head, 2, temporality)
+	l.head = appendUint(l.head, 3, protowire.EncodeBool(monotonic))
 	addPoints(d, points, appendPoint)
 	return nil
 }
@@ -116,8 +115,8 @@ func addTemporal[P any](
 // addPoints adds data points, or the message of their kind without any.
 func addPoints[P any](d *divider, points []P, appendPoint func([]byte, *P) []byte) {
 	for i := range points {
-		b, start := beginMessage(d.point[:0], 1)
-		d.point = endMessage(appendPoint(b, &points[i]), start)
+		b, start := openMessage(d.point[:0], 1)
+		d.point = closeMessage(appendPoint(b, &points[i]), start)
 		d.add(4, d.point, 1)
 	}
 	if len(points) == 0 {
@@ -130,7 +129,7 @@ func appendNumber[N int64 | float64](b []byte, p *metricdata.DataPoint[N]) []byt
 	b = appendTimes(b, p.StartTime, p.Time)
 	b = appendEither(b, 4, 6, p.Value)
 	b = appendExemplars(b, 5, p.Exemplars)
-	return appendSet(b, 7, &p.Attributes)
+	return appendAttributeSet(b, 7, p.Attributes.Iter())
 }
 
 // appendHistogram appends the fields of a HistogramDataPoint.
@@ -140,26 +139,26 @@ func appendHistogram[N int64 | float64](b []byte, p *metricdata.HistogramDataPoi
 	b = appendOptional(b, 5, float64(p.Sum))
 	if len(p.BucketCounts) > 0 {
 		b = protowire.AppendTag(b, 6, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(8*len(p.BucketCounts)))
+		b = appendVarint(b, uint64(8*len(p.BucketCounts)))
 		for _, n := range p.BucketCounts {
 			b = protowire.AppendFixed64(b, n)
 		}
 	}
 	if len(p.Bounds) > 0 {
 		b = protowire.AppendTag(b, 7, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(8*len(p.Bounds)))
+		b = appendVarint(b, uint64(8*len(p.Bounds)))
 		for _, v := range p.Bounds {
 			b = protowire.AppendFixed64(b, math.Float64bits(v))
 		}
 	}
 	b = appendExemplars(b, 8, p.Exemplars)
-	b = appendSet(b, 9, &p.Attributes)
+	b = appendAttributeSet(b, 9, p.Attributes.Iter())
 	return appendExtrema(b, 11, p.Min, p.Max)
 }
 
 // appendExponential appends the fields of an ExponentialHistogramDataPoint.
 func appendExponential[N int64 | float64](b []byte, p *metricdata.ExponentialHistogramDataPoint[N]) []byte {
-	b = appendSet(b, 1, &p.Attributes)
+	b = appendAttributeSet(b, 1, p.Attributes.Iter())
 	b = appendTimes(b, p.StartTime, p.Time)
 	b = appendFixed64(b, 4, p.Count)
 	b = appendOptional(b, 5, float64(p.Sum))
@@ -173,17 +172,17 @@ func appendExponential[N int64 | float64](b []byte, p *metricdata.ExponentialHis
 }
 
 func appendBuckets(b []byte, num protowire.Number, buckets *metricdata.ExponentialBucket) []byte {
-	b, start := beginMessage(b, num)
+	b, start := openMessage(b, num)
 	b = appendSint32(b, 1, buckets.Offset)
 	if len(buckets.Counts) > 0 {
 		var packed int
-		b, packed = beginMessage(b, 2)
+		b, packed = openMessage(b, 2)
 		for _, n := range buckets.Counts {
-			b = protowire.AppendVarint(b, n)
+			b = appendVarint(b, n)
 		}
-		b = endMessage(b, packed)
+		b = closeMessage(b, packed)
 	}
-	return endMessage(b, start)
+	return closeMessage(b, start)
 }
 
 // appendSummary appends the fields of a SummaryDataPoint.
@@ -193,12 +192,12 @@ func appendSummary(b []byte, p *metricdata.SummaryDataPoint) []byte {
 	b = appendFixed64(b, 5, math.Float64bits(p.Sum))
 	for _, q := range p.QuantileValues {
 		var start int
-		b, start = beginMessage(b, 6)
+		b, start = openMessage(b, 6)
 		b = appendFixed64(b, 1, math.Float64bits(q.Quantile))
 		b = appendFixed64(b, 2, math.Float64bits(q.Value))
-		b = endMessage(b, start)
+		b = closeMessage(b, start)
 	}
-	return appendSet(b, 7, &p.Attributes)
+	return appendAttributeSet(b, 7, p.Attributes.Iter())
 }
 
 // appendTimes appends the times of a data point, which has them in the same fields
@@ -207,24 +206,17 @@ func appendTimes(b []byte, start, end time.Time) []byte {
 	return appendTime(appendTime(b, 2, start), 3, end)
 }
 
-// appendTime appends nanoseconds since 1970, and nothing for a time before.
-func appendTime(b []byte, num protowire.Number, t time.Time) []byte {
-	return appendFixed64(b, num, uint64(max(0, t.UnixNano())))
-}
-
 func appendExemplars[N int64 | float64](b []byte, num protowire.Number, exemplars []metricdata.Exemplar[N]) []byte {
 	for i := range exemplars {
 		e := &exemplars[i]
 		var start int
-		b, start = beginMessage(b, num)
+		b, start = openMessage(b, num)
 		b = appendTime(b, 2, e.Time)
 		b = appendEither(b, 3, 6, e.Value)
 		b = appendID(b, 4, e.SpanID)
 		b = appendID(b, 5, e.TraceID)
-		for _, kv := range e.FilteredAttributes {
-			b = appendKeyValue(b, 7, kv)
-		}
-		b = endMessage(b, start)
+		b = appendKeyValues(b, 7, e.FilteredAttributes)
+		b = closeMessage(b, start)
 	}
 	return b
 }
@@ -254,13 +246,6 @@ func appendExtrema[N int64 | float64](b []byte, num protowire.Number, least, gre
 	return b
 }
 
-func appendSet(b []byte, num protowire.Number, set *attribute.Set) []byte {
-	for iter := set.Iter(); iter.Next(); {
-		b = appendKeyValue(b, num, iter.Attribute())
-	}
-	return b
-}
-
 // appendOptional appends a field whose presence means something, even if it is 0.
 func appendOptional(b []byte, num protowire.Number, v float64) []byte {
 	b = protowire.AppendTag(b, num, protowire.Fixed64Type)
@@ -277,5 +262,14 @@ func appendID(b []byte, num protowire.Number, id []byte) []byte {
 }
 
 func appendSint32(b []byte, num protowire.Number, v int32) []byte {
-	return appendVarint(b, num, protowire.EncodeZigZag(int64(v)))
+	return appendUint(b, num, protowire.EncodeZigZag(int64(v)))
+}
+
+// appendFixed64 appends a fixed64 or, given its bits, a double.
+func appendFixed64(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.Fixed64Type)
+	return protowire.AppendFixed64(b, v)
 }

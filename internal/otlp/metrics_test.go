@@ -60,9 +60,12 @@ var metricDifferences = []struct {
 	reason string
 	alike  func(*colmetrics.ExportMetricsServiceRequest)
 }{
-	{"An instrumentation scope without name, version and attributes may be left out: the specification has absent and empty mean the same.",
+	{"A resource without attributes and an instrumentation scope without name, version and attributes may be left out: no one can tell it from an empty one.",
 		func(m *colmetrics.ExportMetricsServiceRequest) {
 			for _, rm := range m.ResourceMetrics {
+				if proto.Size(rm.Resource) == 0 {
+					rm.Resource = nil
+				}
 				for _, sm := range rm.ScopeMetrics {
 					if proto.Size(sm.Scope) == 0 {
 						sm.Scope = nil
@@ -71,7 +74,7 @@ var metricDifferences = []struct {
 			}
 		}},
 	// Text that is not UTF-8 becomes U+FFFD; otlpmetrichttp sends nothing of the whole
-	// request. So it is given the repaired text: see generator.text.
+	// request. So it is given the repaired text: see randomInput.text.
 }
 
 func decodeMetrics(t testing.TB, body []byte) *colmetrics.ExportMetricsServiceRequest {
@@ -85,14 +88,14 @@ func decodeMetrics(t testing.TB, body []byte) *colmetrics.ExportMetricsServiceRe
 
 // compareMetrics encodes what generate makes and compares it with what stock sends for
 // the same with all text repaired.
-func compareMetrics(t *testing.T, stock *stockMetrics, generate func(*generator) *metricdata.ResourceMetrics, source func() rand.Source) {
+func compareMetrics(t *testing.T, stock *stockMetrics, generate func(*randomInput) *metricdata.ResourceMetrics, source func() rand.Source) {
 	t.Helper()
 	stock.sent = nil
-	stockErr := stock.Export(context.Background(), generate(&generator{Rand: rand.New(source()), repair: true}))
+	stockErr := stock.Export(context.Background(), generate(&randomInput{Rand: rand.New(source()), repair: true}))
 
 	var sent [][]byte
 	var points int64
-	err := otlp.Metrics(generate(&generator{Rand: rand.New(source())}), nil, 0, func(request []byte, n int64) {
+	err := otlp.Metrics(generate(&randomInput{Rand: rand.New(source())}), nil, 0, func(request []byte, n int64) {
 		sent, points = append(sent, request), points+n
 	})
 	if len(sent) != 1 || len(stock.sent) != 1 {
@@ -127,7 +130,7 @@ func repairQuoted(s string) string { return strings.ReplaceAll(s, `\xff\xfe`, "\
 func TestMetricsEqualStock(t *testing.T) {
 	stock := newStockMetrics(t)
 	for seed := range uint64(1000) {
-		compareMetrics(t, stock, (*generator).resourceMetrics, func() rand.Source { return rand.NewPCG(seed, 0) })
+		compareMetrics(t, stock, (*randomInput).resourceMetrics, func() rand.Source { return rand.NewPCG(seed, 0) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -140,17 +143,17 @@ func FuzzMetricsEqualStock(f *testing.F) {
 	f.Add([]byte(strings.Repeat("\xff\xa5\x5a\x00", 100)))
 	stock := newStockMetrics(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		compareMetrics(t, stock, (*generator).resourceMetrics, func() rand.Source { return &bytesSource{data, rand.NewPCG(0, 0)} })
+		compareMetrics(t, stock, (*randomInput).resourceMetrics, func() rand.Source { return &fuzzSource{data, rand.NewPCG(0, 0)} })
 	})
 }
 
-// bytesSource takes its numbers from data, then from another source.
-type bytesSource struct {
+// fuzzSource takes its numbers from data, then from another source.
+type fuzzSource struct {
 	data []byte
 	next rand.Source
 }
 
-func (s *bytesSource) Uint64() (n uint64) {
+func (s *fuzzSource) Uint64() (n uint64) {
 	if len(s.data) == 0 {
 		return s.next.Uint64()
 	}
@@ -211,13 +214,13 @@ invalid metric (name: "worse", description: "", unit: ""): unknown aggregation: 
 	}
 }
 
-// generator makes input from random choices.
-type generator struct {
+// randomInput makes input from random choices.
+type randomInput struct {
 	*rand.Rand
 	repair bool // text is UTF-8
 }
 
-func (g *generator) text() string {
+func (g *randomInput) text() string {
 	s := []string{"", "a", "requests", "größe 大", "\xff\xfe", "a\xff\xfeb", strings.Repeat("long ", 40), "\x00\"\\"}[g.IntN(8)]
 	if g.repair {
 		return strings.ToValidUTF8(s, "\uFFFD")
@@ -225,19 +228,19 @@ func (g *generator) text() string {
 	return s
 }
 
-func (g *generator) time() time.Time {
+func (g *randomInput) time() time.Time {
 	return []time.Time{{}, time.Unix(0, 0), time.Unix(1700000000, 123456789), time.Unix(-5, 0), time.Unix(0, math.MaxInt64)}[g.IntN(5)]
 }
 
-func (g *generator) double() float64 {
+func (g *randomInput) double() float64 {
 	return []float64{0, math.Copysign(0, -1), 1, -1.5, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.SmallestNonzeroFloat64}[g.IntN(9)]
 }
 
-func (g *generator) integer() int64 {
+func (g *randomInput) integer() int64 {
 	return []int64{0, 1, -1, 127, 128, math.MaxInt64, math.MinInt64, int64(g.Uint64())}[g.IntN(8)]
 }
 
-func (g *generator) attributes() []attribute.KeyValue {
+func (g *randomInput) attributes() []attribute.KeyValue {
 	var list []attribute.KeyValue
 	for i := range g.IntN(4) {
 		kv := attribute.KeyValue{Key: attribute.Key(fmt.Sprintf("%d%s", i, g.text()))}
@@ -256,65 +259,65 @@ func (g *generator) attributes() []attribute.KeyValue {
 	return list
 }
 
-func (g *generator) set() attribute.Set { return attribute.NewSet(g.attributes()...) }
+func (g *randomInput) set() attribute.Set { return attribute.NewSet(g.attributes()...) }
 
-func (g *generator) resourceMetrics() *metricdata.ResourceMetrics {
+func (g *randomInput) resourceMetrics() *metricdata.ResourceMetrics {
 	rm := &metricdata.ResourceMetrics{Resource: resource.NewWithAttributes(g.text(), g.attributes()...)}
-	rm.ScopeMetrics = list(g, 3, func() metricdata.ScopeMetrics {
+	rm.ScopeMetrics = randomList(g, 3, func() metricdata.ScopeMetrics {
 		return metricdata.ScopeMetrics{
 			Scope:   instrumentation.Scope{Name: g.text(), Version: g.text(), SchemaURL: g.text(), Attributes: g.set()},
-			Metrics: list(g, 5, g.metric),
+			Metrics: randomList(g, 5, g.metric),
 		}
 	})
 	return rm
 }
 
-func (g *generator) metric() metricdata.Metrics {
+func (g *randomInput) metric() metricdata.Metrics {
 	m := metricdata.Metrics{Name: g.text(), Description: g.text(), Unit: g.text()}
 	switch g.IntN(11) {
 	case 0:
-		m.Data = metricdata.Gauge[int64]{DataPoints: list(g, 4, number(g, g.integer))}
+		m.Data = metricdata.Gauge[int64]{DataPoints: randomList(g, 4, randomNumber(g, g.integer))}
 	case 1:
-		m.Data = metricdata.Gauge[float64]{DataPoints: list(g, 4, number(g, g.double))}
+		m.Data = metricdata.Gauge[float64]{DataPoints: randomList(g, 4, randomNumber(g, g.double))}
 	case 2:
-		m.Data = metricdata.Sum[int64]{Temporality: g.temporality(), IsMonotonic: g.IntN(2) == 1, DataPoints: list(g, 4, number(g, g.integer))}
+		m.Data = metricdata.Sum[int64]{Temporality: g.temporality(), IsMonotonic: g.IntN(2) == 1, DataPoints: randomList(g, 4, randomNumber(g, g.integer))}
 	case 3:
-		m.Data = metricdata.Sum[float64]{Temporality: g.temporality(), IsMonotonic: g.IntN(2) == 1, DataPoints: list(g, 4, number(g, g.double))}
+		m.Data = metricdata.Sum[float64]{Temporality: g.temporality(), IsMonotonic: g.IntN(2) == 1, DataPoints: randomList(g, 4, randomNumber(g, g.double))}
 	case 4:
-		m.Data = metricdata.Histogram[int64]{Temporality: g.temporality(), DataPoints: list(g, 4, histogram(g, g.integer))}
+		m.Data = metricdata.Histogram[int64]{Temporality: g.temporality(), DataPoints: randomList(g, 4, randomHistogram(g, g.integer))}
 	case 5:
-		m.Data = metricdata.Histogram[float64]{Temporality: g.temporality(), DataPoints: list(g, 4, histogram(g, g.double))}
+		m.Data = metricdata.Histogram[float64]{Temporality: g.temporality(), DataPoints: randomList(g, 4, randomHistogram(g, g.double))}
 	case 6:
-		m.Data = metricdata.ExponentialHistogram[int64]{Temporality: g.temporality(), DataPoints: list(g, 4, exponential(g, g.integer))}
+		m.Data = metricdata.ExponentialHistogram[int64]{Temporality: g.temporality(), DataPoints: randomList(g, 4, randomExponential(g, g.integer))}
 	case 7:
-		m.Data = metricdata.ExponentialHistogram[float64]{Temporality: g.temporality(), DataPoints: list(g, 4, exponential(g, g.double))}
+		m.Data = metricdata.ExponentialHistogram[float64]{Temporality: g.temporality(), DataPoints: randomList(g, 4, randomExponential(g, g.double))}
 	case 8:
-		m.Data = metricdata.Summary{DataPoints: list(g, 4, g.summary)}
+		m.Data = metricdata.Summary{DataPoints: randomList(g, 4, g.summary)}
 	case 9:
 		m.Data = &metricdata.Summary{}
 	}
 	return m
 }
 
-func (g *generator) temporality() metricdata.Temporality {
+func (g *randomInput) temporality() metricdata.Temporality {
 	return []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality, metricdata.CumulativeTemporality, 0, 7}[g.IntN(5)]
 }
 
-func (g *generator) summary() metricdata.SummaryDataPoint {
+func (g *randomInput) summary() metricdata.SummaryDataPoint {
 	return metricdata.SummaryDataPoint{
 		Attributes: g.set(), StartTime: g.time(), Time: g.time(), Count: uint64(g.integer()), Sum: g.double(),
-		QuantileValues: list(g, 3, func() metricdata.QuantileValue {
+		QuantileValues: randomList(g, 3, func() metricdata.QuantileValue {
 			return metricdata.QuantileValue{Quantile: g.double(), Value: g.double()}
 		}),
 	}
 }
 
-func (g *generator) counts() []uint64 {
-	return list(g, 4, func() uint64 { return uint64(g.integer()) })
+func (g *randomInput) counts() []uint64 {
+	return randomList(g, 4, func() uint64 { return uint64(g.integer()) })
 }
 
-// list returns up to n-1 elements, and nil or an empty list for none.
-func list[T any](g *generator, n int, element func() T) []T {
+// randomList returns up to n-1 elements, and nil or an empty list for none.
+func randomList[T any](g *randomInput, n int, element func() T) []T {
 	var l []T
 	if g.IntN(2) == 1 {
 		l = []T{}
@@ -325,8 +328,8 @@ func list[T any](g *generator, n int, element func() T) []T {
 	return l
 }
 
-func exemplars[N int64 | float64](g *generator, value func() N) []metricdata.Exemplar[N] {
-	return list(g, 3, func() metricdata.Exemplar[N] {
+func randomExemplars[N int64 | float64](g *randomInput, value func() N) []metricdata.Exemplar[N] {
+	return randomList(g, 3, func() metricdata.Exemplar[N] {
 		e := metricdata.Exemplar[N]{FilteredAttributes: g.attributes(), Time: g.time(), Value: value()}
 		if g.IntN(2) == 1 {
 			e.TraceID, e.SpanID = []byte("0123456789abcdef"), []byte("01234567")
@@ -335,30 +338,30 @@ func exemplars[N int64 | float64](g *generator, value func() N) []metricdata.Exe
 	})
 }
 
-func number[N int64 | float64](g *generator, value func() N) func() metricdata.DataPoint[N] {
+func randomNumber[N int64 | float64](g *randomInput, value func() N) func() metricdata.DataPoint[N] {
 	return func() metricdata.DataPoint[N] {
-		return metricdata.DataPoint[N]{Attributes: g.set(), StartTime: g.time(), Time: g.time(), Value: value(), Exemplars: exemplars(g, value)}
+		return metricdata.DataPoint[N]{Attributes: g.set(), StartTime: g.time(), Time: g.time(), Value: value(), Exemplars: randomExemplars(g, value)}
 	}
 }
 
-func extrema[N int64 | float64](g *generator, value func() N) (e metricdata.Extrema[N]) {
+func randomExtrema[N int64 | float64](g *randomInput, value func() N) (e metricdata.Extrema[N]) {
 	if g.IntN(2) == 1 {
 		e = metricdata.NewExtrema(value())
 	}
 	return e
 }
 
-func histogram[N int64 | float64](g *generator, value func() N) func() metricdata.HistogramDataPoint[N] {
+func randomHistogram[N int64 | float64](g *randomInput, value func() N) func() metricdata.HistogramDataPoint[N] {
 	return func() metricdata.HistogramDataPoint[N] {
 		return metricdata.HistogramDataPoint[N]{
 			Attributes: g.set(), StartTime: g.time(), Time: g.time(), Count: uint64(g.integer()), Sum: value(),
-			Bounds: list(g, 4, g.double), BucketCounts: g.counts(),
-			Min: extrema(g, value), Max: extrema(g, value), Exemplars: exemplars(g, value),
+			Bounds: randomList(g, 4, g.double), BucketCounts: g.counts(),
+			Min: randomExtrema(g, value), Max: randomExtrema(g, value), Exemplars: randomExemplars(g, value),
 		}
 	}
 }
 
-func exponential[N int64 | float64](g *generator, value func() N) func() metricdata.ExponentialHistogramDataPoint[N] {
+func randomExponential[N int64 | float64](g *randomInput, value func() N) func() metricdata.ExponentialHistogramDataPoint[N] {
 	return func() metricdata.ExponentialHistogramDataPoint[N] {
 		bucket := func() metricdata.ExponentialBucket {
 			return metricdata.ExponentialBucket{Offset: int32(g.integer()), Counts: g.counts()}
@@ -367,29 +370,29 @@ func exponential[N int64 | float64](g *generator, value func() N) func() metricd
 			Attributes: g.set(), StartTime: g.time(), Time: g.time(), Count: uint64(g.integer()), Sum: value(),
 			Scale: int32(g.integer()), ZeroCount: uint64(g.integer()), ZeroThreshold: g.double(),
 			PositiveBucket: bucket(), NegativeBucket: bucket(),
-			Min: extrema(g, value), Max: extrema(g, value), Exemplars: exemplars(g, value),
+			Min: randomExtrema(g, value), Max: randomExtrema(g, value), Exemplars: randomExemplars(g, value),
 		}
 	}
 }
 
-// points returns the data points of a metric, and removes them from it.
+// takePoints returns the data points of a metric, and removes them from it.
 func takePoints(m *metricspb.Metric) (points []proto.Message) {
 	switch d := m.Data.(type) {
 	case *metricspb.Metric_Gauge:
-		points, d.Gauge.DataPoints = messages(d.Gauge.DataPoints), nil
+		points, d.Gauge.DataPoints = asMessages(d.Gauge.DataPoints), nil
 	case *metricspb.Metric_Sum:
-		points, d.Sum.DataPoints = messages(d.Sum.DataPoints), nil
+		points, d.Sum.DataPoints = asMessages(d.Sum.DataPoints), nil
 	case *metricspb.Metric_Histogram:
-		points, d.Histogram.DataPoints = messages(d.Histogram.DataPoints), nil
+		points, d.Histogram.DataPoints = asMessages(d.Histogram.DataPoints), nil
 	case *metricspb.Metric_ExponentialHistogram:
-		points, d.ExponentialHistogram.DataPoints = messages(d.ExponentialHistogram.DataPoints), nil
+		points, d.ExponentialHistogram.DataPoints = asMessages(d.ExponentialHistogram.DataPoints), nil
 	case *metricspb.Metric_Summary:
-		points, d.Summary.DataPoints = messages(d.Summary.DataPoints), nil
+		points, d.Summary.DataPoints = asMessages(d.Summary.DataPoints), nil
 	}
 	return points
 }
 
-func messages[M proto.Message](list []M) (out []proto.Message) {
+func asMessages[M proto.Message](list []M) (out []proto.Message) {
 	for _, m := range list {
 		out = append(out, m)
 	}

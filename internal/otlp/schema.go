@@ -11,76 +11,76 @@ const (
 	LogsRequest                   // ExportLogsServiceRequest
 )
 
-// A kind is the type of a field: one of these, or one of the messages below.
-type kind uint8
+// fieldType is the type of a field: one of these, or one of the messages below.
+type fieldType uint8
 
 const (
-	text    kind = iota + 1 // string
-	binary                  // bytes
-	id                      // bytes: a trace or span id
-	boolean                 // bool
-	int32s                  // int32 and enum
-	int64s                  // int64
-	uint32s                 // uint32
-	uint64s                 // uint64
-	sint32s                 // sint32
-	fixed32s
-	fixed64s
-	sfixed64s
-	doubles
+	typeString fieldType = iota + 1 // string
+	typeBytes                       // bytes
+	typeID                          // bytes: a trace or span id
+	typeBool                        // bool
+	typeInt32                       // int32 and enum
+	typeInt64                       // int64
+	typeUint32                      // uint32
+	typeUint64                      // uint64
+	typeSint32                      // sint32
+	typeFixed32
+	typeFixed64
+	typeSfixed64
+	typeDouble
 
-	traceRequest
-	metricsRequest
-	logsRequest
-	resourceSpans
-	resourceMetrics
-	resourceLogs
-	scopeSpans
-	scopeMetrics
-	scopeLogs
-	resources
-	entityRef
-	scope
-	keyValue
-	anyValue
-	arrayValue
-	keyValueList
-	span
-	spanEvent
-	spanLink
-	spanStatus
-	logRecord
-	metric
-	gauge
-	sum
-	histogram
-	exponentialHistogram
-	summary
-	numberDataPoint
-	histogramDataPoint
-	exponentialHistogramDataPoint
-	buckets
-	summaryDataPoint
-	valueAtQuantile
-	exemplar
-	numKinds
+	typeTraceRequest
+	typeMetricsRequest
+	typeLogsRequest
+	typeResourceSpans
+	typeResourceMetrics
+	typeResourceLogs
+	typeScopeSpans
+	typeScopeMetrics
+	typeScopeLogs
+	typeResource
+	typeEntityRef
+	typeScope
+	typeKeyValue
+	typeAnyValue
+	typeArrayValue
+	typeKeyValueList
+	typeSpan
+	typeSpanEvent
+	typeSpanLink
+	typeSpanStatus
+	typeLogRecord
+	typeMetric
+	typeGauge
+	typeSum
+	typeHistogram
+	typeExponentialHistogram
+	typeSummary
+	typeNumberDataPoint
+	typeHistogramDataPoint
+	typeExponentialHistogramDataPoint
+	typeBuckets
+	typeSummaryDataPoint
+	typeValueAtQuantile
+	typeExemplar
+	numTypes
 )
 
-// label says how often a field is there.
-type label uint8
+// fieldLabel says how often a field is there.
+type fieldLabel uint8
 
 const (
-	plain    label = iota // once; not being there means the zero value
-	many                  // repeated
-	optional              // at most once
-	either                // at most once, and then none of the other fields with this label
+	plain    fieldLabel = iota // once; not being there means the zero value
+	many                       // repeated
+	optional                   // at most once
+	either                     // at most once, and then none of the other fields with this label
 )
 
-// field describes a field of a message.
-type field struct {
+// schemaField describes a field of a message.
+type schemaField struct {
 	name  string // in JSON
-	kind  kind
-	label label
+	typ   fieldType
+	label fieldLabel
 }
 
 // maxField is the greatest number of a field.
@@ -88,95 +88,95 @@ const maxField = 16
 
 // schema has the fields of each message, at their numbers. It is the state of
 // go.opentelemetry.io/proto/otlp, which the tests compare it with.
-var schema = [numKinds][]field{
-	traceRequest:   {1: {"resourceSpans", resourceSpans, many}},
-	metricsRequest: {1: {"resourceMetrics", resourceMetrics, many}},
-	logsRequest:    {1: {"resourceLogs", resourceLogs, many}},
+var schema = [numTypes][]schemaField{
+	typeTraceRequest:   {1: {"resourceSpans", typeResourceSpans, many}},
+	typeMetricsRequest: {1: {"resourceMetrics", typeResourceMetrics, many}},
+	typeLogsRequest:    {1: {"resourceLogs", typeResourceLogs, many}},
 
-	resourceSpans:   {1: {"resource", resources, plain}, 2: {"scopeSpans", scopeSpans, many}, 3: {"schemaUrl", text, plain}},
-	resourceMetrics: {1: {"resource", resources, plain}, 2: {"scopeMetrics", scopeMetrics, many}, 3: {"schemaUrl", text, plain}},
-	resourceLogs:    {1: {"resource", resources, plain}, 2: {"scopeLogs", scopeLogs, many}, 3: {"schemaUrl", text, plain}},
-	scopeSpans:      {1: {"scope", scope, plain}, 2: {"spans", span, many}, 3: {"schemaUrl", text, plain}},
-	scopeMetrics:    {1: {"scope", scope, plain}, 2: {"metrics", metric, many}, 3: {"schemaUrl", text, plain}},
-	scopeLogs:       {1: {"scope", scope, plain}, 2: {"logRecords", logRecord, many}, 3: {"schemaUrl", text, plain}},
+	typeResourceSpans:   {1: {"resource", typeResource, plain}, 2: {"scopeSpans", typeScopeSpans, many}, 3: {"schemaUrl", typeString, plain}},
+	typeResourceMetrics: {1: {"resource", typeResource, plain}, 2: {"scopeMetrics", typeScopeMetrics, many}, 3: {"schemaUrl", typeString, plain}},
+	typeResourceLogs:    {1: {"resource", typeResource, plain}, 2: {"scopeLogs", typeScopeLogs, many}, 3: {"schemaUrl", typeString, plain}},
+	typeScopeSpans:      {1: {"scope", typeScope, plain}, 2: {"spans", typeSpan, many}, 3: {"schemaUrl", typeString, plain}},
+	typeScopeMetrics:    {1: {"scope", typeScope, plain}, 2: {"metrics", typeMetric, many}, 3: {"schemaUrl", typeString, plain}},
+	typeScopeLogs:       {1: {"scope", typeScope, plain}, 2: {"logRecords", typeLogRecord, many}, 3: {"schemaUrl", typeString, plain}},
 
-	resources: {1: {"attributes", keyValue, many}, 2: {"droppedAttributesCount", uint32s, plain}, 3: {"entityRefs", entityRef, many}},
-	entityRef: {1: {"schemaUrl", text, plain}, 2: {"type", text, plain}, 3: {"idKeys", text, many}, 4: {"descriptionKeys", text, many}},
-	scope: {
-		1: {"name", text, plain}, 2: {"version", text, plain}, 3: {"attributes", keyValue, many},
-		4: {"droppedAttributesCount", uint32s, plain},
+	typeResource:  {1: {"attributes", typeKeyValue, many}, 2: {"droppedAttributesCount", typeUint32, plain}, 3: {"entityRefs", typeEntityRef, many}},
+	typeEntityRef: {1: {"schemaUrl", typeString, plain}, 2: {"type", typeString, plain}, 3: {"idKeys", typeString, many}, 4: {"descriptionKeys", typeString, many}},
+	typeScope: {
+		1: {"name", typeString, plain}, 2: {"version", typeString, plain}, 3: {"attributes", typeKeyValue, many},
+		4: {"droppedAttributesCount", typeUint32, plain},
 	},
-	keyValue: {1: {"key", text, plain}, 2: {"value", anyValue, plain}, 3: {"keyStrindex", int32s, plain}},
-	anyValue: {
-		1: {"stringValue", text, either}, 2: {"boolValue", boolean, either}, 3: {"intValue", int64s, either},
-		4: {"doubleValue", doubles, either}, 5: {"arrayValue", arrayValue, either}, 6: {"kvlistValue", keyValueList, either},
-		7: {"bytesValue", binary, either}, 8: {"stringValueStrindex", int32s, either},
+	typeKeyValue: {1: {"key", typeString, plain}, 2: {"value", typeAnyValue, plain}, 3: {"keyStrindex", typeInt32, plain}},
+	typeAnyValue: {
+		1: {"stringValue", typeString, either}, 2: {"boolValue", typeBool, either}, 3: {"intValue", typeInt64, either},
+		4: {"doubleValue", typeDouble, either}, 5: {"arrayValue", typeArrayValue, either}, 6: {"kvlistValue", typeKeyValueList, either},
+		7: {"bytesValue", typeBytes, either}, 8: {"stringValueStrindex", typeInt32, either},
 	},
-	arrayValue:   {1: {"values", anyValue, many}},
-	keyValueList: {1: {"values", keyValue, many}},
+	typeArrayValue:   {1: {"values", typeAnyValue, many}},
+	typeKeyValueList: {1: {"values", typeKeyValue, many}},
 
-	span: {
-		1: {"traceId", id, plain}, 2: {"spanId", id, plain}, 3: {"traceState", text, plain}, 4: {"parentSpanId", id, plain},
-		5: {"name", text, plain}, 6: {"kind", int32s, plain}, 7: {"startTimeUnixNano", fixed64s, plain}, 8: {"endTimeUnixNano", fixed64s, plain},
-		9: {"attributes", keyValue, many}, 10: {"droppedAttributesCount", uint32s, plain},
-		11: {"events", spanEvent, many}, 12: {"droppedEventsCount", uint32s, plain},
-		13: {"links", spanLink, many}, 14: {"droppedLinksCount", uint32s, plain},
-		15: {"status", spanStatus, plain}, 16: {"flags", fixed32s, plain},
+	typeSpan: {
+		1: {"traceId", typeID, plain}, 2: {"spanId", typeID, plain}, 3: {"traceState", typeString, plain}, 4: {"parentSpanId", typeID, plain},
+		5: {"name", typeString, plain}, 6: {"kind", typeInt32, plain}, 7: {"startTimeUnixNano", typeFixed64, plain}, 8: {"endTimeUnixNano", typeFixed64, plain},
+		9: {"attributes", typeKeyValue, many}, 10: {"droppedAttributesCount", typeUint32, plain},
+		11: {"events", typeSpanEvent, many}, 12: {"droppedEventsCount", typeUint32, plain},
+		13: {"links", typeSpanLink, many}, 14: {"droppedLinksCount", typeUint32, plain},
+		15: {"status", typeSpanStatus, plain}, 16: {"flags", typeFixed32, plain},
 	},
-	spanEvent: {
-		1: {"timeUnixNano", fixed64s, plain}, 2: {"name", text, plain}, 3: {"attributes", keyValue, many},
-		4: {"droppedAttributesCount", uint32s, plain},
+	typeSpanEvent: {
+		1: {"timeUnixNano", typeFixed64, plain}, 2: {"name", typeString, plain}, 3: {"attributes", typeKeyValue, many},
+		4: {"droppedAttributesCount", typeUint32, plain},
 	},
-	spanLink: {
-		1: {"traceId", id, plain}, 2: {"spanId", id, plain}, 3: {"traceState", text, plain}, 4: {"attributes", keyValue, many},
-		5: {"droppedAttributesCount", uint32s, plain}, 6: {"flags", fixed32s, plain},
+	typeSpanLink: {
+		1: {"traceId", typeID, plain}, 2: {"spanId", typeID, plain}, 3: {"traceState", typeString, plain}, 4: {"attributes", typeKeyValue, many},
+		5: {"droppedAttributesCount", typeUint32, plain}, 6: {"flags", typeFixed32, plain},
 	},
-	spanStatus: {2: {"message", text, plain}, 3: {"code", int32s, plain}},
+	typeSpanStatus: {2: {"message", typeString, plain}, 3: {"code", typeInt32, plain}},
 
-	logRecord: {
-		1: {"timeUnixNano", fixed64s, plain}, 2: {"severityNumber", int32s, plain}, 3: {"severityText", text, plain},
-		5: {"body", anyValue, plain}, 6: {"attributes", keyValue, many}, 7: {"droppedAttributesCount", uint32s, plain},
-		8: {"flags", fixed32s, plain}, 9: {"traceId", id, plain}, 10: {"spanId", id, plain},
-		11: {"observedTimeUnixNano", fixed64s, plain}, 12: {"eventName", text, plain},
+	typeLogRecord: {
+		1: {"timeUnixNano", typeFixed64, plain}, 2: {"severityNumber", typeInt32, plain}, 3: {"severityText", typeString, plain},
+		5: {"body", typeAnyValue, plain}, 6: {"attributes", typeKeyValue, many}, 7: {"droppedAttributesCount", typeUint32, plain},
+		8: {"flags", typeFixed32, plain}, 9: {"traceId", typeID, plain}, 10: {"spanId", typeID, plain},
+		11: {"observedTimeUnixNano", typeFixed64, plain}, 12: {"eventName", typeString, plain},
 	},
 
-	metric: {
-		1: {"name", text, plain}, 2: {"description", text, plain}, 3: {"unit", text, plain},
-		5: {"gauge", gauge, either}, 7: {"sum", sum, either}, 9: {"histogram", histogram, either},
-		10: {"exponentialHistogram", exponentialHistogram, either}, 11: {"summary", summary, either},
-		12: {"metadata", keyValue, many},
+	typeMetric: {
+		1: {"name", typeString, plain}, 2: {"description", typeString, plain}, 3: {"unit", typeString, plain},
+		5: {"gauge", typeGauge, either}, 7: {"sum", typeSum, either}, 9: {"histogram", typeHistogram, either},
+		10: {"exponentialHistogram", typeExponentialHistogram, either}, 11: {"summary", typeSummary, either},
+		12: {"metadata", typeKeyValue, many},
 	},
-	gauge:                {1: {"dataPoints", numberDataPoint, many}},
-	sum:                  {1: {"dataPoints", numberDataPoint, many}, 2: {"aggregationTemporality", int32s, plain}, 3: {"isMonotonic", boolean, plain}},
-	histogram:            {1: {"dataPoints", histogramDataPoint, many}, 2: {"aggregationTemporality", int32s, plain}},
-	exponentialHistogram: {1: {"dataPoints", exponentialHistogramDataPoint, many}, 2: {"aggregationTemporality", int32s, plain}},
-	summary:              {1: {"dataPoints", summaryDataPoint, many}},
-	numberDataPoint: {
-		2: {"startTimeUnixNano", fixed64s, plain}, 3: {"timeUnixNano", fixed64s, plain},
-		4: {"asDouble", doubles, either}, 5: {"exemplars", exemplar, many}, 6: {"asInt", sfixed64s, either},
-		7: {"attributes", keyValue, many}, 8: {"flags", uint32s, plain},
+	typeGauge:                {1: {"dataPoints", typeNumberDataPoint, many}},
+	typeSum:                  {1: {"dataPoints", typeNumberDataPoint, many}, 2: {"aggregationTemporality", typeInt32, plain}, 3: {"isMonotonic", typeBool, plain}},
+	typeHistogram:            {1: {"dataPoints", typeHistogramDataPoint, many}, 2: {"aggregationTemporality", typeInt32, plain}},
+	typeExponentialHistogram: {1: {"dataPoints", typeExponentialHistogramDataPoint, many}, 2: {"aggregationTemporality", typeInt32, plain}},
+	typeSummary:              {1: {"dataPoints", typeSummaryDataPoint, many}},
+	typeNumberDataPoint: {
+		2: {"startTimeUnixNano", typeFixed64, plain}, 3: {"timeUnixNano", typeFixed64, plain},
+		4: {"asDouble", typeDouble, either}, 5: {"exemplars", typeExemplar, many}, 6: {"asInt", typeSfixed64, either},
+		7: {"attributes", typeKeyValue, many}, 8: {"flags", typeUint32, plain},
 	},
-	histogramDataPoint: {
-		2: {"startTimeUnixNano", fixed64s, plain}, 3: {"timeUnixNano", fixed64s, plain},
-		4: {"count", fixed64s, plain}, 5: {"sum", doubles, optional}, 6: {"bucketCounts", fixed64s, many}, 7: {"explicitBounds", doubles, many},
-		8: {"exemplars", exemplar, many}, 9: {"attributes", keyValue, many}, 10: {"flags", uint32s, plain},
-		11: {"min", doubles, optional}, 12: {"max", doubles, optional},
+	typeHistogramDataPoint: {
+		2: {"startTimeUnixNano", typeFixed64, plain}, 3: {"timeUnixNano", typeFixed64, plain},
+		4: {"count", typeFixed64, plain}, 5: {"sum", typeDouble, optional}, 6: {"bucketCounts", typeFixed64, many}, 7: {"explicitBounds", typeDouble, many},
+		8: {"exemplars", typeExemplar, many}, 9: {"attributes", typeKeyValue, many}, 10: {"flags", typeUint32, plain},
+		11: {"min", typeDouble, optional}, 12: {"max", typeDouble, optional},
 	},
-	exponentialHistogramDataPoint: {
-		1: {"attributes", keyValue, many}, 2: {"startTimeUnixNano", fixed64s, plain}, 3: {"timeUnixNano", fixed64s, plain},
-		4: {"count", fixed64s, plain}, 5: {"sum", doubles, optional}, 6: {"scale", sint32s, plain}, 7: {"zeroCount", fixed64s, plain},
-		8: {"positive", buckets, plain}, 9: {"negative", buckets, plain}, 10: {"flags", uint32s, plain}, 11: {"exemplars", exemplar, many},
-		12: {"min", doubles, optional}, 13: {"max", doubles, optional}, 14: {"zeroThreshold", doubles, plain},
+	typeExponentialHistogramDataPoint: {
+		1: {"attributes", typeKeyValue, many}, 2: {"startTimeUnixNano", typeFixed64, plain}, 3: {"timeUnixNano", typeFixed64, plain},
+		4: {"count", typeFixed64, plain}, 5: {"sum", typeDouble, optional}, 6: {"scale", typeSint32, plain}, 7: {"zeroCount", typeFixed64, plain},
+		8: {"positive", typeBuckets, plain}, 9: {"negative", typeBuckets, plain}, 10: {"flags", typeUint32, plain}, 11: {"exemplars", typeExemplar, many},
+		12: {"min", typeDouble, optional}, 13: {"max", typeDouble, optional}, 14: {"zeroThreshold", typeDouble, plain},
 	},
-	buckets: {1: {"offset", sint32s, plain}, 2: {"bucketCounts", uint64s, many}},
-	summaryDataPoint: {
-		2: {"startTimeUnixNano", fixed64s, plain}, 3: {"timeUnixNano", fixed64s, plain},
-		4: {"count", fixed64s, plain}, 5: {"sum", doubles, plain}, 6: {"quantileValues", valueAtQuantile, many},
-		7: {"attributes", keyValue, many}, 8: {"flags", uint32s, plain},
+	typeBuckets: {1: {"offset", typeSint32, plain}, 2: {"bucketCounts", typeUint64, many}},
+	typeSummaryDataPoint: {
+		2: {"startTimeUnixNano", typeFixed64, plain}, 3: {"timeUnixNano", typeFixed64, plain},
+		4: {"count", typeFixed64, plain}, 5: {"sum", typeDouble, plain}, 6: {"quantileValues", typeValueAtQuantile, many},
+		7: {"attributes", typeKeyValue, many}, 8: {"flags", typeUint32, plain},
 	},
-	valueAtQuantile: {1: {"quantile", doubles, plain}, 2: {"value", doubles, plain}},
-	exemplar: {
-		2: {"timeUnixNano", fixed64s, plain}, 3: {"asDouble", doubles, either}, 4: {"spanId", id, plain}, 5: {"traceId", id, plain},
-		6: {"asInt", sfixed64s, either}, 7: {"filteredAttributes", keyValue, many},
+	typeValueAtQuantile: {1: {"quantile", typeDouble, plain}, 2: {"value", typeDouble, plain}},
+	typeExemplar: {
+		2: {"timeUnixNano", typeFixed64, plain}, 3: {"asDouble", typeDouble, either}, 4: {"spanId", typeID, plain}, 5: {"traceId", typeID, plain},
+		6: {"asInt", typeSfixed64, either}, 7: {"filteredAttributes", typeKeyValue, many},
 	},
 }
