@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"bytes"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -79,6 +80,14 @@ func (d *divider) bound(depth int) int {
 		return d.max + n
 	}
 	return d.max
+}
+
+// reserve makes room for n more bytes, as far as they go to this request.
+func (d *divider) reserve(n int) {
+	if d.max > 0 {
+		n = min(n, d.max-len(d.b))
+	}
+	d.b = slices.Grow(d.b, max(n, 0))
 }
 
 // end ends the levels from i on.

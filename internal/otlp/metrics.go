@@ -117,6 +117,9 @@ func addPoints[P any](d *divider, points []P, appendPoint func([]byte, *P) []byt
 	for i := range points {
 		b, start := openMessage(d.point[:0], 1)
 		d.point = closeMessage(appendPoint(b, &points[i]), start)
+		if i == 0 { // the other points of a metric have about the same length
+			d.reserve(len(points) * len(d.point))
+		}
 		d.add(4, d.point, 1)
 	}
 	if len(points) == 0 {
