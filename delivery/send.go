@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/internal/plaintext"
 )
 
@@ -126,7 +127,7 @@ func (via *route) assemble(group []*request) (body []byte, contentType string, e
 		return body, r.contentType, err
 	case asJSON:
 		r = &request{contentType: contentTypeJSON, wireGzip: r.wireGzip}
-		body, err = appendJSON(nil, group[0].dest.signal, body)
+		body, err = otlp.AppendJSON(nil, otlp.Request(group[0].dest.signal), body)
 	}
 	if err == nil && r.wireGzip {
 		body, err = deflate(body)

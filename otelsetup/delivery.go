@@ -91,7 +91,7 @@ func shorter(a, b time.Duration) time.Duration {
 // httpTransport is not [http.DefaultTransport], because exporting must not be
 // traced.
 func (b *builder) httpTransport(c *settings.OTLP) http.RoundTripper {
-	own := delivery.NewHTTPTransport(c.TLS.Config())
+	own := delivery.NewBase(c.TLS.Config())
 	b.idle = append(b.idle, own.CloseIdleConnections)
 	var base http.RoundTripper = own
 	for _, by := range b.config.custom {

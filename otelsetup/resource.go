@@ -11,7 +11,6 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/clewtrace/clew/otelsetup/extend"
-	"github.com/clewtrace/clew/otelsetup/internal/export"
 )
 
 // buildResource describes this process. What the program says wins over the
@@ -49,7 +48,7 @@ func (b *builder) buildResource(ctx context.Context) {
 	for _, c := range b.config.custom {
 		res = custom(c.Resource, res)
 	}
-	b.resource = export.ValidResource(res)
+	b.resource = res
 }
 
 // ServiceName is the name in the resource.
