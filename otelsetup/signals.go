@@ -3,7 +3,9 @@ package otelsetup
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
@@ -93,7 +95,7 @@ var errNotRegistered = errors.New("nothing is registered under this name")
 
 func protocolConfig(c *settings.OTLP) extend.OTLP {
 	return extend.OTLP{
-		Signal: c.Signal, Endpoint: c.Endpoint, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
+		Signal: c.Signal, Endpoint: c.Endpoint, Target: c.Target, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
 	}
 }
 
@@ -142,8 +144,12 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 	for _, c := range b.config.custom {
 		exporter = custom(c.MetricExporter, exporter)
 	}
+	timeout := r.Timeout
+	if timeout < 0 {
+		timeout = math.MaxInt32 * time.Millisecond // the reader always has one
+	}
 	return sdkmetric.NewPeriodicReader(b.exports.MetricExporter(exporter, r.Export),
-		sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(r.Timeout)), nil
+		sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(timeout)), nil
 }
 
 func exemplarFilter(name string) exemplar.Filter {

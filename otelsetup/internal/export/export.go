@@ -5,6 +5,7 @@ package export
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 
@@ -67,6 +68,7 @@ func (x *Exports) tally(signal string, e settings.Export) *tally {
 // spans can wait for it.
 func (x *Exports) SpanProcessor(exporter sdktrace.SpanExporter, e settings.Export) sdktrace.SpanProcessor {
 	count := x.tally(settings.SignalTraces, e)
+	e.Batch = forSDK(e.Batch, delivery.DefaultMaxQueueSize)
 	counted := spanExporterTally{exporter, count, x.resource}
 	if count.outbox.journals() {
 		return spanTally{sdktrace.NewSimpleSpanProcessor(counted), count}
@@ -81,10 +83,39 @@ func (x *Exports) SpanProcessor(exporter sdktrace.SpanExporter, e settings.Expor
 	return spanTally{sdktrace.NewBatchSpanProcessor(counted, opts...), count}
 }
 
+// standardQueueSize is that of the SDK.
+const standardQueueSize = 2048
+
+// unlimited stands for no limit where the SDK wants one.
+const unlimited = math.MaxInt32 * time.Millisecond
+
+// limited returns a timeout that the SDK takes.
+func limited(d time.Duration) time.Duration {
+	if d < 0 {
+		return unlimited
+	}
+	return d
+}
+
+// forSDK returns a batch that the processors of the SDK take. A quarter of the
+// queue, which they allocate as a whole, is the most for a batch.
+func forSDK(b settings.Batch, queue int) settings.Batch {
+	if b.QueueSize == 0 {
+		b.QueueSize = queue
+		b.Size = min(b.Size, queue/4)
+	}
+	if b.Delay < 0 {
+		b.Delay = time.Millisecond
+	}
+	b.ExportTimeout = limited(b.ExportTimeout)
+	return b
+}
+
 // LogProcessor hands log records to an exporter, as [Exports.SpanProcessor]
 // does spans. It cannot make them wait.
 func (x *Exports) LogProcessor(exporter sdklog.Exporter, e settings.Export) sdklog.Processor {
 	count := x.tally(settings.SignalLogs, e)
+	e.Batch = forSDK(e.Batch, standardQueueSize)
 	counted := logExporterTally{exporter, count}
 	if count.outbox.journals() {
 		return logTally{sdklog.NewSimpleProcessor(counted), count}

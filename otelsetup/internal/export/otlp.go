@@ -22,7 +22,7 @@ func (x *Exports) Spans(ctx context.Context, c *settings.OTLP) (sdktrace.SpanExp
 	return otlptracehttp.New(ctx,
 		otlptracehttp.WithTLSClientConfig(nil), otlptracehttp.WithHTTPClient(x.client(c)),
 		otlptracehttp.WithEndpointURL(c.Endpoint.String()), otlptracehttp.WithHeaders(c.Headers),
-		otlptracehttp.WithTimeout(c.Timeout), otlptracehttp.WithCompression(otlptracehttp.NoCompression),
+		otlptracehttp.WithTimeout(limited(c.Timeout)), otlptracehttp.WithCompression(otlptracehttp.NoCompression),
 		otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf))
 }
 
@@ -31,7 +31,7 @@ func (x *Exports) Metrics(ctx context.Context, c *settings.OTLP, temporality sdk
 	return otlpmetrichttp.New(ctx,
 		otlpmetrichttp.WithTLSClientConfig(nil), otlpmetrichttp.WithHTTPClient(x.client(c)),
 		otlpmetrichttp.WithEndpointURL(c.Endpoint.String()), otlpmetrichttp.WithHeaders(c.Headers),
-		otlpmetrichttp.WithTimeout(c.Timeout), otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
+		otlpmetrichttp.WithTimeout(limited(c.Timeout)), otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
 		otlpmetrichttp.WithTemporalitySelector(temporality), otlpmetrichttp.WithAggregationSelector(aggregation))
 }
 
@@ -44,7 +44,7 @@ func (x *Exports) Logs(ctx context.Context, c *settings.OTLP) (sdklog.Exporter, 
 	return otlploghttp.New(ctx,
 		otlploghttp.WithTLSClientConfig(nil), otlploghttp.WithHTTPClient(client),
 		otlploghttp.WithEndpointURL(c.Endpoint.String()), otlploghttp.WithHeaders(c.Headers),
-		otlploghttp.WithTimeout(c.Timeout), otlploghttp.WithCompression(otlploghttp.NoCompression))
+		otlploghttp.WithTimeout(limited(c.Timeout)), otlploghttp.WithCompression(otlploghttp.NoCompression))
 }
 
 // client hands what an exporter made to the outbox, which sends it, as JSON or
@@ -52,14 +52,15 @@ func (x *Exports) Logs(ctx context.Context, c *settings.OTLP) (sdklog.Exporter, 
 // exporting must not be traced. What waits is protobuf in either case, which can
 // be divided and put together.
 func (x *Exports) client(c *settings.OTLP) *http.Client {
+	most := limited(c.Timeout)
 	own := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: c.Timeout}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: most}).DialContext,
 		TLSClientConfig:     c.TLS.Config(),
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 4, // as many requests are sent at the same time
 		IdleConnTimeout:     idleTimeout,
-		TLSHandshakeTimeout: c.Timeout,
+		TLSHandshakeTimeout: most,
 	}
 	var base http.RoundTripper = own
 	if x.wrap != nil {
@@ -74,6 +75,6 @@ func (x *Exports) client(c *settings.OTLP) *http.Client {
 		header.Set(name, value)
 	}
 	return x.outbox.client(c.Signal, c.Endpoint, delivery.Route{
-		Base: base, Timeout: c.Timeout, Header: header, Gzip: c.Gzip && !asJSON,
+		Base: base, Timeout: most, Header: header, Gzip: c.Gzip && !asJSON,
 	}, own)
 }
