@@ -45,7 +45,7 @@ func TestReport(t *testing.T) {
 		{Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Value: "http://REDACTED:REDACTED@127.0.0.1:1/v1/traces", Source: "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{Name: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", Value: "http://REDACTED:REDACTED@127.0.0.1:1/v1?api-key=REDACTED&tenant=7", Source: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"},
 		{Name: "OTEL_TRACES_SAMPLER", Value: "always_on", Source: "OTEL_TRACES_SAMPLER"},
-		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "8192", Source: "default"},
+		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "no limit", Source: "default"},
 		{Name: "OTEL_RESOURCE_ATTRIBUTES", Value: "team=blue", Source: "OTEL_RESOURCE_ATTRIBUTES"},
 		{Name: "CLEW_DELIVERY_QUEUE_SIZE", Value: "1000000", Source: "CLEW_DELIVERY_QUEUE_SIZE"},
 		{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: "default"},
@@ -81,12 +81,12 @@ func ExampleReport() {
 			{Name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Value: "10000", Source: "default"},
 		},
 		Problems: []otelsetup.Problem{{
-			Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "-1", Reason: "must be a whole number from 1 to 1048576", Using: "8192",
+			Name: "OTEL_BSP_MAX_QUEUE_SIZE", Value: "-1", Reason: "must be a whole number from 1 to 1048576", Using: "no limit",
 		}},
 	}
 	fmt.Print(report)
 	// Output:
 	// OTEL_SERVICE_NAME                  checkout  OTEL_SERVICE_NAME
 	// OTEL_EXPORTER_OTLP_TRACES_TIMEOUT  10000     default
-	// problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 1048576; using 8192
+	// problem: OTEL_BSP_MAX_QUEUE_SIZE="-1": must be a whole number from 1 to 1048576; using no limit
 }

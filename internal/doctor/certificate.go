@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -107,14 +106,15 @@ func (s send) wantsCertificate(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}} //nolint:gosec // nothing is sent
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.Endpoint.Hostname(), s.port()))
+	plain, err := s.dial(ctx)
 	if err != nil {
-		return clientCertificate(err)
+		return false
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer plain.Close()
+	stop := context.AfterFunc(ctx, func() { plain.Close() })
 	defer stop()
+	conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // nothing is sent
+	err = conn.HandshakeContext(ctx)
 	for one := make([]byte, 64); err == nil; { // the settings of HTTP/2 may come first
 		_, err = conn.Read(one)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // target is an endpoint and the signals to test there.
@@ -28,6 +30,9 @@ func group(env *environment) []*target {
 	var targets []*target
 	for _, s := range env.sends {
 		address := s.Endpoint.Scheme + "://" + net.JoinHostPort(s.Endpoint.Hostname(), s.port())
+		if s.Socket() != "" {
+			address = redact.Text(s.Target)
+		}
 		i := slices.IndexFunc(targets, func(t *target) bool {
 			return t.endpoint.Address == address && t.endpoint.Protocol == s.protocol && sameTLS(t.sends[0].TLS, s.TLS)
 		})
@@ -67,6 +72,9 @@ func (s send) port() string {
 // proxy returns the proxy that the exporters use, nil if none. gRPC asks for
 // one as HTTPS does, whether it uses TLS or not.
 func (s send) proxy() *url.URL {
+	if s.Socket() != "" {
+		return nil
+	}
 	u := *s.Endpoint
 	if s.protocol == protocolGRPC {
 		u.Scheme = "https"
@@ -123,6 +131,14 @@ func (t *target) test(ctx context.Context, sample *sample) []Problem {
 	return t.problems
 }
 
+// dial connects to the endpoint, without a proxy.
+func (s send) dial(ctx context.Context) (net.Conn, error) {
+	if socket := s.Socket(); socket != "" {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(s.Endpoint.Hostname(), s.port()))
+}
+
 // hostPort is what is connected to.
 func (t *target) hostPort() (host, port string) {
 	if t.proxy == nil {
@@ -143,7 +159,7 @@ func (t *target) resolve(ctx context.Context) bool {
 	if t.proxy != nil {
 		t.notes = append(t.notes, fmt.Sprintf("%s is reached through the proxy %s, which HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide", t.endpoint.Address, t.proxy.Redacted()))
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
+	if _, err := netip.ParseAddr(host); err == nil || t.sends[0].Socket() != "" {
 		return true // nothing to resolve
 	}
 	start := time.Now()
@@ -162,10 +178,20 @@ func (t *target) resolve(ctx context.Context) bool {
 // connect opens a connection, over TLS if the endpoint wants that, and closes it.
 func (t *target) connect(ctx context.Context) bool {
 	host, port := t.hostPort()
+	address := net.JoinHostPort(host, port)
+	if socket := t.sends[0].Socket(); socket != "" {
+		address = socket
+	}
 	start := time.Now()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	var conn net.Conn
+	var err error
+	if t.proxy == nil {
+		conn, err = t.sends[0].dial(ctx)
+	} else {
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
 	if err != nil {
-		return t.step("connect", start, net.JoinHostPort(host, port), t.unconnected(net.JoinHostPort(host, port), err))
+		return t.step("connect", start, address, t.unconnected(address, err))
 	}
 	defer conn.Close()
 	t.step("connect", start, conn.RemoteAddr().String(), nil)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/resource"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -33,6 +34,9 @@ type environment struct {
 	sends    []send // in the order of signals
 	resource *resource.Resource
 }
+
+// patience is the timeout in place of none: a test has to end.
+const patience = 10 * time.Second
 
 // send is how one signal is sent.
 type send struct {
@@ -85,7 +89,11 @@ func resolve(r *Result) *environment {
 	env.resource = sampleResource(read)
 	for _, signal := range signals {
 		for _, c := range env.otlp(signal) {
-			env.sends = append(env.sends, send{*c, c.TLS.Config(), c.Protocol, env})
+			s := send{*c, c.TLS.Config(), c.Protocol, env}
+			if s.Timeout < 0 {
+				s.Timeout = patience
+			}
+			env.sends = append(env.sends, s)
 		}
 	}
 	env.remarks(r)

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"strings"
 
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -35,7 +34,7 @@ func (s send) overGRPC(ctx context.Context, request, answer proto.Message) (deta
 		}
 		transport = credentials.NewTLS(config)
 	}
-	conn, err := grpc.NewClient(net.JoinHostPort(s.Endpoint.Hostname(), s.port()), grpc.WithTransportCredentials(transport), grpc.WithUserAgent("clew-doctor"))
+	conn, err := grpc.NewClient(s.Target, grpc.WithTransportCredentials(transport), grpc.WithUserAgent("clew-doctor"))
 	if err != nil {
 		return "failed", s.problem(err.Error(), "correct "+s.variable("ENDPOINT"))
 	}

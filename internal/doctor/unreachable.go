@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -39,6 +40,8 @@ func (t *target) unconnected(address string, err error) *Problem {
 			cure += "; inside a container, localhost is the container itself"
 		}
 		return &Problem{t.endpoint.Address + ": nothing listens on " + address, cure}
+	case errors.Is(err, fs.ErrNotExist):
+		return &Problem{t.endpoint.Address + ": there is no socket " + address, "start the receiver there, or set " + where + " to where it is"}
 	case isTimeout(err):
 		return &Problem{fmt.Sprintf("%s: %s does not answer within %v", t.endpoint.Address, address, t.sends[0].Timeout),
 			"correct the host and port in " + where + ", or let a firewall pass them"}
@@ -113,7 +116,7 @@ func (s send) speaks(ctx context.Context) string {
 		wait.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 			defer cancel()
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(s.Endpoint.Hostname(), s.port()))
+			conn, err := s.dial(ctx)
 			if err != nil {
 				return
 			}

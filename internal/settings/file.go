@@ -2,11 +2,9 @@ package settings
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -70,24 +68,6 @@ func (f *file) reject(path, reason string) {
 func at[T any](f *file, k kind[T], variable, path string, def T) T {
 	return resolve(&f.report, k, variable, path, f.text(path), def)
 }
-
-// millisOr reads a duration whose zero has a meaning of its own.
-func millisOr(zero time.Duration) kind[time.Duration] {
-	k := millis
-	k.parse = func(text string) (time.Duration, error) {
-		if text == "0" {
-			return zero, nil
-		}
-		return millis.parse(text)
-	}
-	return k
-}
-
-// The meaning of a zero: no pause, and no limit.
-const (
-	atOnce    = time.Millisecond
-	unlimited = math.MaxInt32 * time.Millisecond
-)
 
 func (f *file) read(s *Settings) {
 	f.use("distribution") // of others
@@ -162,10 +142,10 @@ func (f *file) resource(s *Settings) {
 
 func (f *file) limits() (sdktrace.SpanLimits, LogLimits) {
 	count := at(f, limit, attributeCountLimit, "attribute_limits.attribute_count_limit", 128)
-	length := at(f, limit, attributeLengthLimit, "attribute_limits.attribute_value_length_limit", -1)
+	most := at(f, length, attributeLengthLimit, "attribute_limits.attribute_value_length_limit", defaultLength)
 	const spans, logs = "tracer_provider.limits.", "logger_provider.limits."
 	return sdktrace.SpanLimits{
-			AttributeValueLengthLimit:   at(f, limit, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", spans+"attribute_value_length_limit", length),
+			AttributeValueLengthLimit:   at(f, length, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", spans+"attribute_value_length_limit", most),
 			AttributeCountLimit:         at(f, limit, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", spans+"attribute_count_limit", count),
 			EventCountLimit:             at(f, limit, "OTEL_SPAN_EVENT_COUNT_LIMIT", spans+"event_count_limit", 128),
 			LinkCountLimit:              at(f, limit, "OTEL_SPAN_LINK_COUNT_LIMIT", spans+"link_count_limit", 128),
@@ -173,6 +153,6 @@ func (f *file) limits() (sdktrace.SpanLimits, LogLimits) {
 			AttributePerLinkCountLimit:  at(f, limit, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", spans+"link_attribute_count_limit", 128),
 		}, LogLimits{
 			AttributeCount:       at(f, limit, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", logs+"attribute_count_limit", count),
-			AttributeValueLength: at(f, limit, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", logs+"attribute_value_length_limit", length),
+			AttributeValueLength: at(f, length, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", logs+"attribute_value_length_limit", most),
 		}
 }

@@ -4,30 +4,24 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
 
-// exports reads the processors and the metric readers. What they send over
-// HTTP is delivered as the CLEW_DELIVERY_* variables say.
+// exports reads the processors and the metric readers. What they send by
+// OTLP is delivered as the CLEW_DELIVERY_* variables say.
 func (f *file) exports(s *Settings) {
 	spans, logs := f.processors("tracer_provider", SignalTraces), f.processors("logger_provider", SignalLogs)
 	f.readers(s)
-	send := map[string]*OTLP{}
-	for _, e := range slices.Concat(spans, logs) {
-		send[e.path] = e.OTLP
-	}
-	for i, m := range s.Metrics.Readers {
-		send[strconv.Itoa(i)] = m.OTLP
-	}
-	if overHTTP(send) {
+	sent := func(p processor) bool { return p.OTLP != nil }
+	if slices.ContainsFunc(spans, sent) || slices.ContainsFunc(logs, sent) ||
+		slices.ContainsFunc(s.Metrics.Readers, func(m Reader) bool { return m.OTLP != nil }) {
 		f.delivery(s)
 	}
 	for _, p := range spans {
-		s.Spans = append(s.Spans, f.processor(p, "OTEL_BSP", spanBatch(p.OTLP, s.Delivery)))
+		s.Spans = append(s.Spans, f.processor(p, "OTEL_BSP", batchOf(p.OTLP, spanBatch, s.Delivery)))
 	}
 	for _, p := range logs {
 		if p.Exporter == ExporterConsole {
@@ -35,7 +29,7 @@ func (f *file) exports(s *Settings) {
 			f.use(p.path)
 			continue
 		}
-		s.Logs = append(s.Logs, f.processor(p, "OTEL_BLRP", logBatch))
+		s.Logs = append(s.Logs, f.processor(p, "OTEL_BLRP", batchOf(p.OTLP, logBatch, s.Delivery)))
 	}
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
 }
@@ -72,10 +66,10 @@ func (f *file) processor(p processor, prefix string, def Batch) Export {
 		def.Size = 1
 	}
 	key := func(name string) string { return p.path + "." + name }
-	e.Batch.QueueSize = at(f, whole(1, maxQueueSize, ""), prefix+"_MAX_QUEUE_SIZE", key("max_queue_size"), def.QueueSize)
-	e.Batch.Size = at(f, within(e.Batch.QueueSize, "max_queue_size"), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), min(def.Size, e.Batch.QueueSize))
-	e.Batch.Delay = at(f, millisOr(atOnce), prefix+"_SCHEDULE_DELAY", key("schedule_delay"), def.Delay)
-	e.Batch.ExportTimeout = at(f, millisOr(unlimited), prefix+"_EXPORT_TIMEOUT", key("export_timeout"), def.ExportTimeout)
+	e.Batch.QueueSize = at(f, queueSize, prefix+"_MAX_QUEUE_SIZE", key("max_queue_size"), def.QueueSize)
+	e.Batch.Size = at(f, within(e.Batch.QueueSize, "max_queue_size"), prefix+"_MAX_EXPORT_BATCH_SIZE", key("max_export_batch_size"), fitting(def.Size, e.Batch.QueueSize))
+	e.Batch.Delay = at(f, delay, prefix+"_SCHEDULE_DELAY", key("schedule_delay"), def.Delay)
+	e.Batch.ExportTimeout = at(f, timeout, prefix+"_EXPORT_TIMEOUT", key("export_timeout"), def.ExportTimeout)
 	if e.OTLP != nil {
 		e.OTLP.limitTimeout(e.Batch.ExportTimeout)
 	}
@@ -127,11 +121,11 @@ func (f *file) exporter(path, signal string) (e Export, ok bool) {
 
 // zipkin reads where spans are posted.
 func (f *file) zipkin(path string) {
-	const endpoint, timeout = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
+	const endpoint, limit = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
 	f.value(path) // an empty one is understood
 	standard := variable(endpoint).Default
 	f.settings.setValue(endpoint, at(f, address(standard, ""), endpoint, path+".endpoint", mustParse(standard)))
-	f.settings.setValue(timeout, at(f, millisOr(unlimited), timeout, path+".timeout", 10*time.Second))
+	f.settings.setValue(limit, at(f, timeout, limit, path+".timeout", 10*time.Second))
 }
 
 // otlp reads how a signal is sent.
@@ -141,16 +135,19 @@ func (f *file) otlp(path string, grpc bool, signal string) *OTLP {
 	if f.text(path+".encoding") == "json" {
 		c.Protocol = ProtocolJSON
 	}
-	scheme := ""
 	if grpc {
-		c.Protocol, scheme = ProtocolGRPC, "https"
-		if at(f, boolean, prefix+"INSECURE", path+".tls.insecure", false) {
-			scheme = "http"
-		}
+		c.Protocol = ProtocolGRPC
 	}
 	f.record(prefix+"PROTOCOL", c.Protocol, path)
-	c.Endpoint = resolveEndpoint(&f.report, protocolRules(c.Protocol), scheme, signal, prefix+"ENDPOINT", path+".endpoint", f.text(path+".endpoint"), false)
-	c.Timeout = at(f, millisOr(unlimited), prefix+"TIMEOUT", path+".timeout", 10*time.Second)
+	endpoint := f.text(path + ".endpoint")
+	if grpc {
+		const key = ".tls.insecure"
+		secure := resolveSecurity(&f.report, prefix+"INSECURE", path+key, f.text(path+key))
+		c.resolveTarget(&f.report, secure, prefix+"ENDPOINT", path+".endpoint", endpoint)
+	} else {
+		c.Endpoint = resolveEndpoint(&f.report, signal, prefix+"ENDPOINT", path+".endpoint", endpoint, false)
+	}
+	c.Timeout = at(f, timeout, prefix+"TIMEOUT", path+".timeout", 10*time.Second)
 	c.Gzip = at(f, oneOf([]string{"gzip", None}), prefix+"COMPRESSION", path+".compression", None) == "gzip"
 	ca, certificate, key := path+".tls.ca_file", path+".tls.cert_file", path+".tls.key_file"
 	c.TLS = resolveTLS(&f.report, prefix+"CERTIFICATE", ca, f.text(ca), prefix+"CLIENT_CERTIFICATE", certificate, f.text(certificate), key, f.text(key))

@@ -46,8 +46,8 @@ func (f *file) periodic(s *Settings, path string) {
 	e, ok := f.exporter(path+".exporter", SignalMetrics)
 	m := Reader{
 		Export:   e,
-		Interval: at(f, millisOr(atOnce), "OTEL_METRIC_EXPORT_INTERVAL", path+".interval", time.Minute),
-		Timeout:  at(f, millisOr(unlimited), "OTEL_METRIC_EXPORT_TIMEOUT", path+".timeout", 30*time.Second),
+		Interval: at(f, millisOr(time.Millisecond), "OTEL_METRIC_EXPORT_INTERVAL", path+".interval", time.Minute),
+		Timeout:  at(f, timeout, "OTEL_METRIC_EXPORT_TIMEOUT", path+".timeout", 30*time.Second),
 	}
 	if e.OTLP != nil {
 		key := path + ".exporter." + f.keys(path + ".exporter")[0]

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,22 +34,6 @@ func (t TLS) Config() *tls.Config {
 
 const systemRoots = "the system's certificates"
 
-// rules say what an endpoint of a protocol is like.
-type rules struct {
-	endpoint   string // the default
-	signalPath bool   // a general endpoint gets the path /v1/<signal>
-	hostPort   bool   // an endpoint may be host:port
-}
-
-// protocolRules returns the rules of a protocol. One that others plug in has
-// those of OTLP over HTTP.
-func protocolRules(protocol string) rules {
-	if protocol == ProtocolGRPC {
-		return rules{endpoint: "http://localhost:4317", hostPort: true}
-	}
-	return rules{endpoint: "http://localhost:4318", signalPath: true}
-}
-
 // otlp reads how a signal is sent.
 func (r *reader) otlp(signal string) *OTLP {
 	names := func(option string) []string {
@@ -56,9 +41,9 @@ func (r *reader) otlp(signal string) *OTLP {
 	}
 	c := &OTLP{Signal: signal}
 	c.Protocol = read(r, protocol, ProtocolProtobuf, names("PROTOCOL")...)
-	c.Endpoint = r.endpoint(signal, protocolRules(c.Protocol), names("ENDPOINT"), names("INSECURE"))
+	r.endpoint(c, names("ENDPOINT"), names("INSECURE"))
 	c.Headers = r.headers(names("HEADERS"))
-	c.Timeout = read(r, millis, 10*time.Second, names("TIMEOUT")...)
+	c.Timeout = read(r, timeout, 10*time.Second, names("TIMEOUT")...)
 	c.Gzip = read(r, oneOf([]string{"gzip", None}), None, names("COMPRESSION")...) == "gzip"
 	c.TLS = r.tls(names("CERTIFICATE"), names("CLIENT_CERTIFICATE"), names("CLIENT_KEY"))
 	c.authorize()
@@ -90,34 +75,45 @@ var protocol = kind[string]{
 	show: itself,
 }
 
-// endpoint reads the URL that a signal is sent to. The signal's own variable
-// is taken as it is, the general one gets the signal's path: OpenTelemetry
-// Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
-func (r *reader) endpoint(signal string, rules rules, names, insecure []string) *url.URL {
-	scheme := ""
-	if rules.hostPort {
-		scheme = "https"
-		if read(r, boolean, false, insecure...) {
-			scheme = "http"
-		}
-	}
+// endpoint reads where a signal is sent. Over HTTP, the signal's own variable is
+// taken as it is, and the general one gets the signal's path: OpenTelemetry
+// Protocol Exporter, "Endpoint URLs for OTLP/HTTP". So it is with a protocol that
+// others plug in.
+func (r *reader) endpoint(c *OTLP, names, insecure []string) {
 	source, text := r.find(names...)
-	return resolveEndpoint(&r.report, rules, scheme, signal, names[0], source, text, source == names[1])
+	if c.Protocol != ProtocolGRPC {
+		c.Endpoint = resolveEndpoint(&r.report, c.Signal, names[0], source, text, source == names[1])
+		return
+	}
+	insecureAt, value := r.find(insecure...)
+	c.resolveTarget(&r.report, resolveSecurity(&r.report, insecure[0], insecureAt, value), names[0], source, text)
 }
 
-// resolveEndpoint reads the endpoint of a signal. A general one gets the
-// signal's path.
-func resolveEndpoint(r *report, rules rules, scheme, signal, variable, source, text string, general bool) *url.URL {
-	standard := mustParse(rules.endpoint)
-	if rules.signalPath {
-		standard = standard.JoinPath("/v1/" + signal)
+// resolveSecurity reads whether an endpoint that does not say so has no TLS.
+func resolveSecurity(r *report, variable, source, text string) security {
+	set := false
+	k := boolean
+	k.parse = func(text string) (bool, error) {
+		v, err := boolean.parse(text)
+		set = err == nil
+		return v, err
 	}
-	k := address(rules.endpoint, scheme)
+	if v := resolve(r, k, variable, source, text, false); set {
+		return security(strconv.FormatBool(v))
+	}
+	return ""
+}
+
+// resolveEndpoint reads the URL that a signal is sent to over HTTP. A general one
+// gets the signal's path.
+func resolveEndpoint(r *report, signal, variable, source, text string, general bool) *url.URL {
+	const standard = "http://localhost:4318"
+	k := address(standard, "")
 	parse := k.parse
 	k.parse = func(text string) (*url.URL, error) {
 		u, err := parse(text)
 		switch {
-		case err != nil || !rules.signalPath:
+		case err != nil:
 		case general:
 			u = u.JoinPath("/v1/" + signal)
 		case u.Path == "":
@@ -125,7 +121,7 @@ func resolveEndpoint(r *report, rules rules, scheme, signal, variable, source, t
 		}
 		return u, err
 	}
-	return resolve(r, k, variable, source, text, standard)
+	return resolve(r, k, variable, source, text, mustParse(standard).JoinPath("/v1/"+signal))
 }
 
 // mustParse parses a URL of this package.

@@ -110,7 +110,7 @@ const maxPort = math.MaxUint16
 // noLimit is how a limit that is none is shown.
 const noLimit = "no limit"
 
-// limit is a whole number from 0 up, where a negative one is none.
+// limit is a whole number from 0 up. A negative one, from elsewhere, is none.
 var limit = kind[int]{
 	parse: whole(0, math.MaxInt32, "").parse,
 	show: func(n int) string {
@@ -121,6 +121,22 @@ var limit = kind[int]{
 	},
 }
 
+// length is a limit that can be switched off by a negative number, as the
+// exporters of OpenTelemetry Go do it.
+var length = kind[int]{
+	parse: func(text string) (int, error) {
+		if n, err := strconv.Atoi(text); err == nil && n < 0 {
+			return -1, nil
+		}
+		n, err := limit.parse(text)
+		if err != nil {
+			err = fmt.Errorf("%w, or negative for no limit", err)
+		}
+		return n, err
+	},
+	show: limit.show,
+}
+
 var millis = kind[time.Duration]{
 	parse: func(text string) (time.Duration, error) {
 		n, err := whole(1, math.MaxInt32, " of milliseconds").parse(text)
@@ -128,6 +144,42 @@ var millis = kind[time.Duration]{
 	},
 	show: func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) },
 }
+
+// millisOr reads a duration whose zero has a meaning of its own.
+func millisOr(zero time.Duration) kind[time.Duration] {
+	return kind[time.Duration]{
+		parse: func(text string) (time.Duration, error) {
+			n, err := whole(0, math.MaxInt32, " of milliseconds").parse(text)
+			if err == nil && n == 0 {
+				return zero, nil
+			}
+			return time.Duration(n) * time.Millisecond, err
+		},
+		show: millis.show,
+	}
+}
+
+// The kinds of durations whose zero is allowed. Of a timeout it is no limit:
+// OpenTelemetry Environment Variable Specification, "Timeout". Of a delay it is
+// none. Both are negative where they are used.
+var (
+	timeout = millisOr(-1)
+	delay   = millisOr(-1)
+)
+
+// queueSize is a number of items, 0 if none was set.
+var queueSize = kind[int]{
+	parse: whole(1, maxQueueSize, "").parse,
+	show: func(n int) string {
+		if n == 0 {
+			return noLimit
+		}
+		return strconv.Itoa(n)
+	},
+}
+
+// maxQueueSize bounds a queue that the SDK allocates as a whole at the start.
+const maxQueueSize = 1 << 20
 
 func size(low int64) kind[int64] {
 	return kind[int64]{

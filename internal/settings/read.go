@@ -94,20 +94,20 @@ func (r *reader) readSDK(s *Settings) {
 			send[signal] = r.otlp(signal)
 		}
 	}
-	if overHTTP(send) {
+	if len(send) > 0 {
 		r.delivery(s)
 	}
 	r.metrics(s, metrics, send[SignalMetrics])
 	r.sampler(s)
 	s.SpanLimits = r.spanLimits()
-	s.Spans = exports(traces, send[SignalTraces], r.batch("OTEL_BSP", spanBatch(send[SignalTraces], s.Delivery)))
+	s.Spans = exports(traces, send[SignalTraces], r.batch("OTEL_BSP", batchOf(send[SignalTraces], spanBatch, s.Delivery)))
 	s.LogLimits = LogLimits{
 		AttributeCount:       read(r, limit, 128, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit),
-		AttributeValueLength: read(r, limit, -1, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
+		AttributeValueLength: read(r, length, defaultLength, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
 	}
 	s.PrintLogs = slices.Contains(logs, ExporterConsole)
 	logs = slices.DeleteFunc(logs, func(name string) bool { return name == ExporterConsole })
-	s.Logs = exports(logs, send[SignalLogs], r.batch("OTEL_BLRP", logBatch))
+	s.Logs = exports(logs, send[SignalLogs], r.batch("OTEL_BLRP", batchOf(send[SignalLogs], logBatch, s.Delivery)))
 	// A program that neither prints nor exports its log would be mute.
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
 	r.plugged(s)
@@ -125,15 +125,6 @@ func (s *Settings) setServiceName(name string) {
 	}
 }
 
-func overHTTP(send map[string]*OTLP) bool {
-	for _, c := range send {
-		if c != nil && c.OverHTTP() {
-			return true
-		}
-	}
-	return false
-}
-
 // exports makes an entry for each exporter.
 func exports(names []string, otlp *OTLP, batch Batch) []Export {
 	var all []Export
@@ -148,53 +139,58 @@ func exports(names []string, otlp *OTLP, batch Batch) []Export {
 	return all
 }
 
-// limitTimeout lets a request over HTTP take no longer than an export may:
-// such an export is handed over at once, so that its own limit would bound
-// nothing.
+// limitTimeout lets a request take no longer than an export may: such an export is
+// handed over at once, so that its own limit would bound nothing.
 func (c *OTLP) limitTimeout(export time.Duration) {
-	if c.OverHTTP() {
-		c.Timeout = min(c.Timeout, export)
+	if c != nil && export >= 0 && (c.Timeout < 0 || export < c.Timeout) {
+		c.Timeout = export
 	}
 }
 
-const exportTimeout = 30 * time.Second // of the specification
-
-// The batches of the specification, and of what is delivered by store and
-// forward, which takes a batch at once.
+// The batches of what is delivered by store and forward, whose queue is bounded by
+// its bytes, and those of the specification for all other exporters:
+// OpenTelemetry Environment Variable Specification, "Batch Span Processor" and
+// "Batch LogRecord Processor".
 var (
-	standardBatch  = Batch{QueueSize: 2048, Size: 512, Delay: 5 * time.Second, ExportTimeout: exportTimeout}
-	deliveredBatch = Batch{
-		QueueSize: 8192, Size: delivery.DefaultMaxItems,
-		Delay: delivery.DefaultDelay, ExportTimeout: exportTimeout,
-	}
-	// The SDK allocates the whole queue of log records when it is made: one of
-	// 8,192 takes 10 ms and 5 MB.
-	logBatch = Batch{QueueSize: 2048, Size: 512, Delay: time.Second, ExportTimeout: exportTimeout}
+	deliveredBatch = Batch{Size: delivery.DefaultMaxItems, Delay: delivery.DefaultDelay, ExportTimeout: 30 * time.Second}
+	spanBatch      = Batch{QueueSize: 2048, Size: 512, Delay: 5 * time.Second, ExportTimeout: 30 * time.Second}
+	logBatch       = Batch{QueueSize: 2048, Size: 512, Delay: time.Second, ExportTimeout: 30 * time.Second}
 )
 
-// spanBatch returns the defaults for spans. With a spool a batch is small,
-// because one batch is what the sudden end of the process can lose.
-func spanBatch(otlp *OTLP, d Delivery) Batch {
-	if otlp == nil || !otlp.OverHTTP() {
-		return standardBatch
+// batchOf returns the defaults of a signal that is sent by otlp, or else in
+// other ways. With a spool a batch is small, because one batch is what the sudden
+// end of the process can lose.
+func batchOf(otlp *OTLP, other Batch, d Delivery) Batch {
+	if otlp == nil {
+		return other
 	}
 	b := deliveredBatch
 	if d.SpoolDir != "" {
-		b.Size = standardBatch.Size
+		b.Size = other.Size
 	}
 	return b
 }
 
-// maxQueueSize bounds a queue that the SDK allocates as a whole at the start.
-const maxQueueSize = 1 << 20
-
 func (r *reader) batch(prefix string, def Batch) Batch {
-	b := Batch{QueueSize: read(r, whole(1, maxQueueSize, ""), def.QueueSize, prefix+"_MAX_QUEUE_SIZE")}
-	b.Size = read(r, within(b.QueueSize, prefix+"_MAX_QUEUE_SIZE"), min(def.Size, b.QueueSize), prefix+"_MAX_EXPORT_BATCH_SIZE")
-	b.Delay = read(r, millis, def.Delay, prefix+"_SCHEDULE_DELAY")
-	b.ExportTimeout = read(r, millis, def.ExportTimeout, prefix+"_EXPORT_TIMEOUT")
+	b := Batch{QueueSize: read(r, queueSize, def.QueueSize, prefix+"_MAX_QUEUE_SIZE")}
+	b.Size = read(r, within(b.QueueSize, prefix+"_MAX_QUEUE_SIZE"), fitting(def.Size, b.QueueSize), prefix+"_MAX_EXPORT_BATCH_SIZE")
+	b.Delay = read(r, delay, def.Delay, prefix+"_SCHEDULE_DELAY")
+	b.ExportTimeout = read(r, timeout, def.ExportTimeout, prefix+"_EXPORT_TIMEOUT")
 	return b
 }
+
+// fitting returns a size that is not above that of the queue.
+func fitting(size, queue int) int {
+	if queue == 0 {
+		return size
+	}
+	return min(size, queue)
+}
+
+// defaultLength is the most characters of an attribute's value. The specification
+// has no limit there. Without one, a few requests with a long URL fill the queue,
+// and what others sent is lost for them.
+const defaultLength = 16384
 
 // The limits of attributes hold for spans and log records, unless the signal's
 // own are set: OpenTelemetry Environment Variable Specification, "Attribute
@@ -211,7 +207,7 @@ func within(queue int, setBy string) kind[int] {
 	parse := k.parse
 	k.parse = func(text string) (int, error) {
 		n, err := parse(text)
-		if err == nil && n > queue {
+		if err == nil && queue != 0 && n > queue {
 			err = fmt.Errorf("must not be above %s, %d", setBy, queue)
 		}
 		return n, err
@@ -221,7 +217,7 @@ func within(queue int, setBy string) kind[int] {
 
 func (r *reader) spanLimits() sdktrace.SpanLimits {
 	return sdktrace.SpanLimits{
-		AttributeValueLengthLimit:   read(r, limit, -1, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
+		AttributeValueLengthLimit:   read(r, length, defaultLength, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", attributeLengthLimit),
 		AttributeCountLimit:         read(r, limit, 128, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributeCountLimit),
 		EventCountLimit:             read(r, limit, 128, "OTEL_SPAN_EVENT_COUNT_LIMIT"),
 		LinkCountLimit:              read(r, limit, 128, "OTEL_SPAN_LINK_COUNT_LIMIT"),
@@ -233,9 +229,9 @@ func (r *reader) spanLimits() sdktrace.SpanLimits {
 func (r *reader) metrics(s *Settings, exporters []string, otlp *OTLP) {
 	s.Metrics.Exemplars = r.enum("OTEL_METRICS_EXEMPLAR_FILTER")
 	interval := read(r, millis, time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")
-	timeout := read(r, millis, 30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")
-	for _, e := range exports(exporters, otlp, Batch{ExportTimeout: timeout}) {
-		reader := Reader{Export: e, Interval: interval, Timeout: timeout}
+	most := read(r, timeout, 30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")
+	for _, e := range exports(exporters, otlp, Batch{ExportTimeout: most}) {
+		reader := Reader{Export: e, Interval: interval, Timeout: most}
 		if e.OTLP != nil {
 			reader.Temporality = r.enum("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
 			reader.Histogram = r.enum("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
@@ -253,10 +249,10 @@ func (r *reader) plugged(s *Settings) {
 		s.setValue(port, read(r, whole(0, maxPort, ""), 9464, port))
 	}
 	if slices.ContainsFunc(s.Spans, func(e Export) bool { return e.Exporter == "zipkin" }) {
-		const endpoint, timeout = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
+		const endpoint, limit = "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
 		standard := variable(endpoint).Default
 		s.setValue(endpoint, read(r, address(standard, ""), mustParse(standard), endpoint))
-		s.setValue(timeout, read(r, millis, 10*time.Second, timeout))
+		s.setValue(limit, read(r, timeout, 10*time.Second, limit))
 	}
 }
 
@@ -270,6 +266,7 @@ func (r *reader) delivery(s *Settings) {
 	d.SpoolSize = read(r, size(delivery.MinSpoolSize), spoolSize(d.QueueSize), delivery.EnvSpoolSize)
 	d.SpoolSync = read(r, boolean, false, delivery.EnvSpoolSync)
 	d.Journal = read(r, boolean, false, delivery.EnvJournal)
+	d.RefusedTimeout = read(r, millisOr(math.MaxInt32*time.Millisecond), time.Second, "CLEW_DELIVERY_REFUSED_TIMEOUT")
 }
 
 // spoolSize returns the default for a queue.

@@ -40,7 +40,7 @@ type Settings struct {
 	PrintLogs bool // log records are printed too
 	Metrics   Metrics
 
-	Delivery Delivery // read if something is sent by OTLP over HTTP
+	Delivery Delivery // read if something is sent by OTLP
 
 	// Values are the variables of exporters that others plug in, if those are
 	// asked for: a string, int, time.Duration or *url.URL by name.
@@ -121,8 +121,10 @@ type Export struct {
 
 // Batch is how spans or log records are put together.
 type Batch struct {
-	QueueSize, Size      int // items
-	Delay, ExportTimeout time.Duration
+	QueueSize     int           // items; 0: no bound of its own
+	Size          int           // items
+	Delay         time.Duration // negative: at once
+	ExportTimeout time.Duration // negative: no limit
 }
 
 // Metrics is how metrics are collected and sent.
@@ -135,9 +137,10 @@ type Metrics struct {
 // Reader is where metrics go, and how often.
 type Reader struct {
 	Export
-	Interval, Timeout time.Duration
-	Temporality       string // cumulative, delta or lowmemory
-	Histogram         string // explicit_bucket_histogram or base2_exponential_bucket_histogram
+	Interval    time.Duration
+	Timeout     time.Duration // negative: no limit
+	Temporality string        // cumulative, delta or lowmemory
+	Histogram   string        // explicit_bucket_histogram or base2_exponential_bucket_histogram
 }
 
 // OTLP is how one signal is sent: OpenTelemetry Protocol Exporter,
@@ -145,9 +148,10 @@ type Reader struct {
 type OTLP struct {
 	Signal   string // "traces", "metrics" or "logs"
 	Protocol string
-	Endpoint *url.URL
+	Endpoint *url.URL // over gRPC, scheme https means TLS, and any other none
+	Target   string   // of gRPC, as gRPC spells it
 	Headers  map[string]string
-	Timeout  time.Duration // of one request
+	Timeout  time.Duration // of one request; negative: no limit
 	Gzip     bool
 	TLS      TLS
 }
@@ -155,14 +159,14 @@ type OTLP struct {
 // OverHTTP reports whether requests are sent over HTTP, by store and forward.
 func (c *OTLP) OverHTTP() bool { return c.Protocol == ProtocolProtobuf || c.Protocol == ProtocolJSON }
 
-// Delivery is how requests over HTTP are delivered, in the terms of package
-// delivery.
+// Delivery is how requests are delivered, in the terms of package delivery.
 type Delivery struct {
-	QueueSize int64
-	SpoolDir  string // "" means that nothing is kept on disk
-	SpoolSize int64
-	SpoolSync bool
-	Journal   bool
+	QueueSize      int64
+	SpoolDir       string // "" means that nothing is kept on disk
+	SpoolSize      int64
+	SpoolSync      bool
+	Journal        bool
+	RefusedTimeout time.Duration // above 0
 }
 
 // The values of variables that have a meaning here.

@@ -170,8 +170,8 @@ func TestFileStandsInPlaceOfTheVariables(t *testing.T) {
 	if len(problems) != 1 || problems[0].String() != "OTEL_CONFIG_FILE: tracer_provider.colour: not supported, and ignored" {
 		t.Errorf("problems %v", problems)
 	}
-	got := []any{s.LogLevel, s.ServiceName, s.Sampler.Name, s.Sampler.Ratio, s.Spans[0].Batch, s.Spans[0].OTLP.Endpoint.String(), s.Spans[0].OTLP.Timeout > time.Hour, s.Propagators, s.Delivery.QueueSize, len(s.Logs), s.PrintLogs}
-	want := []any{slog.LevelWarn, "shop", "parentbased_traceidratio", 0.25, settings.Batch{QueueSize: 8192, Size: 7, Delay: time.Millisecond, ExportTimeout: 30 * time.Second}, "http://h:1/v1/traces", false, []string{}, int64(100000), 0, true}
+	got := []any{s.LogLevel, s.ServiceName, s.Sampler.Name, s.Sampler.Ratio, s.Spans[0].Batch, s.Spans[0].OTLP.Endpoint.String(), s.Spans[0].OTLP.Timeout, s.Propagators, s.Delivery.QueueSize, len(s.Logs), s.PrintLogs}
+	want := []any{slog.LevelWarn, "shop", "parentbased_traceidratio", 0.25, settings.Batch{Size: 7, Delay: -1, ExportTimeout: 30 * time.Second}, "http://h:1/v1/traces", 30 * time.Second, []string{}, int64(100000), 0, true}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {
 			t.Errorf("%d: %v, want %v", i, got[i], want[i])

@@ -65,7 +65,7 @@ var exporters = []Variable{
 	{Name: "OTEL_EXPORTER_PROMETHEUS_HOST", Kind: Text, Default: "localhost", Sentence: "The host on which metrics are served."},
 	{Name: "OTEL_EXPORTER_PROMETHEUS_PORT", Kind: Number, Default: "9464", Sentence: "The port on which metrics are served; 0 takes a free one."},
 	{Name: "OTEL_EXPORTER_ZIPKIN_ENDPOINT", Kind: URL, Default: "http://localhost:9411/api/v2/spans", Sentence: "Where spans are posted."},
-	{Name: "OTEL_EXPORTER_ZIPKIN_TIMEOUT", Kind: Milliseconds, Default: "10000", Sentence: "The most time for one request."},
+	{Name: "OTEL_EXPORTER_ZIPKIN_TIMEOUT", Kind: Milliseconds, Default: "10000", Sentence: "The most time for one request; 0 is no limit, as for every timeout."},
 }
 
 const otlpPrefix = "OTEL_EXPORTER_OTLP_"
@@ -74,12 +74,12 @@ const otlpPrefix = "OTEL_EXPORTER_OTLP_"
 func otlp() []Variable {
 	var all []Variable
 	for _, option := range []Variable{
-		{Name: "ENDPOINT", Kind: URL, Default: "http://localhost:4318", Sentence: "Where requests are sent; the general one gets /v1/traces, /v1/metrics or /v1/logs. The default for grpc is http://localhost:4317."},
+		{Name: "ENDPOINT", Kind: URL, Default: "http://localhost:4318", Sentence: "Where requests are sent; the general one gets /v1/traces, /v1/metrics or /v1/logs. For grpc the default is http://localhost:4317, and a target as gRPC spells it is accepted too."},
 		{Name: "PROTOCOL", Kind: Enumeration, Default: ProtocolProtobuf, Accepted: []string{ProtocolJSON, ProtocolProtobuf}, Sentence: "How requests are encoded and sent."},
 		{Name: "HEADERS", Kind: Pairs, Sentence: "Headers of each request, values percent-encoded."},
-		{Name: "TIMEOUT", Kind: Milliseconds, Default: "10000", Sentence: "The most time for one request."},
+		{Name: "TIMEOUT", Kind: Milliseconds, Default: "10000", Sentence: "The most time for one request; 0 is no limit."},
 		{Name: "COMPRESSION", Kind: Enumeration, Default: None, Accepted: []string{"gzip", None}, Sentence: "How requests are compressed."},
-		{Name: "INSECURE", Kind: Boolean, Default: "false", Sentence: "For grpc and an endpoint without a scheme: no TLS."},
+		{Name: "INSECURE", Kind: Boolean, Default: "false", Sentence: "For grpc and an endpoint that is not http:// or https://: no TLS. A unix socket has none unless this is false."},
 		{Name: "CERTIFICATE", Kind: File, Default: systemRoots, Sentence: "A PEM file with the certificates to trust."},
 		{Name: "CLIENT_CERTIFICATE", Kind: File, Sentence: "A PEM file with the certificate to show."},
 		{Name: "CLIENT_KEY", Kind: File, Sentence: "A PEM file with its private key."},
@@ -96,12 +96,12 @@ func otlp() []Variable {
 func batches() []Variable {
 	var all []Variable
 	for _, b := range []struct{ prefix, items, queue, size string }{
-		{"OTEL_BSP", "spans", "8192", "2048"}, {"OTEL_BLRP", "log records", "2048", "512"},
+		{"OTEL_BSP", "spans", noLimit, "2048"}, {"OTEL_BLRP", "log records", noLimit, "2048"},
 	} {
 		all = append(all,
-			Variable{Name: b.prefix + "_SCHEDULE_DELAY", Kind: Milliseconds, Default: "1000", Sentence: "The most time that " + b.items + " wait for their batch to fill."},
-			Variable{Name: b.prefix + "_EXPORT_TIMEOUT", Kind: Milliseconds, Default: "30000", Sentence: "The most time for the export of a batch."},
-			Variable{Name: b.prefix + "_MAX_QUEUE_SIZE", Kind: Number, Default: b.queue, Sentence: "The most " + b.items + " that wait."},
+			Variable{Name: b.prefix + "_SCHEDULE_DELAY", Kind: Milliseconds, Default: "1000", Sentence: "The most time that " + b.items + " wait for their batch to fill; 0 sends them at once."},
+			Variable{Name: b.prefix + "_EXPORT_TIMEOUT", Kind: Milliseconds, Default: "30000", Sentence: "The most time for the export of a batch; 0 is no limit."},
+			Variable{Name: b.prefix + "_MAX_QUEUE_SIZE", Kind: Number, Default: b.queue, Sentence: "The most " + b.items + " that wait; the bytes of all that waits are bounded by CLEW_DELIVERY_QUEUE_SIZE."},
 			Variable{Name: b.prefix + "_MAX_EXPORT_BATCH_SIZE", Kind: Number, Default: b.size, Sentence: "The most " + b.items + " in a batch."})
 	}
 	return all
@@ -110,21 +110,21 @@ func batches() []Variable {
 func limits() []Variable {
 	return []Variable{
 		{Name: attributeCountLimit, Kind: Limit, Default: "128", Sentence: "The most attributes of a span or log record."},
-		{Name: attributeLengthLimit, Kind: Limit, Default: noLimit, Sentence: "The most characters of an attribute's value."},
+		{Name: attributeLengthLimit, Kind: Limit, Default: "16384", Sentence: "The most characters of an attribute's value; a negative number is no limit."},
 		{Name: "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The same for spans alone."},
-		{Name: "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", Kind: Limit, Default: noLimit, Sentence: "The same for spans alone."},
+		{Name: "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", Kind: Limit, Default: "16384", Sentence: "The same for spans alone."},
 		{Name: "OTEL_SPAN_EVENT_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The most events of a span."},
 		{Name: "OTEL_SPAN_LINK_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The most links of a span."},
 		{Name: "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The most attributes of an event."},
 		{Name: "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The most attributes of a link."},
 		{Name: "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", Kind: Limit, Default: "128", Sentence: "The same for log records alone."},
-		{Name: "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", Kind: Limit, Default: noLimit, Sentence: "The same for log records alone."},
+		{Name: "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", Kind: Limit, Default: "16384", Sentence: "The same for log records alone."},
 	}
 }
 
 var metrics = []Variable{
 	{Name: "OTEL_METRIC_EXPORT_INTERVAL", Kind: Milliseconds, Default: "60000", Sentence: "The time between two exports of metrics."},
-	{Name: "OTEL_METRIC_EXPORT_TIMEOUT", Kind: Milliseconds, Default: "30000", Sentence: "The most time for an export of metrics."},
+	{Name: "OTEL_METRIC_EXPORT_TIMEOUT", Kind: Milliseconds, Default: "30000", Sentence: "The most time for an export of metrics; 0 is no limit."},
 	{Name: "OTEL_METRICS_EXEMPLAR_FILTER", Kind: Enumeration, Default: "trace_based", Accepted: []string{"trace_based", "always_on", "always_off"}, Sentence: "Which measurements become exemplars."},
 	{Name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", Kind: Enumeration, Default: "cumulative", Accepted: []string{"cumulative", "delta", "lowmemory"}, Sentence: "Whether counters are sent as sums or as differences."},
 	{Name: "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", Kind: Enumeration, Default: "explicit_bucket_histogram", Accepted: []string{"explicit_bucket_histogram", "base2_exponential_bucket_histogram"}, Sentence: "The buckets of histograms."},
@@ -136,6 +136,7 @@ var deliveries = []Variable{
 	{Name: "CLEW_DELIVERY_SPOOL_SIZE", Kind: Bytes, Default: "268435456", Sentence: "The most bytes of its files; four times the queue if that is set."},
 	{Name: "CLEW_DELIVERY_SPOOL_SYNC", Kind: Boolean, Default: "false", Sentence: "Waits until each request is on stable storage."},
 	{Name: "CLEW_DELIVERY_JOURNAL", Kind: Boolean, Default: "false", Sentence: "Spans and log records reach the directory as they end."},
+	{Name: "CLEW_DELIVERY_REFUSED_TIMEOUT", Kind: Milliseconds, Default: "1000", Sentence: "How long the end of the program waits for a collector where nothing listens; 0 as long as for any other."},
 }
 
 // optIn are values that a program gets by an import, and the package to

@@ -3,7 +3,9 @@
 //	import _ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 //
 // The endpoint is http://localhost:4317 by default. Its scheme decides whether
-// the connection uses TLS; without one, OTEL_EXPORTER_OTLP_INSECURE does.
+// the connection uses TLS. It may also be a target as gRPC spells it, such as
+// host:4317, dns:///host:4317 or unix:///run/otel.sock: TLS is used then unless
+// OTEL_EXPORTER_OTLP_INSECURE is true, over a unix socket only if that is false.
 package otlpgrpc
 
 import (
@@ -72,11 +74,7 @@ func dial(c extend.OTLP) (*grpc.ClientConn, error) {
 	if c.Gzip {
 		opts = append(opts, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
 	}
-	target := c.Endpoint.Host
-	if c.Endpoint.Port() == "" {
-		target += ":4317"
-	}
-	return grpc.NewClient(target, opts...)
+	return grpc.NewClient(c.Target, opts...)
 }
 
 // The exporters do not close a connection that they were given.

@@ -170,7 +170,7 @@ func (c *collector) of(path string) []request {
 }
 
 // files are certificates: of the server that serve starts, and of a client.
-type files struct{ ca, cert, key, rules, config string }
+type files struct{ ca, cert, key, rules, config, socket string }
 
 // serve starts the collector, with TLS if wanted.
 func (c *collector) serve(t *testing.T, secure bool) (url, grpcAddr string, f files) {
@@ -179,13 +179,19 @@ func (c *collector) serve(t *testing.T, secure bool) (url, grpcAddr string, f fi
 	dir := t.TempDir()
 	f.config = filepath.Join(dir, "otel.yaml")
 	f.rules = filepath.Join(dir, "rules.yaml")
+	short, err := os.MkdirTemp("", "clew") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	f.socket = filepath.Join(short, "otel.sock")
 	if err := os.WriteFile(f.rules, []byte("rules:\n  - name: work\n    sample: always\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if !secure {
 		server.Start()
 		t.Cleanup(server.Close)
-		return server.URL, c.serveGRPC(t, server), f
+		return server.URL, c.serveGRPC(t, server, f.socket), f
 	}
 	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
 	server.Config.ErrorLog = discardLog
@@ -208,7 +214,7 @@ func (c *collector) serve(t *testing.T, secure bool) (url, grpcAddr string, f fi
 	}
 	writePEM(t, f.cert, "CERTIFICATE", cert)
 	writePEM(t, f.key, "PRIVATE KEY", der)
-	return server.URL, c.serveGRPC(t, server), f
+	return server.URL, c.serveGRPC(t, server, f.socket), f
 }
 
 func writePEM(t *testing.T, file, kind string, der []byte) {

@@ -55,7 +55,7 @@ func (r row) check(t *testing.T) {
 func shown(r row) string {
 	fill := strings.NewReplacer("{url}", "http://collector:4318", "{host}", "collector:4318",
 		"{ca}", "ca.pem", "{cert}", "client.pem", "{key}", "client-key.pem",
-		"{grpc}", "collector:4317", "{rules}", "rules.yaml", "{port}", "9090", "{config}", "otel.yaml")
+		"{grpc}", "collector:4317", "{rules}", "rules.yaml", "{port}", "9090", "{config}", "otel.yaml", "{socket}", "/run/otel.sock")
 	s := "`" + fill.Replace(r.value) + "`"
 	if r.value == "" {
 		s = "(empty)"

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -20,8 +21,8 @@ import (
 )
 
 // serveGRPC serves the collector over gRPC, with the certificate of server if
-// it has one. It returns the address.
-func (c *collector) serveGRPC(t *testing.T, server *httptest.Server) string {
+// it has one, and on a unix socket too. It returns the address.
+func (c *collector) serveGRPC(t *testing.T, server *httptest.Server, socket string) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,14 +36,19 @@ func (c *collector) serveGRPC(t *testing.T, server *httptest.Server) string {
 	coltrace.RegisterTraceServiceServer(s, traceService{c: c})
 	colmetrics.RegisterMetricsServiceServer(s, metricsService{c: c})
 	collogs.RegisterLogsServiceServer(s, logsService{c: c})
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		if err := s.Serve(listener); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() { s.Stop(); <-served })
+	local, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	for _, l := range []net.Listener{listener, local} {
+		served.Go(func() {
+			if err := s.Serve(l); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() { s.Stop(); served.Wait() })
 	return listener.Addr().String()
 }
 

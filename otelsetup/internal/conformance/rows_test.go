@@ -133,6 +133,8 @@ func grpcRows() []row {
 			variable: "OTEL_EXPORTER_OTLP_INSECURE", value: "true", with: []string{grpc[0], "OTEL_EXPORTER_OTLP_ENDPOINT={grpc}"}, note: note + ", endpoint without a scheme",
 			look: everything, want: "traces, metrics, logs",
 		},
+		{variable: "OTEL_EXPORTER_OTLP_ENDPOINT", value: "dns:///{grpc}", with: []string{grpc[0], "OTEL_EXPORTER_OTLP_INSECURE=true"}, note: note, look: everything, want: "traces, metrics, logs"},
+		{variable: "OTEL_EXPORTER_OTLP_ENDPOINT", value: "unix://{socket}", with: grpc[:1], note: note, look: everything, want: "traces, metrics, logs"},
 	}
 }
 
@@ -188,6 +190,8 @@ func batchRows() []row {
 	}
 	return []row{
 		{variable: "OTEL_BSP_SCHEDULE_DELAY", value: "50", with: only("OTEL_BLRP_SCHEDULE_DELAY"), hold: "any", look: firstRequest, want: "/v1/traces while the program ran"},
+		{variable: "OTEL_BSP_SCHEDULE_DELAY", value: "0", with: only("OTEL_BLRP_SCHEDULE_DELAY"), hold: "any", look: firstRequest, want: "/v1/traces while the program ran"},
+		{variable: "OTEL_BLRP_SCHEDULE_DELAY", value: "0", with: only("OTEL_BSP_SCHEDULE_DELAY"), hold: "any", look: firstRequest, want: "/v1/logs while the program ran"},
 		{variable: "OTEL_BLRP_SCHEDULE_DELAY", value: "50", with: only("OTEL_BSP_SCHEDULE_DELAY"), hold: "any", look: firstRequest, want: "/v1/logs while the program ran"},
 		{variable: "OTEL_METRIC_EXPORT_INTERVAL", value: "50", with: only("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY"), hold: "any", look: firstRequest, want: "/v1/metrics while the program ran"},
 		{variable: "OTEL_BSP_EXPORT_TIMEOUT", value: "100", with: quick, stall: traces, hold: "abandoned", note: "the collector does not answer", look: gaveUp, want: "the request ended while the program ran"},
@@ -217,6 +221,7 @@ func limitRows() []row {
 	}
 	return []row{
 		row1("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", "span a=01234 b=01234, log a=01234 b=01234", attributes),
+		row1("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "span a=0123456789 b=0123456789, log a=0123456789 b=0123456789", attributes),
 		row1("OTEL_ATTRIBUTE_COUNT_LIMIT", "1", "span a=0123456789, log a=0123456789", attributes),
 		row1("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", "span a=01234 b=01234, log a=0123456789 b=0123456789", attributes),
 		row1("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0", "span, log a=0123456789 b=0123456789", attributes),

@@ -65,7 +65,7 @@ func (r row) run(t *testing.T) *outcome {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary())
 	fill := strings.NewReplacer("{url}", url, "{host}", strings.TrimPrefix(url, "http://"), "{ca}", f.ca, "{cert}", f.cert, "{key}", f.key,
-		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t), "{config}", f.config)
+		"{grpc}", grpcAddr, "{rules}", f.rules, "{port}", freePort(t), "{config}", f.config, "{socket}", f.socket)
 	if r.file != "" {
 		if err := os.WriteFile(f.config, []byte(fill.Replace(r.file)), 0o600); err != nil {
 			t.Fatal(err)
