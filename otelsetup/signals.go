@@ -72,10 +72,10 @@ func (b *builder) spanExporter(ctx context.Context, e settings.Export) (sdktrace
 		return b.exports.Spans(ctx, e.OTLP)
 	}
 	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
-	if protocol.Traces == nil {
+	if protocol == nil {
 		return nil, errNotRegistered
 	}
-	return protocol.Traces(ctx, protocolConfig(e.OTLP))
+	return spansOver(ctx, protocol, protocolConfig(e.OTLP))
 }
 
 // plugged makes what was registered under a name.
@@ -129,12 +129,10 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 		exporter, err = b.exports.Metrics(ctx, r.OTLP, temporality(r.Temporality), aggregation(r.Histogram))
 	default:
 		protocol, _ := extend.Protocols.Lookup(r.OTLP.Protocol)
-		if protocol.Metrics == nil {
+		if protocol == nil {
 			return nil, errNotRegistered
 		}
-		c := protocolConfig(r.OTLP)
-		c.Temporality, c.Aggregation = temporality(r.Temporality), aggregation(r.Histogram)
-		exporter, err = protocol.Metrics(ctx, c)
+		exporter, err = metricsOver(ctx, protocol, protocolConfig(r.OTLP), temporality(r.Temporality), aggregation(r.Histogram))
 	}
 	if err != nil {
 		return nil, err
@@ -221,8 +219,8 @@ func (b *builder) logExporter(ctx context.Context, e settings.Export) (sdklog.Ex
 		return b.exports.Logs(ctx, e.OTLP)
 	}
 	protocol, _ := extend.Protocols.Lookup(e.OTLP.Protocol)
-	if protocol.Logs == nil {
+	if protocol == nil {
 		return nil, errNotRegistered
 	}
-	return protocol.Logs(ctx, protocolConfig(e.OTLP))
+	return logsOver(ctx, protocol, protocolConfig(e.OTLP))
 }
