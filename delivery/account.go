@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/internal/plaintext"
 )
 
 // account counts the items of one signal, and attempts. Transport.mu guards it.
@@ -152,8 +155,12 @@ func (r *reporter) flush() {
 	}
 }
 
-// redact removes the parts of a URL that may hold secrets.
+// redact removes the parts of a URL that may hold secrets. The target of a [Sender] is
+// not always a URL, and is shown as it is if nothing in it can be one.
 func redact(raw string) string {
+	if !strings.ContainsAny(raw, "@?#") {
+		return plaintext.Line(raw, maxMessage)
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
 		return "an unreadable URL"

@@ -3,7 +3,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -26,8 +25,7 @@ const (
 type Config struct {
 	// Base makes the requests. It must honour the context of a request, and must not be
 	// traced itself. If signals need different TLS settings, Base has to choose by the
-	// URL of the request. Nil means an http.Transport that belongs to the Transport,
-	// with proxies taken from the environment.
+	// URL of the request. Nil means what [NewBase] returns.
 	Base http.RoundTripper
 
 	// QueueSize bounds the bytes of all requests of the three signals together that are
@@ -77,6 +75,11 @@ type Config struct {
 	// it, the spool survives the end of the process, but not of the machine.
 	SpoolSync bool
 
+	// RefusedTimeout is how long after its beginning Shutdown gives up if the connection
+	// is refused, or if the name of the host does not exist, after two attempts at least.
+	// Zero means 1 s.
+	RefusedTimeout time.Duration
+
 	// MeterProvider receives the metrics the Transport keeps about itself. Nil
 	// means the global one, which may be set later.
 	MeterProvider metric.MeterProvider
@@ -99,6 +102,8 @@ const (
 	defaultTimeout    = 10 * time.Second
 	defaultMinBackoff = 100 * time.Millisecond
 	defaultMaxBackoff = 5 * time.Second
+
+	defaultRefusedTimeout = time.Second
 )
 
 // withDefaults replaces zero values by their defaults. The error lists all values that
@@ -140,6 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MinBackoff", &c.MinBackoff, defaultMinBackoff},
 		{"MaxBackoff", &c.MaxBackoff, defaultMaxBackoff},
 		{"Linger", &c.Linger, 0},
+		{"RefusedTimeout", &c.RefusedTimeout, defaultRefusedTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.zero
@@ -158,19 +164,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.ErrorHandler = otel.ErrorHandlerFunc(otel.Handle)
 	}
 	return c, errors.Join(errs...)
-}
-
-// newBase returns the transport used when Config.Base is nil. It is not
-// http.DefaultTransport, which the program may have instrumented: the delivery
-// of spans must not make spans.
-func newBase(senders int) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   numSignals * senders,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
 }

@@ -29,6 +29,10 @@ type destination struct {
 	serverAsked bool      // until comes from Retry-After
 	since       time.Time // of the first failure in a row
 	err         error     // of the last failure
+	refusals    int       // attempts in a row for which nothing listened at the address, since the last flush began
+
+	divisions     int // how many more refused requests are divided
+	nextDivisions time.Time
 }
 
 // groupSize bounds the size in bytes, before compression, of small requests that are
@@ -135,14 +139,17 @@ func (d *destination) group(first *request, now time.Time, items int64) []*reque
 
 // succeeded closes the breaker.
 func (d *destination) succeeded() {
-	d.failures, d.until, d.serverAsked, d.since, d.err = 0, time.Time{}, false, time.Time{}, nil
+	d.failures, d.until, d.serverAsked, d.since, d.err, d.refusals = 0, time.Time{}, false, time.Time{}, nil, 0
 	d.round++
 }
 
 // failed opens the breaker. When a server goes down, several attempts fail for the same
 // reason, so only the first failure of a round counts.
-func (d *destination) failed(now time.Time, round int, err error, retryAfter time.Duration, cfg *Config) {
-	d.err = err
+func (d *destination) failed(now time.Time, round int, out outcome, cfg *Config) {
+	d.err = out.err
+	if !out.refused {
+		d.refusals = 0
+	}
 	if d.failures == 0 {
 		d.since = now
 	}
@@ -151,21 +158,30 @@ func (d *destination) failed(now time.Time, round int, err error, retryAfter tim
 		d.failures++
 		d.until = now.Add(backoff(cfg, d.failures))
 		d.serverAsked = false
+		if out.refused {
+			d.refusals++
+		}
 	}
-	if until := now.Add(retryAfter); retryAfter > 0 && until.After(d.until) {
+	if until := now.Add(out.retryAfter); out.retryAfter > 0 && until.After(d.until) {
 		d.until, d.serverAsked = until, true
 	}
 }
 
 // skipPauses ends the pauses before the next attempts, except for one that the server
-// asked for.
-func (d *destination) skipPauses() {
-	if !d.serverAsked {
-		d.until = time.Time{}
-		d.failures = min(d.failures, 1)
+// asked for, and shortens those that follow.
+func (t *Transport) skipPauses() {
+	for _, d := range t.dests {
+		d.refusals = 0
+		if !d.serverAsked {
+			d.until = time.Time{}
+			d.failures = min(d.failures, 1)
+		}
+		for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
+			r.attempts, r.notBefore = 1, time.Time{}
+		}
 	}
-	for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
-		r.notBefore = time.Time{}
+	for r := range t.sending {
+		r.attempts = min(r.attempts, 1)
 	}
 }
 

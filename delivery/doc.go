@@ -15,12 +15,19 @@
 //
 // # What is repeated
 //
-// A request is repeated if it got no answer or one of the statuses 429, 502, 503 and
-// 504. After a failure nothing is sent to that URL for a while. The pause doubles with
+// A request is repeated if it got no answer, or one of the statuses 429, 502, 503 and
+// 504, or a 2xx that no OTLP server gives, such as the web page of a captive portal. An
+// empty answer, protobuf, JSON without an error, and a few words of text count as taken.
+// After a failure nothing is sent to that URL for a while. The pause doubles with
 // each failure up to [Config.MaxBackoff], or lasts as long as Retry-After says, up to
 // ten minutes. Then one request is sent as a probe, and the others follow when it
-// succeeds. All other statuses are final. A request that is too large (413) is divided
-// until the server takes its parts, unless it is JSON.
+// succeeds. All other statuses are final.
+//
+// A request of several items that is refused with 400 or 413 is divided, unless it is
+// JSON, until the item that the server does not take stands alone. That one is dropped
+// and named, and the others arrive. A server that takes no item at all costs up to 65
+// requests in a minute for finding that out; other requests that it refuses in that
+// minute are dropped undivided.
 //
 // A server that stops between taking a request and answering it gets that request
 // twice: delivery is at least once.

@@ -43,7 +43,8 @@ func (t *Transport) ForceFlush(ctx context.Context) error {
 // Shutdown delivers what it can as ForceFlush does, ends every attempt and goroutine,
 // and returns an [UndeliveredError] for each URL for which something is left. With a
 // spool, it does not wait for a server that is known to be unreachable, because the
-// spool keeps the requests for the next process. Shut the providers down first, since
+// spool keeps the requests for the next process. Without one, it gives up after
+// Config.RefusedTimeout where nothing listens. Shut the providers down first, since
 // Shutdown of an exporter does not call this one. Later calls return nil.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
@@ -63,6 +64,9 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	t.sends.Wait()
 	if t.own != nil {
 		t.own.CloseIdleConnections()
+	}
+	for _, s := range t.senders {
+		err = errors.Join(err, s.Close())
 	}
 	t.abandon()
 	t.report.flush()
@@ -103,54 +107,39 @@ func (t *Transport) flush(ctx context.Context, final bool) error {
 	t.mu.Lock()
 	last := t.seq
 	t.flushing++
-	for _, d := range t.dests {
-		d.skipPauses()
-	}
+	t.skipPauses()
+	w := t.wait(last, final)
 	t.mu.Unlock()
 	t.wakeDispatcher()
 	defer func() {
 		t.mu.Lock()
 		t.flushing--
+		t.waiters = without(t.waiters, w)
 		t.mu.Unlock()
 	}()
-
-	for {
-		t.mu.Lock()
-		left, hopeless := t.undelivered(last, final)
-		changed := t.changed
-		t.mu.Unlock()
-		if len(left) == 0 {
-			return nil
-		}
-		if !hopeless {
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-			}
-		}
-		errs := make([]error, 0, len(left))
-		for _, u := range left {
-			u.Err = errors.Join(u.Err, ctx.Err())
-			errs = append(errs, u)
-		}
-		return errors.Join(errs...)
+	if t.await(ctx, w, final) {
+		return nil
 	}
+	t.mu.Lock()
+	left := t.undelivered(w)
+	t.mu.Unlock()
+	errs := make([]error, 0, len(left))
+	for _, u := range left {
+		u.Err = errors.Join(u.Err, ctx.Err())
+		errs = append(errs, u)
+	}
+	return errors.Join(errs...)
 }
 
 var errNoDestination = errors.New("nothing of that signal was exported since the start")
 
-// undelivered sums up the requests up to and including last that are left. Waiting for
-// them is hopeless if the spool keeps all of them and their servers are unreachable or
-// not known. Only a final flush gives up for that reason, and only a final flush counts
-// requests whose destination is not known.
-func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredError, hopeless bool) {
-	hopeless = final
+// undelivered sums up the requests that a flush has waited for and that are left.
+func (t *Transport) undelivered(w *waiter) (left []*UndeliveredError) {
 	inSpool := t.inSpool()
 	at := make(map[*destination]*UndeliveredError)
 	t.eachPending(func(r *request) {
 		d := r.dest
-		if r.seq > last || (d.url == "" && !final) {
+		if !w.counts(r) {
 			return
 		}
 		u := at[d]
@@ -163,15 +152,11 @@ func (t *Transport) undelivered(last uint64, final bool) (left []*UndeliveredErr
 			left = append(left, u)
 		}
 		u.Items += r.items
-		kept := inSpool(r.ref)
-		if !kept {
+		if !inSpool(r.ref) {
 			u.Kept = ""
 		}
-		if !kept || (d.failures == 0 && d.url != "") {
-			hopeless = false
-		}
 	})
-	return left, hopeless
+	return left
 }
 
 // eachPending calls fn with every request that waits or is being sent.

@@ -16,7 +16,7 @@ func TestSelfMetrics(t *testing.T) {
 	s := newStoppedSink(t)
 	s.fault = func(w http.ResponseWriter, _ *http.Request, body []byte) bool {
 		if spanNames(body)[0] == "bad" {
-			w.WriteHeader(http.StatusBadRequest)
+			w.WriteHeader(http.StatusForbidden)
 			return true
 		}
 		return false
@@ -64,14 +64,14 @@ func TestSelfMetrics(t *testing.T) {
 		value           int64
 	}{
 		{"otel.sdk.exporter.span.exported", "", 2},
-		{"otel.sdk.exporter.span.exported", "400", 3},
+		{"otel.sdk.exporter.span.exported", "403", 3},
 		{"otel.sdk.exporter.span.inflight", "", 0},
 		{"otel.sdk.exporter.log.exported", "", 0},
 		{"otel.sdk.exporter.metric_data_point.exported", "", 0},
 		{"otel.sdk.exporter.operation.duration", "", 1},
-		{"otel.sdk.exporter.operation.duration", "400", 1},
+		{"otel.sdk.exporter.operation.duration", "403", 1},
 		{"clew.delivery.attempt.duration", "", 1},
-		{"clew.delivery.attempt.duration", "400", 1},
+		{"clew.delivery.attempt.duration", "403", 1},
 		{"clew.delivery.retries", "", 0},
 		{"clew.delivery.queue.size", "", 0},
 	} {

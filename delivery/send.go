@@ -8,32 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/clewtrace/clew/delivery/internal/spool"
+	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/internal/plaintext"
-)
-
-// outcome is the result of one attempt.
-type outcome struct {
-	verdict    verdict
-	reason     string // why it is dropped, for the accounts
-	err        error
-	retryAfter time.Duration
-	rejected   int64  // items the server refused of a request it took
-	message    string // what the server said about that
-	halves     []*request
-}
-
-type verdict uint8
-
-const (
-	delivered verdict = iota
-	retry             // send the same request again later
-	split             // too large, and can be divided
-	discard           // the server will never take it
 )
 
 // Reasons for dropping telemetry, besides the status codes that forbid another attempt.
@@ -48,17 +27,44 @@ const (
 // message at most.
 const maxAnswer = 64 << 10
 
-// attempt makes one HTTP request of the group and judges the answer.
+// attempt sends a group as one request and judges the answer.
 func (t *Transport) attempt(via *route, to string, header http.Header, group []*request) outcome {
-	body, err := assemble(group)
-	if err != nil && len(group) > 1 {
-		return outcome{verdict: split, halves: t.halve(group)} // to find out which of them are corrupt
+	first := group[0]
+	signal := first.dest.signal
+	body, contentType, err := via.assemble(group)
+	if err != nil { // it is divided to find out what is corrupt
+		if len(group) > 1 {
+			return outcome{verdict: divide, parts: alone(group)}
+		}
+		if halves := t.halve(group); halves != nil {
+			return outcome{verdict: divide, parts: halves}
+		}
+		return outcome{verdict: discard, reason: reasonCorrupt, err: first.name(err)}
 	}
-	if err != nil {
-		return outcome{verdict: discard, reason: reasonCorrupt, err: err}
-	}
-	ctx, cancel := context.WithTimeoutCause(t.ctx, via.timeout, errAttemptTimeout)
+	ctx, cancel := via.bounded(t.ctx)
 	defer cancel()
+	start := time.Now()
+	var out outcome
+	if via.sender != nil {
+		response, err := via.sender.Send(ctx, signal, body)
+		out = judgeSent(response, via.explain(ctx, err))
+	} else {
+		out = via.post(ctx, to, header, contentType, first.wireGzip, body)
+	}
+	t.self.attempt(signal, time.Since(start), out.reason)
+	if out.verdict == divide {
+		if out.parts = t.halve(group); out.parts == nil {
+			out.verdict = discard
+			if len(group) == 1 {
+				out.err = first.name(out.err)
+			}
+		}
+	}
+	return out
+}
+
+// post makes an HTTP request and judges the answer.
+func (via *route) post(ctx context.Context, to string, header http.Header, contentType string, gzip bool, body []byte) outcome {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return outcome{verdict: discard, reason: "url", err: errors.New("the URL cannot be used")} // without err, which quotes the URL
@@ -66,27 +72,17 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	if header != nil {
 		req.Header = header
 	}
-	req.Header.Set("Content-Type", group[0].contentType)
-	if group[0].wireGzip {
+	req.Header.Set("Content-Type", contentType)
+	if gzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
-
-	start := time.Now()
 	resp, err := via.client.Do(req)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // without the URL, which the caller adds
-		}
-		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
-			err = fmt.Errorf("no answer within %v", via.timeout)
-		}
-		t.self.attempt(group[0].dest.signal, time.Since(start), "network")
-		return outcome{verdict: retry, err: plaintext.Error(err)}
+		return unreachable(via.explain(ctx, err))
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
-	out := t.judge(resp, answer, group)
-	t.self.attempt(group[0].dest.signal, time.Since(start), out.reason)
+	out := judge(resp, answer)
 	if err != nil && out.verdict != delivered {
 		out.err = errors.Join(out.err, err)
 	}
@@ -95,14 +91,58 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 
 var errAttemptTimeout = errors.New("attempt timed out")
 
-// assemble returns the body to send: several requests are joined into one, and the
-// result is compressed if the exporter was configured to compress.
-func assemble(group []*request) ([]byte, error) {
-	r := group[0]
-	if len(group) == 1 && r.packed == r.wireGzip {
-		return r.body, nil
+// bounded returns a context for one attempt.
+func (via *route) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if via.timeout <= 0 {
+		return context.WithCancel(ctx)
 	}
-	var raw []byte
+	return context.WithTimeoutCause(ctx, via.timeout, errAttemptTimeout)
+}
+
+// explain returns the error of an attempt without the URL, which the caller adds, and
+// says if the time was over.
+func (via *route) explain(ctx context.Context, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if _, answered := errors.AsType[*SendError](err); err != nil && !answered && context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
+		return fmt.Errorf("no answer within %v: %w", via.timeout, errAttemptTimeout)
+	}
+	return plaintext.Error(err)
+}
+
+// assemble returns the body to send and its content type: several requests are joined
+// into one, which is transcoded into JSON if the route wants that, and compressed if the
+// exporter was configured to compress. A Sender compresses by itself.
+func (via *route) assemble(group []*request) (body []byte, contentType string, err error) {
+	r := group[0]
+	asJSON := via.json && isProtobuf(r.contentType)
+	if len(group) == 1 && r.packed == r.wireGzip && !asJSON && via.sender == nil {
+		return r.body, r.contentType, nil
+	}
+	body, err = join(group)
+	switch {
+	case err != nil:
+	case via.sender != nil:
+		if !isProtobuf(r.contentType) {
+			err = errors.New("only protobuf can be sent")
+		}
+		return body, r.contentType, err
+	case asJSON:
+		r = &request{contentType: contentTypeJSON, wireGzip: r.wireGzip}
+		if body, err = otlp.AppendJSON(nil, otlp.Request(group[0].dest.signal), body); err != nil {
+			err = fmt.Errorf("cannot be made JSON: %w", err)
+		}
+	}
+	if err == nil && r.wireGzip {
+		body, err = deflate(body)
+	}
+	return body, r.contentType, err
+}
+
+// join returns the uncompressed bodies of a group as one message.
+func join(group []*request) ([]byte, error) {
+	var joined []byte
 	for _, r := range group {
 		part := r.body
 		if r.packed {
@@ -112,107 +152,11 @@ func assemble(group []*request) ([]byte, error) {
 			}
 		}
 		if len(group) == 1 {
-			raw = part
-			break
+			return part, nil
 		}
-		raw = append(raw, part...)
+		joined = append(joined, part...)
 	}
-	if !r.wireGzip {
-		return raw, nil
-	}
-	return deflate(raw)
-}
-
-// judge decides what an answer means for the request: only 429, 502, 503 and 504 may be
-// retried (OpenTelemetry Protocol Specification, "OTLP/HTTP Response").
-func (t *Transport) judge(resp *http.Response, answer []byte, group []*request) outcome {
-	switch code := resp.StatusCode; code {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return outcome{
-			verdict:    retry,
-			reason:     strconv.Itoa(code),
-			err:        statusError(resp, answer),
-			retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		}
-	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		// The client has followed as many redirects as it may. The fault is not in the
-		// request, and a loop of redirects may be repaired, so the request is sent again
-		// later.
-		return outcome{verdict: retry, reason: strconv.Itoa(code), err: fmt.Errorf("%w: redirected too often, or to nowhere", statusError(resp, nil))}
-	case http.StatusRequestEntityTooLarge:
-		out := outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
-		if out.halves = t.halve(group); out.halves != nil {
-			out.verdict = split
-		}
-		return out
-	default:
-		if code < 200 || code > 299 {
-			return outcome{verdict: discard, reason: strconv.Itoa(code), err: statusError(resp, answer)}
-		}
-		out := outcome{verdict: delivered}
-		rejected, message := partialSuccess(resp.Header.Get("Content-Type"), answer)
-		out.rejected, out.message = rejected, plaintext.Line(message, maxMessage)
-		return out
-	}
-}
-
-// maxMessage bounds in bytes how much of a message of the server is repeated.
-const maxMessage = 200
-
-// statusError returns an error with the status and the text of an answer.
-func statusError(resp *http.Response, answer []byte) error {
-	text := strings.Map(func(r rune) rune {
-		if r < ' ' || r == '\uFFFD' {
-			return -1
-		}
-		return r
-	}, string(answer[:min(len(answer), maxMessage)]))
-	status := plaintext.Line(resp.Status, maxMessage)
-	if text = strings.TrimSpace(text); text != "" {
-		return fmt.Errorf("%s: %q", status, text)
-	}
-	return errors.New(status)
-}
-
-// halve divides what was too large: several joined requests into single ones, and a
-// single request into two. It returns nil if there is nothing to divide.
-func (t *Transport) halve(group []*request) []*request {
-	if len(group) > 1 {
-		for _, r := range group {
-			r.solo = true
-		}
-		return group
-	}
-	r := group[0]
-	if !isProtobuf(r.contentType) {
-		return nil
-	}
-	raw := r.body
-	if r.packed {
-		var err error
-		if raw, err = inflate(r.body, r.rawSize); err != nil {
-			return nil
-		}
-	}
-	a, b, ok := splitRequest(raw)
-	if !ok {
-		return nil
-	}
-	var halves []*request
-	for _, raw := range [][]byte{a, b} {
-		half := *r
-		half.body, half.packed, half.rawSize, half.solo = raw, false, len(raw), true
-		half.items = countItems(r.dest.signal, r.contentType, raw)
-		if r.packed {
-			if body, err := deflate(raw); err == nil {
-				half.body, half.packed = body, true
-			}
-		}
-		half.ref = spool.Ref{}
-		t.addToSpool(r.dest.signal, &half)
-		halves = append(halves, &half)
-	}
-	return halves
+	return joined, nil
 }
 
 // finish records the outcome of an attempt.
@@ -241,9 +185,10 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		if lost := t.deliver(group, out); lost != nil {
 			dropped = append(dropped, lost)
 		}
+		d.earnDivisions()
 	case retry:
 		if t.ctx.Err() == nil {
-			d.failed(now, round, out.err, out.retryAfter, &t.cfg)
+			d.failed(now, round, out, &t.cfg)
 			outage = fmt.Errorf("delivery: %s cannot be delivered to %s, retrying: %w", d.signal, redact(d.url), out.err)
 		}
 		for _, r := range group {
@@ -252,24 +197,24 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 			d.waiting.insert(r)
 		}
 		t.accounts[d.signal].retried++
-	case split:
-		t.replace(d, group, out.halves)
+		close(t.failed)
+		t.failed = make(chan struct{})
+	case divide:
+		t.replace(d, group, out.parts)
 	case discard:
 		for _, r := range group {
 			dropped = append(dropped, t.drop(r, out.reason, out.err))
 		}
 	}
 	dropped = append(dropped, t.makeRoom()...)
-	close(t.changed)
-	t.changed = make(chan struct{})
 	t.mu.Unlock()
 
 	t.report.dropped(dropped...)
 	if outage != nil {
-		t.report.warn(d.url, outage)
+		t.report.warn(d.signal.String()+" "+out.reason+" "+d.url, outage)
 	}
 	if out.verdict == delivered && out.message != "" && out.rejected == 0 {
-		t.report.warn(d.url+" warning", fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
+		t.report.warn(d.signal.String()+" warning "+d.url, fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
 	}
 	t.wakeDispatcher()
 }
@@ -292,20 +237,24 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", redact(group[0].dest.url), out.message)}
 }
 
-// replace puts the parts of a request that was too large into the queue instead of it.
-// A request has no more parts than items, and each part is sent on its own.
+// replace puts the parts of a group into the queue instead of it. Each part is sent on
+// its own. The parts have the place of the group in the queue, so that a server that
+// takes none of them shows that with few requests.
 func (t *Transport) replace(d *destination, group, parts []*request) {
-	if len(group) > 1 { // the parts are the requests themselves, to be sent one by one
+	if parts[0] == group[0] { // the requests of the group, to be sent one by one
 		for _, r := range parts {
 			d.waiting.insert(r)
 		}
 		return
 	}
-	t.forget(group[0])
-	for _, r := range parts {
+	for _, r := range slices.Backward(parts) {
 		d.waiting.insert(r)
 		t.budget.add(d.signal, r.size())
 		t.accounts[d.signal].queued += r.items
+		t.count(r, 1)
+	}
+	for _, r := range group { // last, so that a flush does not find nothing left
+		t.forget(r)
 	}
 }
 
@@ -314,6 +263,7 @@ func (t *Transport) replace(d *destination, group, parts []*request) {
 func (t *Transport) forget(r *request) {
 	t.budget.add(r.dest.signal, -r.size())
 	t.accounts[r.dest.signal].queued -= r.items
+	t.count(r, -1)
 	t.removeFromSpool(r)
 }
 

@@ -13,8 +13,8 @@ type Sender interface {
 	// so on. The error should be a [*SendError] if the server has answered.
 	Send(ctx context.Context, s Signal, request []byte) (response []byte, err error)
 
-	// Close ends every connection. [Transport.Shutdown] calls it after the last Send.
-	// Nothing of the Sender runs any more when it returns.
+	// Close ends every connection. [Transport.Shutdown] calls it after the last Send, once
+	// for each [Route] with the Sender. Nothing of the Sender runs any more when it returns.
 	Close() error
 }
 
@@ -24,12 +24,17 @@ type SendError struct {
 	Reason     string        // as in Stats.Dropped: the name of the status, such as RESOURCE_EXHAUSTED
 	Retry      bool          // the same request may be sent again
 	RetryAfter time.Duration // not before; zero means that the server did not say
-	Divide     bool          // a smaller request may be taken
-	Refused    bool          // nothing listens at the address
+	Divide     bool          // a smaller request may be taken, unless Retry says more
+	Refused    bool          // nothing listens at the address; the request is sent again
 	Err        error
 }
 
-func (e *SendError) Error() string { return e.Reason + ": " + e.Err.Error() }
+func (e *SendError) Error() string {
+	if e.Err == nil {
+		return e.Reason
+	}
+	return e.Reason + ": " + e.Err.Error()
+}
 
 // Unwrap returns Err.
 func (e *SendError) Unwrap() error { return e.Err }

@@ -42,7 +42,9 @@ type Transport struct {
 	budget   budget
 	sending  map[*request]struct{}
 	accounts [numSignals]account
-	changed  chan struct{} // closed and replaced when a request is forgotten or fails
+	senders  []Sender
+	waiters  []*waiter     // of the flushes in progress
+	failed   chan struct{} // closed and replaced when an attempt fails
 }
 
 // ErrShutdown is the error of a request that is made after Shutdown.
@@ -63,14 +65,15 @@ func New(cfg Config) (*Transport, error) {
 		ended:   make(chan struct{}),
 		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
 		sending: make(map[*request]struct{}),
-		changed: make(chan struct{}),
+		failed:  make(chan struct{}),
 	}
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
 	base := cfg.Base
 	if base == nil {
-		t.own = newBase(cfg.Senders)
+		t.own = NewBase(nil)
+		t.own.MaxIdleConnsPerHost = numSignals * cfg.Senders
 		base = t.own
 	}
 	t.direct = newRoute(base, cfg.Timeout)
@@ -98,7 +101,7 @@ type Route struct {
 	// Base makes the requests. Nil means [Config].Base.
 	Base http.RoundTripper
 
-	// Timeout limits one attempt. Zero means [Config].Timeout.
+	// Timeout limits one attempt. Zero means [Config].Timeout, less means no limit.
 	Timeout time.Duration
 
 	// URL and Header are those that the requests of the exporter will have. They let the
@@ -111,6 +114,14 @@ type Route struct {
 	// time than the compression of the exporter, which uses a slower level for somewhat
 	// smaller requests, and it does not keep the batch processor waiting.
 	Gzip bool
+
+	// JSON sends what the exporter hands over as protobuf in the JSON encoding. The queue
+	// holds protobuf, because that can be joined and divided.
+	JSON bool
+
+	// Sender sends the requests in place of Base. URL then only names its target in
+	// messages.
+	Sender Sender
 }
 
 // ClientVia is [Transport.Client] for an exporter with a route of its own. Two
@@ -119,16 +130,8 @@ type Route struct {
 // its last request.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	via := t.direct
-	if r.Base != nil || r.Timeout > 0 || r.Gzip {
-		base, timeout := r.Base, r.Timeout
-		if base == nil {
-			base = t.direct.client.Transport
-		}
-		if timeout <= 0 {
-			timeout = t.cfg.Timeout
-		}
-		via = newRoute(base, timeout)
-		via.gzip = r.Gzip
+	if r.Base != nil || r.Timeout != 0 || r.Gzip || r.JSON || r.Sender != nil {
+		via = t.route(r)
 	}
 	if r.URL != "" {
 		t.mu.Lock()
@@ -144,12 +147,33 @@ type route struct {
 	// This is a client and not its RoundTripper, so that redirects are followed as they
 	// are for an exporter without a Transport.
 	client  *http.Client
-	timeout time.Duration
+	sender  Sender        // in place of client, if it is set
+	timeout time.Duration // of one attempt; none if it is not positive
 	gzip    bool
+	json    bool
 }
 
 func newRoute(base http.RoundTripper, timeout time.Duration) *route {
 	return &route{client: &http.Client{Transport: base, CheckRedirect: redirect}, timeout: timeout}
+}
+
+// route fills in the defaults of a Route. Shutdown closes its Sender.
+func (t *Transport) route(r Route) *route {
+	base, timeout := r.Base, r.Timeout
+	if base == nil {
+		base = t.direct.client.Transport
+	}
+	if timeout == 0 {
+		timeout = t.cfg.Timeout
+	}
+	via := newRoute(base, timeout)
+	via.gzip, via.json, via.sender = r.Gzip, r.JSON, r.Sender
+	if r.Sender != nil {
+		t.mu.Lock()
+		t.senders = append(t.senders, r.Sender)
+		t.mu.Unlock()
+	}
+	return via
 }
 
 // redirect follows 307 and 308 only: the others would turn the request into a GET

@@ -6,7 +6,6 @@ package export
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -17,9 +16,6 @@ import (
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/settings"
 )
-
-// idleTimeout is how long a connection that is not used stays open.
-const idleTimeout = 90 * time.Second
 
 // Exports is all that is sent by one Telemetry.
 type Exports struct {

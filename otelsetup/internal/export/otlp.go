@@ -2,7 +2,6 @@ package export
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
@@ -52,15 +51,7 @@ func (x *Exports) Logs(ctx context.Context, c *settings.OTLP) (sdklog.Exporter, 
 // exporting must not be traced. What waits is protobuf in either case, which can
 // be divided and put together.
 func (x *Exports) client(c *settings.OTLP) *http.Client {
-	own := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: c.Timeout}).DialContext,
-		TLSClientConfig:     c.TLS.Config(),
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: 4, // as many requests are sent at the same time
-		IdleConnTimeout:     idleTimeout,
-		TLSHandshakeTimeout: c.Timeout,
-	}
+	own := delivery.NewBase(c.TLS.Config())
 	var base http.RoundTripper = own
 	if x.wrap != nil {
 		base = x.wrap(c.Signal, own)

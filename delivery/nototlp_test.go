@@ -1,0 +1,86 @@
+package delivery_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/clewtrace/clew/delivery"
+)
+
+// TestOnlyAnAnswerOfAnOTLPServerCounts: a 2xx of something else that listens at the
+// address is repeated as a server that cannot be reached is.
+func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {
+	const page = "<!DOCTYPE html>\n<html><head><title>Log in</title></head></html>"
+	for _, tc := range []struct {
+		rule, contentType, body string
+		code                    int
+		counts                  bool
+	}{
+		{"an empty body", "", "", 200, true},
+		{"an empty body of a type", "application/x-protobuf", "", 200, true},
+		{"an empty page, as a script in PHP answers", "text/html; charset=UTF-8", "", 200, true},
+		{"no content", "", "", 204, true},
+		{"accepted", "text/plain", "", 202, true},
+		{"protobuf", "application/x-protobuf", "\x0a\x00", 200, true},
+		{"protobuf by its other name", "application/protobuf", "\x0a\x00", 200, true},
+		{"JSON", "application/json", "{}", 200, true},
+		{"JSON with a parameter", "application/json; charset=utf-8", `{"partialSuccess":{}}`, 200, true},
+		{"JSON of a vendor", "application/json", `{"status":"ok","errors":false,"error":null}`, 200, true},
+		{"partial success whatever else is said", "application/json", `{"partialSuccess":{},"error":"x"}`, 200, true},
+		{"a word", "text/plain; charset=utf-8", "ok\n", 200, true},
+		{"no type", "none", "\x0a\x00", 200, true},
+		{"bytes", "application/octet-stream", "\x0a\x00", 200, true},
+
+		{"a page", "text/html; charset=utf-8", page, 200, false},
+		{"a page with another code", "text/html", page, 202, false},
+		{"XHTML", "application/xhtml+xml", page, 200, false},
+		{"a page without a type", "none", page, 200, false},
+		{"a page that says it is JSON", "application/json", page, 200, false},
+		{"a page that says it is text", "text/plain", page, 200, false},
+		{"an error in JSON", "application/json", `{"error":"not logged in"}`, 200, false},
+		{"errors in JSON", "application/problem+json", `{"errors":[{"title":"no such tenant"}]}`, 200, false},
+		{"a long text", "text/plain", strings.Repeat("Welcome to the guest network. ", 10), 200, false},
+		{"a script", "text/javascript", "location = '/login'", 200, false},
+		{"a picture", "image/png", "\x89PNG\r\n\x1a\n", 200, false},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			s := newStoppedSink(t)
+			var mended atomic.Bool
+			var requests atomic.Int64
+			s.fault = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
+				if mended.Load() || requests.Add(1) > 2 {
+					return false
+				}
+				switch tc.contentType {
+				case "":
+				case "none":
+					w.Header()["Content-Type"] = nil
+				default:
+					w.Header().Set("Content-Type", tc.contentType)
+				}
+				w.WriteHeader(tc.code)
+				_, _ = io.WriteString(w, tc.body)
+				return true
+			}
+			s.Start()
+			var h handled
+			tr := newTransport(t, quick(&h))
+			names := postSpans(t, tr, s.URL, 0, 1)
+			flush(t, tr)
+			st := tr.Stats(delivery.Traces)
+			if st.Delivered != 1 || (st.Retried == 0) != tc.counts {
+				t.Errorf("%+v: want it to count as delivered: %v", st, tc.counts)
+			}
+			if lost, _ := s.lost(names); (lost == 0) == tc.counts {
+				t.Errorf("%d lost: want the answer to count: %v", lost, tc.counts)
+			}
+			told := h.all(t, tr)
+			if tc.counts != (len(told) == 0) || !tc.counts && !strings.Contains(told[0].Error(), "not the answer of an OTLP server") {
+				t.Errorf("told %v", told)
+			}
+		})
+	}
+}
