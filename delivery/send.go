@@ -32,9 +32,12 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	first := group[0]
 	signal := first.dest.signal
 	body, contentType, err := via.assemble(group)
-	if err != nil {
+	if err != nil { // it is divided to find out what is corrupt
 		if len(group) > 1 {
-			return outcome{verdict: divide, parts: alone(group)} // to find out which of them are corrupt
+			return outcome{verdict: divide, parts: alone(group)}
+		}
+		if halves := t.halve(group); halves != nil {
+			return outcome{verdict: divide, parts: halves}
 		}
 		return outcome{verdict: discard, reason: reasonCorrupt, err: first.name(err)}
 	}
@@ -127,7 +130,9 @@ func (via *route) assemble(group []*request) (body []byte, contentType string, e
 		return body, r.contentType, err
 	case asJSON:
 		r = &request{contentType: contentTypeJSON, wireGzip: r.wireGzip}
-		body, err = otlp.AppendJSON(nil, otlp.Request(group[0].dest.signal), body)
+		if body, err = otlp.AppendJSON(nil, otlp.Request(group[0].dest.signal), body); err != nil {
+			err = fmt.Errorf("cannot be made JSON: %w", err)
+		}
 	}
 	if err == nil && r.wireGzip {
 		body, err = deflate(body)

@@ -6,31 +6,23 @@ import (
 	"net/url"
 	"time"
 
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"github.com/clewtrace/clew/delivery"
 )
 
-// Protocol makes the exporters of an OTLP protocol. Endpoints are as for OTLP
-// over HTTP: a general one gets the path /v1/traces, /v1/metrics or /v1/logs.
-// Those of a protocol named "grpc" have no path, and may be targets as gRPC
-// spells them.
-type Protocol struct {
-	Traces  func(context.Context, OTLP) (sdktrace.SpanExporter, error)
-	Metrics func(context.Context, OTLP) (sdkmetric.Exporter, error)
-	Logs    func(context.Context, OTLP) (sdklog.Exporter, error)
-}
+// Protocol makes what sends the requests of one signal, for a value of
+// OTEL_EXPORTER_OTLP_PROTOCOL. Endpoints are as for OTLP over HTTP: a general one gets
+// the path /v1/traces, /v1/metrics or /v1/logs. Those of a protocol named "grpc" have no
+// path, and may be host:port or another target of gRPC.
+type Protocol func(ctx context.Context, c OTLP) (delivery.Sender, error)
 
 // OTLP is how one signal is sent: what the OTEL_EXPORTER_OTLP_* variables say,
 // checked. OpenTelemetry Protocol Exporter, "Configuration Options".
 type OTLP struct {
-	Signal      string   // "traces", "metrics" or "logs"
-	Endpoint    *url.URL // of "grpc", the scheme https means TLS, and any other none
-	Target      string   // of "grpc": host:4317, dns:///host:4317, unix:///run/otel.sock
-	Headers     map[string]string
-	Timeout     time.Duration // of one export with its retries; negative: no limit
-	Gzip        bool
-	TLS         *tls.Config                   // nil: the system's roots and no client certificate
-	Temporality sdkmetric.TemporalitySelector // metrics only, as Aggregation
-	Aggregation sdkmetric.AggregationSelector
+	Signal   string   // "traces", "metrics" or "logs"
+	Endpoint *url.URL // with the scheme https if the connection uses TLS
+	Target   string   // of the protocol "grpc", as gRPC spells it; empty: the host of Endpoint
+	Headers  map[string]string
+	Timeout  time.Duration // of one attempt, which is what the context of Send has
+	Gzip     bool
+	TLS      *tls.Config // nil: the system's roots and no client certificate
 }

@@ -3,108 +3,139 @@
 //	import _ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 //
 // The endpoint is http://localhost:4317 by default. Its scheme decides whether
-// the connection uses TLS. It may also be a target as gRPC spells it, such as
-// host:4317, dns:///host:4317 or unix:///run/otel.sock: TLS is used then unless
-// OTEL_EXPORTER_OTLP_INSECURE is true, over a unix socket only if that is false.
+// the connection uses TLS; without one, OTEL_EXPORTER_OTLP_INSECURE does. It may also be
+// a target of gRPC, such as unix:///run/collector.sock or dns:///collector:4317.
+//
+// What is exported waits in the queue of package delivery, as it does over HTTP, and the
+// three signals share a connection if they go to the same target.
+//
+// The import links gRPC, which registers the handlers /debug/requests and /debug/events
+// with [http.DefaultServeMux]. A build with the tag grpcnotrace does without them.
 package otlpgrpc
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
-func init() {
-	extend.Protocols.Register("grpc", extend.Protocol{
-		Traces: func(ctx context.Context, c extend.OTLP) (sdktrace.SpanExporter, error) {
-			conn, err := dial(c)
-			if err != nil {
-				return nil, err
-			}
-			exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithGRPCConn(conn),
-				otlptracegrpc.WithHeaders(c.Headers), otlptracegrpc.WithTimeout(c.Timeout))
-			return spanExporter{exporter, conn}, err
-		},
-		Metrics: func(ctx context.Context, c extend.OTLP) (sdkmetric.Exporter, error) {
-			conn, err := dial(c)
-			if err != nil {
-				return nil, err
-			}
-			exporter, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithGRPCConn(conn),
-				otlpmetricgrpc.WithHeaders(c.Headers), otlpmetricgrpc.WithTimeout(c.Timeout),
-				otlpmetricgrpc.WithTemporalitySelector(c.Temporality), otlpmetricgrpc.WithAggregationSelector(c.Aggregation))
-			return metricExporter{exporter, conn}, err
-		},
-		Logs: func(ctx context.Context, c extend.OTLP) (sdklog.Exporter, error) {
-			conn, err := dial(c)
-			if err != nil {
-				return nil, err
-			}
-			exporter, err := otlploggrpc.New(ctx, otlploggrpc.WithGRPCConn(conn),
-				otlploggrpc.WithHeaders(c.Headers), otlploggrpc.WithTimeout(c.Timeout))
-			return logExporter{exporter, conn}, err
-		},
-	})
-}
+func init() { extend.Protocols.Register("grpc", New) }
 
-// dial makes the connection of one signal. The exporters would make their own,
-// and read the environment once more for it.
-func dial(c extend.OTLP) (*grpc.ClientConn, error) {
-	transport := insecure.NewCredentials()
-	if c.Endpoint.Scheme == "https" {
-		config := c.TLS
-		if config == nil {
-			config = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		transport = credentials.NewTLS(config)
+// New returns a Sender of requests over gRPC. It connects when it sends the first one.
+// Senders whose target and TLS configuration are the same share their connection, until
+// the last of them is closed.
+func New(_ context.Context, c extend.OTLP) (delivery.Sender, error) {
+	header, err := outgoing(c.Headers)
+	if err != nil {
+		return nil, err
 	}
-	opts := []grpc.DialOption{grpc.WithTransportCredentials(transport)}
+	at := address{target: target(c), secure: c.Endpoint != nil && c.Endpoint.Scheme == "https"}
+	if at.secure {
+		at.tls = c.TLS
+	}
+	to, err := join(at)
+	if err != nil {
+		return nil, err
+	}
+	s := &sender{to: to, header: header}
 	if c.Gzip {
-		opts = append(opts, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+		s.options = append(s.options, grpc.UseCompressor(gzip.Name))
 	}
-	return grpc.NewClient(c.Target, opts...)
+	return s, nil
 }
 
-// The exporters do not close a connection that they were given.
-
-type spanExporter struct {
-	sdktrace.SpanExporter
-	conn *grpc.ClientConn
+// methods are those of the three services that take export requests.
+var methods = map[delivery.Signal]string{
+	delivery.Traces:  "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+	delivery.Metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+	delivery.Logs:    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 }
 
-func (e spanExporter) Shutdown(ctx context.Context) error {
-	defer e.conn.Close() //nolint:errcheck // it says only that it was closed before
-	return e.SpanExporter.Shutdown(ctx)
+// sender sends the requests of one signal.
+type sender struct {
+	to      *connection
+	header  metadata.MD
+	options []grpc.CallOption
+	leave   sync.Once
 }
 
-type metricExporter struct {
-	sdkmetric.Exporter
-	conn *grpc.ClientConn
+// Send implements [delivery.Sender].
+func (s *sender) Send(ctx context.Context, signal delivery.Signal, request []byte) ([]byte, error) {
+	link, err := s.to.acquire()
+	if err != nil {
+		return nil, err
+	}
+	var response []byte
+	var server peer.Peer // stays empty if there was no connection
+	options := append([]grpc.CallOption{grpc.ForceCodecV2(encoded{}), grpc.Peer(&server)}, s.options...)
+	err = link.conn.Invoke(metadata.NewOutgoingContext(ctx, s.header), methods[signal], request, &response, options...)
+	connected := server.Addr != nil
+	s.to.release(link, err != nil && (!connected || ctx.Err() != nil))
+	if err != nil {
+		return nil, sendError(ctx, err, connected)
+	}
+	return response, nil
 }
 
-func (e metricExporter) Shutdown(ctx context.Context) error {
-	defer e.conn.Close() //nolint:errcheck // it says only that it was closed before
-	return e.Exporter.Shutdown(ctx)
+// Close implements [delivery.Sender].
+func (s *sender) Close() error {
+	s.leave.Do(s.to.leave)
+	return nil
 }
 
-type logExporter struct {
-	sdklog.Exporter
-	conn *grpc.ClientConn
+// encoded is the codec of messages that are encoded already.
+type encoded struct{}
+
+// Name makes the content type application/grpc, without the name of an encoding, as
+// the stubs of OTLP send it.
+func (encoded) Name() string { return "" }
+
+func (encoded) Marshal(v any) (mem.BufferSlice, error) {
+	request, ok := v.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an encoded message", v)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(request)}, nil
 }
 
-func (e logExporter) Shutdown(ctx context.Context) error {
-	defer e.conn.Close() //nolint:errcheck // it says only that it was closed before
-	return e.Exporter.Shutdown(ctx)
+func (encoded) Unmarshal(data mem.BufferSlice, v any) error {
+	response, ok := v.(*[]byte)
+	if !ok {
+		return fmt.Errorf("%T cannot hold an encoded message", v)
+	}
+	*response = data.Materialize()
+	return nil
+}
+
+// outgoing returns headers as metadata, whose names are in lower case. gRPC would refuse
+// each call with one that it cannot send.
+func outgoing(headers map[string]string) (metadata.MD, error) {
+	const accepted = "0123456789abcdefghijklmnopqrstuvwxyz-_." // gRPC over HTTP2, "Requests", Header-Name
+	var errs []error
+	header := metadata.MD{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		key, value := strings.ToLower(name), headers[name]
+		switch {
+		case key == "" || strings.Trim(key, accepted) != "":
+			errs = append(errs, fmt.Errorf("header %q: gRPC takes names of letters, digits, '-', '_' and '.'", name))
+		case !strings.HasSuffix(key, "-bin") && strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+			errs = append(errs, fmt.Errorf("header %q: gRPC takes values of printable ASCII, and others if the name ends in -bin", name))
+		default:
+			header.Append(key, value)
+		}
+	}
+	return header, errors.Join(errs...)
 }

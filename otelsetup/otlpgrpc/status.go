@@ -1,0 +1,87 @@
+package otlpgrpc
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/clewtrace/clew/delivery"
+)
+
+// names are the codes as the specification spells them.
+var names = map[codes.Code]string{
+	codes.Canceled: "CANCELLED", codes.Unknown: "UNKNOWN", codes.InvalidArgument: "INVALID_ARGUMENT",
+	codes.DeadlineExceeded: "DEADLINE_EXCEEDED", codes.NotFound: "NOT_FOUND", codes.AlreadyExists: "ALREADY_EXISTS",
+	codes.PermissionDenied: "PERMISSION_DENIED", codes.ResourceExhausted: "RESOURCE_EXHAUSTED",
+	codes.FailedPrecondition: "FAILED_PRECONDITION", codes.Aborted: "ABORTED", codes.OutOfRange: "OUT_OF_RANGE",
+	codes.Unimplemented: "UNIMPLEMENTED", codes.Internal: "INTERNAL", codes.Unavailable: "UNAVAILABLE",
+	codes.DataLoss: "DATA_LOSS", codes.Unauthenticated: "UNAUTHENTICATED",
+}
+
+// sendError says what the error of a call means.
+func sendError(ctx context.Context, err error, connected bool) error {
+	s := status.Convert(err)
+	if ctx.Err() != nil && (s.Code() == codes.DeadlineExceeded || s.Code() == codes.Canceled) {
+		return ctx.Err()
+	}
+	if !connected && s.Code() == codes.Unavailable {
+		return unreachable(s.Message())
+	}
+	return judge(s)
+}
+
+// judge decides what a status means for the request. OpenTelemetry Protocol
+// Specification, "Failures" of OTLP/gRPC.
+func judge(s *status.Status) *delivery.SendError {
+	e := &delivery.SendError{Reason: names[s.Code()], Err: errors.New(s.Message())}
+	if e.Reason == "" {
+		e.Reason = "UNKNOWN"
+	}
+	info := retryInfo(s)
+	switch s.Code() {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+		e.Retry = true
+	case codes.ResourceExhausted:
+		// Without a word on when to come again, the message is larger than the server
+		// takes, which gRPC itself answers.
+		e.Retry = info != nil
+		e.Divide = info == nil
+	case codes.InvalidArgument:
+		e.Divide = true // one item may be the reason
+	default:
+	}
+	if e.Retry && info != nil {
+		e.RetryAfter = max(0, info.GetRetryDelay().AsDuration())
+	}
+	return e
+}
+
+func retryInfo(s *status.Status) *errdetails.RetryInfo {
+	for _, detail := range s.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			return info
+		}
+	}
+	return nil
+}
+
+// unreachable says why there is no connection. gRPC tells that in words alone, which are
+// those of package net.
+func unreachable(message string) *delivery.SendError {
+	e := &delivery.SendError{Reason: "network", Retry: true, Err: errors.New(message)}
+	says := func(words string) bool { return strings.Contains(message, words) }
+	switch {
+	case says(syscall.ECONNREFUSED.Error()), says("dial unix") && says(syscall.ENOENT.Error()):
+		e.Reason, e.Refused = "connection_refused", true
+	case says("no such host"):
+		e.Reason, e.Refused = "name_not_resolved", true
+	case says("authentication handshake failed"):
+		e.Reason = "tls"
+	}
+	return e
+}
