@@ -55,7 +55,7 @@ type serverConfig struct {
 	sink     string
 	spool    string
 	ratio    float64 // of the traces that are sampled
-	batch    int     // clew's Batch.MaxExportBatchSize; zero: the default
+	batch    int     // clew's Batch.MaxItems; zero: the default
 	gzip     bool    // requests are compressed
 	deadline time.Duration
 	profile  string // file for a CPU profile; empty: none
