@@ -1,17 +1,37 @@
-// Package delivery delivers OTLP requests in spite of restarts, overload and slow
-// answers of their server, without holding up the program that they describe.
+// Package delivery delivers telemetry to an OTLP server in spite of restarts, overload
+// and slow answers of that server, without holding up the program that is observed.
 //
-// A [Transport] is an http.RoundTripper below the OTLP/HTTP exporters. It puts each
-// encoded request of an exporter into a bounded queue and answers the exporter at once.
-// It then delivers the requests in the background, the oldest first, and repeats each
-// one until the server answers with a 2xx status. The exporters and their encoders stay
-// as they are.
+// A [Transport] makes a processor for spans, one for log records, and an exporter for
+// metrics. A span or a log record is encoded when it ends, into the batch of its
+// processor. A batch becomes an export request in a bounded queue that all signals share.
+// The queue is delivered in the background, the oldest request first, and each request
+// is repeated until the server has taken it.
 //
 //	t, err := delivery.New(delivery.Config{})
 //	...
-//	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.Client(delivery.Traces)))
+//	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(t.SpanProcessor(delivery.Route{}, delivery.Batch{})))
+//	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(t.LogProcessor(delivery.Route{}, delivery.Batch{})))
+//	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(t.MetricExporter(delivery.Route{}, nil, nil))))
+//	t.Observe(metrics)
 //	...
-//	defer t.Shutdown(ctx) // after Shutdown of the provider
+//	err = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx), t.Shutdown(ctx))
+//
+// [Transport.SpanExporter] and [Transport.LogExporter] use the same encoder, for programs
+// that wrap an exporter. [Transport.Client] is an HTTP client under the exporters of
+// OpenTelemetry, whose requests go into the same queue.
+//
+// # Batches
+//
+// A processor keeps no spans and no records, only their encoded form, in one buffer that
+// it uses again. It hands over its batch at [Batch].MaxItems, at [Batch].MaxBytes, or when
+// [Batch].Delay has passed since the first item, whatever comes first. A request holds
+// each resource and each scope once. A span or record that alone is longer than MaxBytes
+// is cut: its longest strings first, and it gets the attribute clew.truncated.
+//
+// The variables of the specification map to these fields: OTEL_BSP_MAX_EXPORT_BATCH_SIZE
+// to MaxItems, OTEL_BSP_SCHEDULE_DELAY to Delay, OTEL_BSP_MAX_QUEUE_SIZE to MaxQueueItems,
+// and the same for OTEL_BLRP. The queue itself is bounded in bytes, because its items are
+// encoded and may be compressed. OTEL_BSP_EXPORT_TIMEOUT is a limit of [Route].Timeout.
 //
 // # What is repeated
 //
@@ -35,9 +55,13 @@
 // # What is lost
 //
 // Nothing is lost while the queue has room. When it is full, the oldest request is
-// dropped. Every loss is counted in [Transport.Stats] and, with an error.type, in the
-// metric otel.sdk.exporter.span.exported (and its siblings). [Config.ErrorHandler] is
-// called for the first loss at once and then at most once a minute.
+// dropped. [Transport.Stats] counts for each signal what was accepted, and each accepted
+// item is queued, delivered, dropped or kept, never two of these. What a processor has
+// collected counts as queued, and what an earlier process left in the spool as accepted.
+// Every loss is also counted, with an error.type, in the metric
+// otel.sdk.exporter.span.exported (and its siblings). [Config.ErrorHandler] is called for
+// the first loss at once and then at most once a minute. [Transport.Shutdown] returns an
+// [UndeliveredError] for each signal that lost something.
 //
 // The queue is in memory. Without a spool, what a process has not delivered when it is
 // killed is lost.
@@ -45,19 +69,14 @@
 // # Spool and journal
 //
 // With [Config.SpoolDir], every request is also kept on disk until it is delivered or
-// dropped, and the next process takes over what is left. Spans that the batch processor
-// still collects are in no request yet, so kill -9 loses them: one batch at most.
+// dropped, and the next process takes over what is left. What a processor still collects
+// is in no request yet, so kill -9 loses it: at most the batch of one [Batch].Delay.
 //
-// A journal does not lose those either. Export each span as it ends, and let the
-// Transport join the requests again.
-//
-//	t, err := delivery.New(delivery.Config{SpoolDir: dir, Linger: time.Second})
-//	...
-//	sdktrace.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(exporter))
-//
-// A journal costs an encoding and a write to the page cache on the goroutine that ends
-// the span. Each span then waits uncompressed and with its own copy of the resource, so
-// an outage fills [Config.QueueSize] about ten times as fast.
+// A journal ([Config.Journal]) does not lose that either. Each span is in the spool when
+// its End returns, and each record when its Emit does. That costs a write to the page
+// cache on the goroutine that ends the span. Each span then waits uncompressed and with
+// its own copy of the resource, so an outage fills [Config.QueueSize] about ten times as
+// fast. Requests linger for a second, to be sent together.
 //
 // The spool may become unusable: the disk is full, or the directory is gone or
 // read-only. Requests are then in memory only, the error handler is called, and each

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
@@ -32,6 +33,14 @@ type request struct {
 const overhead = 256
 
 func (r *request) size() int64 { return int64(len(r.body)) + overhead }
+
+// newRequest returns a request that this package has encoded.
+func newRequest(via *route, body []byte, items int64, since time.Time) *request {
+	return &request{
+		body: body, rawSize: len(body), items: items, accepted: since,
+		contentType: contentTypeProtobuf, wireGzip: via.gzip,
+	}
+}
 
 // requestList is a list of requests in the order of their seq. The zero value
 // is empty.
@@ -122,4 +131,98 @@ func (b *budget) oldest(dests []*destination, open [numSignals]int64) *request {
 		}
 	}
 	return victim
+}
+
+const (
+	// While the queue holds no more bytes than this, requests that are not compressed
+	// stay so: in normal operation they are sent within milliseconds.
+	packAbove = 1 << 20
+	// Smaller bodies do not shrink enough to be worth the work.
+	packMin = 1 << 10
+)
+
+// accept puts a request into the queue. moved, if it is not nil, is called when the
+// queue counts the items of the request, while t.mu is held. After Shutdown, the items
+// are counted as dropped, and the error is [ErrShutdown].
+func (t *Transport) accept(d *destination, r *request, moved func()) error {
+	t.mu.Lock()
+	backlog := t.budget.total > packAbove
+	t.mu.Unlock()
+	if backlog && !r.packed && r.rawSize >= packMin {
+		if body, err := deflate(r.body); err == nil {
+			r.body, r.packed = body, true
+		}
+	}
+
+	t.addToSpool(d.signal, r)
+
+	t.mu.Lock()
+	a := &t.accounts[d.signal]
+	a.accepted += r.items
+	if moved != nil {
+		moved()
+	}
+	if t.closed {
+		a.drop(reasonShutdown, r.items)
+		t.mu.Unlock()
+		t.removeFromSpool(r)
+		return ErrShutdown
+	}
+	t.seq++
+	r.seq = t.seq
+	r.dest = d
+	d.waiting.insert(r)
+	t.budget.add(d.signal, r.size())
+	a.queued += r.items
+	dropped := t.makeRoom()
+	// If requests linger, the dispatcher has nothing to do for most of them.
+	wake := t.cfg.Linger == 0 || t.flushing > 0 || d.waiting.len == 1 || d.waiting.raw >= groupSize
+	t.mu.Unlock()
+
+	t.report.dropped(dropped...)
+	if wake {
+		t.wakeDispatcher()
+	}
+	return nil
+}
+
+// late counts items that came after Shutdown.
+func (t *Transport) late(s Signal, items int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accounts[s].accepted += items
+	t.accounts[s].drop(reasonShutdown, items)
+}
+
+// makeRoom drops the oldest waiting requests until the rest is within the bounds: that
+// of the queue, and those of the destinations.
+func (t *Transport) makeRoom() []*DroppedError {
+	var dropped []*DroppedError
+	drop := func(r *request, why error) {
+		r.dest.waiting.remove(r)
+		dropped = append(dropped, t.drop(r, reasonQueueFull, why))
+	}
+	for _, d := range t.dests {
+		for d.maxItems > 0 && d.waiting.items > d.maxItems {
+			drop(d.waiting.front, fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
+		}
+	}
+	open := t.collected()
+	for t.budget.full(open) {
+		r := t.budget.oldest(t.dests, open)
+		if r == nil {
+			break // everything is being sent, and the number of senders is bounded
+		}
+		drop(r, fmt.Errorf("the queue of %d bytes is full", t.budget.max))
+	}
+	return dropped
+}
+
+// collected returns the bytes of each signal that processors have not handed over.
+func (t *Transport) collected() (bytes [numSignals]int64) {
+	for _, b := range t.batches {
+		_, n, _ := b.waiting()
+		bytes[b.dest.signal] += n
+	}
+	return bytes
 }
