@@ -36,6 +36,8 @@ func (b *builder) buildDelivery() {
 		}
 	}
 	b.problems = append(b.problems, d.NeedSpool(customized)...)
+	wanted.Journal = wanted.Journal && wanted.SpoolDir != ""
+	cfg.Journal = cfg.Journal && cfg.SpoolDir != ""
 	var err error
 	if b.delivery, err = delivery.New(wanted); err != nil && customized {
 		b.problem("Customizers.Delivery", err)
@@ -57,7 +59,7 @@ func (b *builder) route(ctx context.Context, e settings.Export) (delivery.Route,
 	c := e.OTLP
 	r := delivery.Route{
 		URL: c.Endpoint.String(), Header: http.Header{}, Gzip: c.Gzip, JSON: c.Protocol == settings.ProtocolJSON,
-		Timeout: shorter(c.Timeout, e.Batch.ExportTimeout),
+		Timeout: c.Timeout,
 	}
 	for name, value := range c.Headers {
 		r.Header.Set(name, value)
@@ -75,17 +77,6 @@ func (b *builder) route(ctx context.Context, e settings.Export) (delivery.Route,
 		Signal: c.Signal, Endpoint: c.Endpoint, Target: c.Target, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
 	})
 	return r, err
-}
-
-// shorter returns the shorter of two limits, of which zero and less are none.
-func shorter(a, b time.Duration) time.Duration {
-	if a <= 0 || b > 0 && b < a {
-		a = b
-	}
-	if a <= 0 {
-		return -1
-	}
-	return a
 }
 
 // httpTransport is not [http.DefaultTransport], because exporting must not be

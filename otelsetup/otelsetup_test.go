@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/tracecontext"
@@ -451,7 +452,7 @@ func TestShutdownKeepsToItsDeadline(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown returned %v, want that the deadline passed", err)
 	}
-	if lost, ok := errors.AsType[*otelsetup.UndeliveredError](err); !ok || lost.Undelivered != 1 {
+	if lost, ok := errors.AsType[*delivery.UndeliveredError](err); !ok || lost.Items != 1 {
 		t.Errorf("Shutdown returned %v, want that a span was not delivered", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
 )
@@ -274,12 +275,12 @@ func TestForceFlushTellsWhatWasDropped(t *testing.T) {
 	}
 	_, span := otel.Tracer("test").Start(t.Context(), "work")
 	span.End()
-	if err := telemetry.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "traces: 1 spans dropped: 1 400") {
+	if err := telemetry.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "traces: 1 of 1 spans not delivered: dropped 1 (400)") {
 		t.Errorf("ForceFlush returned %v", err)
 	}
 	err = telemetry.Shutdown(context.Background())
-	var lost *otelsetup.UndeliveredError
-	if !errors.As(err, &lost) || lost.Signal != "traces" || lost.Undelivered != 1 || lost.Recorded != 1 {
+	var lost *delivery.UndeliveredError
+	if !errors.As(err, &lost) || lost.Signal != delivery.Traces || lost.Items != 1 || lost.Accepted != 1 {
 		t.Errorf("Shutdown returned %v", err)
 	}
 }
@@ -300,8 +301,8 @@ func TestShutdownKeepsWhatIsSpooled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
 	err = telemetry.Shutdown(ctx)
-	var lost *otelsetup.UndeliveredError
-	if !errors.As(err, &lost) || lost.Undelivered != 1 || lost.Kept != 1 || !strings.Contains(err.Error(), "kept in "+dir) {
+	var lost *delivery.UndeliveredError
+	if !errors.As(err, &lost) || lost.Items != 1 || lost.Kept != 1 || !strings.Contains(err.Error(), "kept in "+dir) {
 		t.Errorf("Shutdown returned %v, want that one span is kept", err)
 	}
 }

@@ -3,7 +3,6 @@ package otelsetup
 import (
 	"context"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"

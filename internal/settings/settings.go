@@ -232,9 +232,10 @@ func (d *Delivery) NeedSpool(customized bool) []Problem {
 	return r.problems
 }
 
-// SendsOverHTTP reports whether something is sent by OTLP over HTTP.
-func (s *Settings) SendsOverHTTP() bool {
-	over := func(e Export) bool { return e.OTLP != nil && e.OTLP.OverHTTP() }
-	return slices.ContainsFunc(s.Spans, over) || slices.ContainsFunc(s.Logs, over) ||
-		slices.ContainsFunc(s.Metrics.Readers, func(r Reader) bool { return over(r.Export) })
+// SendsOTLP reports whether something is sent by OTLP, which is delivered by store
+// and forward.
+func (s *Settings) SendsOTLP() bool {
+	sends := func(e Export) bool { return e.OTLP != nil }
+	return slices.ContainsFunc(s.Spans, sends) || slices.ContainsFunc(s.Logs, sends) ||
+		slices.ContainsFunc(s.Metrics.Readers, func(r Reader) bool { return sends(r.Export) })
 }
