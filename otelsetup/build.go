@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"time"
 
-	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/contrib/propagators/aws/xray"
 	"go.opentelemetry.io/contrib/propagators/b3"
@@ -24,6 +23,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/internal/sloghandler"
 	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/otelsetup/internal/export"
 	"github.com/clewtrace/clew/propagator"
@@ -45,6 +45,7 @@ type parts struct {
 	meters     metric.MeterProvider
 	loggers    log.LoggerProvider
 	handler    slog.Handler // of the program's log
+	printer    slog.Handler // what it prints with; nil: nothing is printed
 
 	lives    []life
 	exports  *export.Exports
@@ -71,7 +72,7 @@ type builder struct {
 func build(ctx context.Context, s *settings.Settings, c *config) *parts {
 	b := &builder{parts: &parts{}, settings: s, config: c}
 	b.buildPropagator()
-	b.handler = newIDHandler(c.printer)
+	b.handler, b.printer = sloghandler.WithIDs(c.printer), c.printer
 	b.meters, b.loggers = noopmetric.NewMeterProvider(), nooplog.NewLoggerProvider()
 	b.exports = export.New(export.Config{})
 	if !s.Disabled {
@@ -171,11 +172,11 @@ func (b *builder) buildHandler(exported bool) {
 	if !exported {
 		return
 	}
-	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(b.loggers))
+	exporting := sloghandler.New(b.loggers, instrumentationName, b.exported())
 	if b.settings.PrintLogs {
-		b.handler = slog.NewMultiHandler(b.handler, bridge)
+		b.handler = sloghandler.Both(b.handler, exporting)
 	} else {
-		b.handler = bridge
+		b.handler, b.printer = exporting, nil
 	}
 }
 
