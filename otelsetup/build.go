@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/contrib/propagators/aws/xray"
 	"go.opentelemetry.io/contrib/propagators/b3"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/internal/sloghandler"
 	"github.com/clewtrace/clew/otelsetup/extend"
 	"github.com/clewtrace/clew/propagator"
 	"github.com/clewtrace/clew/propagator/trust"
@@ -45,6 +45,7 @@ type parts struct {
 	meters     *sdkmetric.MeterProvider
 	loggers    *sdklog.LoggerProvider
 	handler    slog.Handler // of the program's log
+	printer    slog.Handler // what it prints with; nil: nothing is printed
 
 	delivery *delivery.Transport // nil: nothing is sent as OTLP
 	idle     []func()            // close the connections that delivery does not need any more
@@ -73,7 +74,7 @@ type builder struct {
 func build(ctx context.Context, s *settings.Settings, c *config, errors otel.ErrorHandler) *parts {
 	b := &builder{parts: &parts{}, settings: s, config: c, errors: errors}
 	b.buildPropagator()
-	b.handler = newIDHandler(c.printer)
+	b.handler, b.printer = sloghandler.WithIDs(c.printer), c.printer
 	if !s.Disabled {
 		b.buildSDK(ctx)
 	}
@@ -147,11 +148,11 @@ func (b *builder) buildHandler(exported bool) {
 	if !exported {
 		return
 	}
-	bridge := otelslog.NewHandler(instrumentationName, otelslog.WithLoggerProvider(loggers))
+	exporting := sloghandler.New(loggers, instrumentationName, b.exported())
 	if b.settings.PrintLogs {
-		b.handler = slog.NewMultiHandler(b.handler, bridge)
+		b.handler = sloghandler.Both(b.handler, exporting)
 	} else {
-		b.handler = bridge
+		b.handler, b.printer = exporting, nil
 	}
 }
 

@@ -1,20 +1,20 @@
 package otelsetup
 
 import (
-	"log"
 	"log/slog"
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 
 	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/internal/sloghandler"
 )
 
 // diagnose makes the SDK report to t, which is silent until [Telemetry.install]:
 // while the SDK is built it reads the same variables, and has less to say about
 // a bad value.
 func (t *Telemetry) diagnose(c *config, level slog.Level) {
-	t.diagnostics = &diagnostics{printer: newIDHandler(c.printer), level: level, silent: true}
+	t.diagnostics = &diagnostics{printer: sloghandler.WithIDs(c.printer), level: level, silent: true}
 	previous := otel.GetErrorHandler()
 	otel.SetErrorHandler(t.diagnostics)
 	otel.SetLogger(logr.New(sink{diagnostics: t.diagnostics}))
@@ -50,7 +50,7 @@ func (t *Telemetry) install(c *config) {
 		otel.SetLoggerProvider(loggerProvider)
 	})
 
-	t.onShutdown(setDefaultLogger(p.handler))
+	t.onShutdown(sloghandler.SetDefault(p.handler, p.printer))
 	if !c.defaultTransport {
 		return
 	}
@@ -62,15 +62,3 @@ func (t *Telemetry) install(c *config) {
 }
 
 func (t *Telemetry) onShutdown(f func()) { t.restore = append(t.restore, f) }
-
-// setDefaultLogger makes h the default of log/slog and of log, and returns
-// what puts the previous ones back.
-func setDefaultLogger(h slog.Handler) (restore func()) {
-	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
-	slog.SetDefault(slog.New(h))
-	return func() {
-		slog.SetDefault(previous)
-		log.SetOutput(writer)
-		log.SetFlags(flags)
-	}
-}

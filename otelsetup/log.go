@@ -3,68 +3,34 @@ package otelsetup
 import (
 	"context"
 	"log/slog"
+	"math"
 	"os"
 
-	"go.opentelemetry.io/otel/trace"
+	"github.com/clewtrace/clew/internal/sloghandler"
+)
+
+// TraceIDKey and SpanIDKey name the attributes of a printed record that hold
+// the ids of the span it was logged in: OpenTelemetry, "Trace Context in
+// non-OTLP Log Formats".
+const (
+	TraceIDKey = sloghandler.TraceIDKey
+	SpanIDKey  = sloghandler.SpanIDKey
 )
 
 // newPrinter is the handler that prints when none was given with
 // [WithLogHandler].
 func newPrinter() slog.Handler { return slog.NewTextHandler(os.Stderr, nil) }
 
-// idHandler adds trace_id and span_id to the records that belong to a span.
-// The ids stand at the top level, whatever groups are open, so that one search
-// finds them in every program's output.
-type idHandler struct {
-	slog.Handler              // with groups and attributes applied
-	base         slog.Handler // without
-	groups       bool
-	replay       func(slog.Handler) slog.Handler
-}
-
-func newIDHandler(h slog.Handler) *idHandler {
-	return &idHandler{Handler: h, base: h, replay: func(h slog.Handler) slog.Handler { return h }}
-}
-
-// TraceIDKey and SpanIDKey name the attributes of a printed record that hold
-// the ids of the span it was logged in: OpenTelemetry, "Trace Context in
-// non-OTLP Log Formats".
-const (
-	TraceIDKey = "trace_id"
-	SpanIDKey  = "span_id"
-)
-
-func (h *idHandler) Handle(ctx context.Context, r slog.Record) error {
-	sc := trace.SpanContextFromContext(ctx)
-	if !sc.IsValid() {
-		return h.Handler.Handle(ctx, r)
+// exported says which records are exported: from the level that is set, or else
+// what the handler that prints lets through. Where nothing is printed, that is
+// what slog prints unless it is told otherwise.
+func (b *builder) exported() func(context.Context, slog.Level) bool {
+	if least := b.settings.LogExportLevel; least != nil {
+		return sloghandler.From(least)
 	}
-	ids := []slog.Attr{slog.String(TraceIDKey, sc.TraceID().String()), slog.String(SpanIDKey, sc.SpanID().String())}
-	if h.groups {
-		return h.replay(h.base.WithAttrs(ids)).Handle(ctx, r)
+	printer := b.config.printer
+	if !b.settings.PrintLogs || !printer.Enabled(context.Background(), math.MaxInt) {
+		return sloghandler.From(slog.LevelInfo)
 	}
-	r = r.Clone()
-	r.AddAttrs(ids...)
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h *idHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return h.with(h.groups, func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
-}
-
-func (h *idHandler) WithGroup(name string) slog.Handler {
-	if name == "" {
-		return h
-	}
-	return h.with(true, func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
-}
-
-func (h *idHandler) with(groups bool, step func(slog.Handler) slog.Handler) slog.Handler {
-	before := h.replay
-	return &idHandler{
-		Handler: step(h.Handler),
-		base:    h.base,
-		groups:  groups,
-		replay:  func(to slog.Handler) slog.Handler { return step(before(to)) },
-	}
+	return printer.Enabled
 }

@@ -57,7 +57,9 @@ func (o option) applyMain(c *mainConfig) { c.start = append(c.start, o) }
 
 // WithLogHandler sets the handler that prints log records. The default is a
 // [slog.TextHandler] on standard error. The ids of the span are added to each
-// record before the handler gets it. Nil leaves the default.
+// record before the handler gets it. Records that the handler is not enabled for
+// are not exported either, unless CLEW_LOG_EXPORT_LEVEL says which are. The
+// handler may be that of [slog.Default], or lead to it. Nil leaves the default.
 func WithLogHandler(h slog.Handler) Option {
 	return option{"WithLogHandler", "", func(c *config) {
 		if h != nil {

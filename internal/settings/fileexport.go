@@ -32,6 +32,7 @@ func (f *file) exports(s *Settings) {
 		s.Logs = append(s.Logs, f.processor(p, "OTEL_BLRP", batchOf(p.OTLP, logBatch, s.Delivery)))
 	}
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
+	f.logExportLevel(s)
 }
 
 // processor is an [Export] and where it stands.

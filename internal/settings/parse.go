@@ -269,6 +269,26 @@ var logLevels = map[string]slog.Level{
 	None: LogLevelNone, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
 }
 
+// asPrinted is how a level is shown that is not set.
+const asPrinted = "as printed"
+
+// level is a level of slog, whose names are compared without regard to case.
+var level = kind[slog.Leveler]{
+	parse: func(text string) (slog.Leveler, error) {
+		var l slog.Level
+		if l.UnmarshalText([]byte(text)) != nil {
+			return nil, errors.New("must be debug, info, warn or error, or one of these with a number added, such as info+2")
+		}
+		return l, nil
+	},
+	show: func(l slog.Leveler) string {
+		if l == nil {
+			return asPrinted
+		}
+		return strings.ToLower(l.Level().String())
+	},
+}
+
 // list reads the accepted entries of a comma-separated list, in order and
 // without duplicates. It is def when nothing is set, or when none of the
 // entries is accepted. An entry "none" stands alone, and is an empty list.

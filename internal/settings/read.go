@@ -110,7 +110,15 @@ func (r *reader) readSDK(s *Settings) {
 	s.Logs = exports(logs, send[SignalLogs], r.batch("OTEL_BLRP", batchOf(send[SignalLogs], logBatch, s.Delivery)))
 	// A program that neither prints nor exports its log would be mute.
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
+	r.logExportLevel(s)
 	r.plugged(s)
+}
+
+// logExportLevel reads which log records are exported, if any are.
+func (r *reader) logExportLevel(s *Settings) {
+	if len(s.Logs) > 0 {
+		s.LogExportLevel = read(r, level, nil, "CLEW_LOG_EXPORT_LEVEL")
+	}
 }
 
 // setServiceName lets name win over an attribute.

@@ -38,6 +38,9 @@ type Settings struct {
 	Spans     []Export // an entry for each exporter
 	Logs      []Export
 	PrintLogs bool // log records are printed too
+	// LogExportLevel is the least level of the records that are exported; nil:
+	// that of the handler that prints.
+	LogExportLevel slog.Leveler
 	Metrics   Metrics
 
 	Delivery Delivery // read if something is sent by OTLP

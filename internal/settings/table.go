@@ -23,6 +23,7 @@ const (
 	File         Kind = "path"
 	Pairs        Kind = "key=value,..."
 	Text         Kind = "text"
+	Level        Kind = "level"
 )
 
 // Variable is an entry of the table of all variables.
@@ -62,6 +63,7 @@ var exporters = []Variable{
 	{Name: "OTEL_TRACES_EXPORTER", Kind: List, Default: "otlp", Accepted: []string{ExporterOTLP, ExporterConsole}, Sentence: "Where spans go, or none."},
 	{Name: "OTEL_METRICS_EXPORTER", Kind: List, Default: "otlp", Accepted: []string{ExporterOTLP, ExporterConsole}, Sentence: "Where metrics go, or none."},
 	{Name: "OTEL_LOGS_EXPORTER", Kind: List, Default: "otlp,console", Accepted: []string{ExporterOTLP, ExporterConsole}, Sentence: "Where log records go. Without otlp they are only printed, without console only exported."},
+	{Name: "CLEW_LOG_EXPORT_LEVEL", Kind: Level, Default: asPrinted, Sentence: "The least level of the log records that are exported: debug, info, warn or error, or with a number added, such as info+2."},
 	{Name: "OTEL_EXPORTER_PROMETHEUS_HOST", Kind: Text, Default: "localhost", Sentence: "The host on which metrics are served."},
 	{Name: "OTEL_EXPORTER_PROMETHEUS_PORT", Kind: Number, Default: "9464", Sentence: "The port on which metrics are served; 0 takes a free one."},
 	{Name: "OTEL_EXPORTER_ZIPKIN_ENDPOINT", Kind: URL, Default: "http://localhost:9411/api/v2/spans", Sentence: "Where spans are posted."},

@@ -33,6 +33,7 @@ func badVariables() []badVariable {
 		{"OTEL_TRACES_EXPORTER", "must be a list of otlp, console", "otlp"},
 		{"OTEL_METRICS_EXPORTER", "must be a list of otlp, console", "otlp"},
 		{"OTEL_LOGS_EXPORTER", "must be a list of otlp, console", "otlp,console"},
+		{"CLEW_LOG_EXPORT_LEVEL", "must be debug, info, warn or error, or ", "as printed"},
 		{"OTEL_METRICS_EXEMPLAR_FILTER", "must be trace_based, always_on or always_off", "trace_based"},
 		{"OTEL_METRIC_EXPORT_INTERVAL", interval, "60000"},
 		{"OTEL_METRIC_EXPORT_TIMEOUT", duration, "30000"},

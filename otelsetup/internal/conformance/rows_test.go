@@ -112,6 +112,8 @@ func exporterRows() []row {
 		{variable: "OTEL_LOGS_EXPORTER", value: "console", look: andPrinted("hello"), want: "traces, metrics; printed"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "none", look: andPrinted("hello"), want: "traces, metrics; printed", stock: "traces, metrics"},
 		{variable: "OTEL_LOGS_EXPORTER", value: "otlp,console", look: andPrinted("hello"), want: "traces, metrics, logs; printed"},
+		{variable: "CLEW_LOG_EXPORT_LEVEL", value: "warn", look: andPrinted("hello"), want: "traces, metrics; printed"},
+		{variable: "CLEW_LOG_EXPORT_LEVEL", value: "Info+0", look: andPrinted("hello"), want: "traces, metrics, logs; printed"},
 	}
 }
 

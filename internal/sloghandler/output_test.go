@@ -1,0 +1,280 @@
+package sloghandler_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/clewtrace/clew/internal/sloghandler"
+)
+
+// early is a logger as packages have it, made before anything is set up.
+var early = slog.With("k", "v w").WithGroup("g")
+
+// buffer is a writer for several goroutines.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.text.Reset()
+	return b.text.String()
+}
+
+// writeTo makes package log write to b until the test ends.
+func writeTo(t *testing.T, b *buffer, prefix string, flags int) {
+	writer, before, flagsBefore := log.Writer(), log.Prefix(), log.Flags()
+	log.SetOutput(b)
+	log.SetPrefix(prefix)
+	log.SetFlags(flags)
+	t.Cleanup(func() {
+		log.SetOutput(writer)
+		log.SetPrefix(before)
+		log.SetFlags(flagsBefore)
+	})
+}
+
+// setUp makes printer print what is exported as well, by default.
+func setUp(t *testing.T, printer slog.Handler) *recorder {
+	exported := &recorder{}
+	h := sloghandler.Both(sloghandler.WithIDs(printer), sloghandler.New(exported, "test", printer.Enabled))
+	t.Cleanup(sloghandler.SetDefault(h, printer))
+	return exported
+}
+
+// quietly leaves out the time.
+func quietly(source bool) *slog.HandlerOptions {
+	return &slog.HandlerOptions{AddSource: source, Level: slog.LevelDebug, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		if s, ok := a.Value.Any().(*slog.Source); ok {
+			a.Value = slog.StringValue(s.File[strings.LastIndexByte(s.File, '/')+1:] + " " + s.Function[strings.LastIndexByte(s.Function, '/')+1:])
+		}
+		return a
+	}}
+}
+
+func TestLoggersMadeBeforeKeepTheirLevel(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		prefix string
+		log    func()
+		want   string
+		level  string
+	}{
+		{"a logger made before", "", func() { early.Warn("m n", "a", 1, "b", "x=y") }, `level=WARN msg="m n" k="v w" g.a=1 g.b="x=y"`, "WARN"},
+		{"no attributes", "", func() { slog.New(defaultHandler).Error("m") }, "level=ERROR msg=m", "ERROR"},
+		{"a level between", "", func() { early.Log(context.Background(), slog.LevelInfo+2, "m") }, `level=INFO+2 msg=m k="v w"`, "INFO+2"},
+		{"no message", "", func() { early.Info("") }, `level=INFO msg="" k="v w"`, "INFO"},
+		{"a message with an equals sign", "", func() { slog.New(defaultHandler).Info("a=1 is b", "c", "") }, `level=INFO msg="a=1 is b" c=""`, "INFO"},
+		{"several lines", "", func() { early.Error("m\nn") }, `level=ERROR msg="m\nn" k="v w"`, "ERROR"},
+		{"a prefix of package log", "app: ", func() { early.Error("m") }, `level=ERROR msg="app: m" k="v w"`, "ERROR"},
+		{"a line of package log", "app: ", func() { log.Print("m k=v") }, `level=INFO msg="app: m k=v"`, "INFO"},
+		{"a line that looks like one of slog", "", func() { log.Print("ERROR m k=v") }, `level=INFO msg="ERROR m k=v"`, "INFO"},
+		{"what the default handler is not enabled for", "", func() { early.Debug("m") }, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var before, printed buffer
+			writeTo(t, &before, test.prefix, 0)
+			exported := setUp(t, slog.NewTextHandler(&printed, quietly(false)))
+			test.log()
+			if got := strings.TrimSuffix(printed.take(), "\n"); got != test.want {
+				t.Errorf("printed %s\nwant    %s", got, test.want)
+			}
+			if got := before.take(); got != "" {
+				t.Errorf("package log printed %q itself", got)
+			}
+			records := exported.take()
+			if test.want == "" {
+				if len(records) > 0 {
+					t.Errorf("exported %d records", len(records))
+				}
+			} else if len(records) != 1 || records[0].SeverityText() != test.level {
+				t.Errorf("exported %v, want one at %s", records, test.level)
+			}
+		})
+	}
+}
+
+func TestLinesKeepTheirSource(t *testing.T) {
+	var before, printed buffer
+	writeTo(t, &before, "", log.Lshortfile)
+	setUp(t, slog.NewTextHandler(&printed, quietly(true)))
+	early.Info("early")
+	log.Print("line")
+	slog.Info("record")
+	const source = `source="output_test.go sloghandler_test.TestLinesKeepTheirSource"`
+	if got := printed.take(); strings.Count(got, source) != 3 {
+		t.Errorf("printed\n%swant three times %s", got, source)
+	}
+}
+
+func TestIDsAreInEachLine(t *testing.T) {
+	var printed buffer
+	writeTo(t, &printed, "", 0)
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
+	const ids = " trace_id=01000000000000000000000000000000 span_id=0200000000000000"
+	for name, h := range map[string]slog.Handler{"text": slog.NewTextHandler(&printed, quietly(false)), "default": defaultHandler} {
+		t.Run(name, func(t *testing.T) {
+			exported := setUp(t, h)
+			slog.InfoContext(ctx, "m")
+			slog.With("a", 1).WithGroup("g").With("b", 2).InfoContext(ctx, "m", "c", 3)
+			if got := printed.take(); strings.Count(got, ids) != 2 || strings.Count(got, " g.b=2 g.c=3") != 1 {
+				t.Errorf("printed\n%swant twice %s", got, ids)
+			}
+			if got := len(exported.take()); got != 2 {
+				t.Errorf("exported %d records", got)
+			}
+		})
+	}
+}
+
+// defaultHandler is slog's.
+var defaultHandler = slog.Default().Handler()
+
+type embedding struct{ slog.Handler }
+
+func (h embedding) Handle(ctx context.Context, r slog.Record) error { return h.Handler.Handle(ctx, r) }
+
+// function is a handler of which nothing but a record tells where it leads.
+type function func(context.Context, slog.Record) error
+
+func (function) Enabled(context.Context, slog.Level) bool          { return true }
+func (f function) Handle(ctx context.Context, r slog.Record) error { return f(ctx, r) }
+func (f function) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return function(func(ctx context.Context, r slog.Record) error {
+		r = r.Clone()
+		r.AddAttrs(attrs...)
+		return f(ctx, r)
+	})
+}
+func (f function) WithGroup(string) slog.Handler { return f }
+
+func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
+	for name, printer := range map[string]slog.Handler{
+		"bare":     defaultHandler,
+		"With":     defaultHandler.WithAttrs(nil),
+		"embedded": embedding{defaultHandler},
+		"twice":    embedding{&embedding{defaultHandler}},
+		"function": function(defaultHandler.Handle),
+		"multi":    slog.NewMultiHandler(slog.DiscardHandler, defaultHandler),
+		"by level": function(func(ctx context.Context, r slog.Record) error {
+			return embedding{defaultHandler}.Handle(ctx, r)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before buffer
+			writeTo(t, &before, "app: ", log.Lshortfile|log.Lmsgprefix)
+			program := func() {
+				log.Print("line") // the first, before anything is known of the handler
+				slog.Info("record", "a", 1)
+				early.Warn("early")
+				slog.With("b", 2).Error("with")
+				log.Print("INFO line")
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() { slog.Warn("concurrent") })
+					all.Go(func() { log.Print("concurrent") })
+				}
+				all.Wait()
+			}
+			program()
+			want := before.take()
+			exported := setUp(t, printer)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				program()
+			}()
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				panic("the program waits for ever")
+			}
+			if got := before.take(); sorted(got) != sorted(want) {
+				t.Errorf("printed\n%swant, as before,\n%s", got, want)
+			}
+			records := exported.take()
+			if len(records) != 21 {
+				t.Errorf("exported %d records, want 21", len(records))
+			}
+			if got := fmt.Sprint(records[2].SeverityText(), attrs(records[2])); got != `WARN[{"k":"v w"}]` {
+				t.Errorf("the logger made before exported %s", got)
+			}
+		})
+	}
+}
+
+// sorted makes the order of lines not matter, nor the lines of this file.
+func sorted(lines string) string {
+	all := strings.Split(regexp.MustCompile(`\.go:\d+`).ReplaceAllString(lines, ".go"), "\n")
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+func TestOtherPrintersGetTheLines(t *testing.T) {
+	var before, printed buffer
+	writeTo(t, &before, "", 0)
+	text := slog.NewTextHandler(&printed, quietly(false))
+	exported := setUp(t, function(text.Handle))
+	log.Print("line")
+	early.Warn("early")
+	if got, want := printed.take(), "level=INFO msg=line\nlevel=WARN msg=early k=\"v w\"\n"; got != want || before.take() != "" {
+		t.Errorf("printed\n%swant\n%s", got, want)
+	}
+	if got := len(exported.take()); got != 2 {
+		t.Errorf("exported %d records", got)
+	}
+
+	t.Cleanup(sloghandler.SetDefault(function(func(context.Context, slog.Record) error { panic("bad handler") }), nil))
+	setUp(t, function(func(context.Context, slog.Record) error { panic("bad handler") }))
+	defer func() {
+		if r := recover(); r != "bad handler" {
+			t.Errorf("the panic of a handler is %v in the program", r)
+		}
+	}()
+	log.Print("line")
+}
+
+func TestWhatWasBeforeIsThereAfterwards(t *testing.T) {
+	var before, printed buffer
+	writeTo(t, &before, "app: ", log.Lmsgprefix)
+	logger := slog.Default()
+	text := slog.NewTextHandler(&printed, quietly(false))
+	exported := &recorder{}
+	restore := sloghandler.SetDefault(sloghandler.Both(sloghandler.WithIDs(text), sloghandler.New(exported, "test", nil)), text)
+	between := slog.With("a", 1)
+	restore()
+	if slog.Default() != logger || log.Writer() != &before || log.Flags() != log.Lmsgprefix {
+		t.Error("the default logger, or the writer or flags of package log, are not those of before")
+	}
+	early.Warn("m")
+	log.Print("line")
+	if got, want := before.take(), "app: WARN m k=\"v w\"\napp: line\n"; got != want {
+		t.Errorf("package log printed %q, want %q", got, want)
+	}
+	between.Warn("between")
+	if got, want := printed.take(), "level=WARN msg=between a=1\n"; got != want {
+		t.Errorf("a logger of meanwhile printed %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,115 @@
+package otelsetup_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+// earlyLogger is a logger as packages have it, made before Start.
+var earlyLogger = slog.With("k", "v")
+
+// exportedLevels logs at each level and returns those that are exported.
+func exportedLevels(t *testing.T, printer slog.Handler) string {
+	store, _, flush := start(t, otelsetup.WithLogHandler(printer))
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		slog.Log(t.Context(), l, "m")
+	}
+	flush()
+	var levels []string
+	for _, l := range store.Logs() {
+		levels = append(levels, l.GetSeverityText())
+	}
+	return strings.Join(levels, " ")
+}
+
+func TestWhatIsPrintedIsExported(t *testing.T) {
+	text := func(l slog.Level) slog.Handler {
+		return slog.NewTextHandler(&bytes.Buffer{}, &slog.HandlerOptions{Level: l})
+	}
+	for _, test := range []struct {
+		name, exporter, level string
+		printer               slog.Handler
+		want                  string
+	}{
+		{"as slog prints", "", "", text(slog.LevelInfo), "INFO WARN ERROR"},
+		{"debug is printed", "", "", text(slog.LevelDebug), "DEBUG INFO WARN ERROR"},
+		{"warnings are printed", "", "", text(slog.LevelWarn), "WARN ERROR"},
+		{"a handler that discards", "", "", slog.DiscardHandler, "INFO WARN ERROR"},
+		{"nothing is printed", "otlp", "", text(slog.LevelDebug), "INFO WARN ERROR"},
+		{"a level is set", "", "debug", text(slog.LevelWarn), "DEBUG INFO WARN ERROR"},
+		{"a level is set, and nothing is printed", "otlp", "warn+1", text(slog.LevelDebug), "ERROR"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("OTEL_LOGS_EXPORTER", test.exporter)
+			t.Setenv("CLEW_LOG_EXPORT_LEVEL", test.level)
+			if got := exportedLevels(t, test.printer); got != test.want {
+				t.Errorf("exported %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestALoggerMadeBeforeStartKeepsItsLevel(t *testing.T) {
+	var printed bytes.Buffer
+	store, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+	earlyLogger.Error("m n", "a", 1)
+	flush()
+	if got, want := printed.String(), `level=ERROR msg="m n" k=v a=1`+"\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("printed %s, want %s", got, want)
+	}
+	if logs := store.Logs(); len(logs) != 1 || logs[0].GetSeverityText() != "ERROR" || logs[0].GetBody().GetStringValue() != "m n" || len(logs[0].GetAttributes()) != 2 {
+		t.Errorf("exported %v", logs)
+	}
+}
+
+// wrapping is a handler of another package that does what it does, and more.
+type wrapping struct{ slog.Handler }
+
+func (h wrapping) Handle(ctx context.Context, r slog.Record) error { return h.Handler.Handle(ctx, r) }
+
+func TestTheDefaultHandlerMayPrint(t *testing.T) {
+	for name, h := range map[string]slog.Handler{
+		"bare": slog.Default().Handler(), "wrapped": wrapping{slog.Default().Handler()},
+		"among others": slog.NewMultiHandler(slog.Default().Handler(), slog.DiscardHandler),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var printed bytes.Buffer
+			writer, flags := log.Writer(), log.Flags()
+			defer func() { log.SetOutput(writer); log.SetFlags(flags) }()
+			log.SetOutput(&printed)
+			log.SetFlags(0)
+			store, _, flush := start(t, otelsetup.WithLogHandler(h))
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				log.Print("line")
+				otel.Handle(errors.New("x"))
+				slog.InfoContext(parent(t, "01"), "record")
+				earlyLogger.Warn("earlyLogger")
+			}()
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				panic("the program waits for ever")
+			}
+			flush()
+			want := "line\nWARN opentelemetry error=x\nINFO record trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331\nWARN earlyLogger k=v\n"
+			if got := printed.String(); got != want {
+				t.Errorf("printed\n%swant\n%s", got, want)
+			}
+			if got := len(store.Logs()); got != 3 {
+				t.Errorf("exported %d records, want 3", got)
+			}
+		})
+	}
+}
