@@ -77,6 +77,7 @@ type batch struct {
 	closed bool
 	open   *collection   // nil if it is empty
 	full   []*collection // what the dispatcher is to hand over
+	spare  []*collection // empty, to be used again
 	items  int64         // in open, in full and on the way to the queue
 	bytes  int64         // of those
 	since  time.Time     // of the oldest of those
@@ -110,7 +111,7 @@ func (b *batch) add(sc *scope, item []byte) {
 	}
 	wake := b.open == nil // to set its timer
 	if b.open == nil {
-		b.open = newCollection()
+		b.open = b.empty()
 		if b.items == 0 {
 			b.since = b.open.since
 		}
@@ -129,6 +130,17 @@ func (b *batch) add(sc *scope, item []byte) {
 	case wake:
 		b.t.wakeDispatcher()
 	}
+}
+
+// empty returns an empty collection. It is not from a sync.Pool: the collector empties
+// that more often than a batch gets full.
+func (b *batch) empty() *collection {
+	c := new(collection)
+	if last := len(b.spare) - 1; last >= 0 {
+		c, b.spare = b.spare[last], b.spare[:last]
+	}
+	c.since = time.Now()
+	return c
 }
 
 // seal makes what is open ready to be handed over.
@@ -171,7 +183,13 @@ func (b *batch) handOver() {
 			next = full[i+1].since
 		}
 		_ = b.t.accept(b.dest, r, func() { b.moved(r.items, int64(c.size), next) }) // counted if it came too late
-		c.release()
+		if keep := c.reset(); keep {
+			b.mu.Lock()
+			if len(b.spare) < maxFull {
+				b.spare = append(b.spare, c)
+			}
+			b.mu.Unlock()
+		}
 	}
 }
 
@@ -223,10 +241,9 @@ func (b *batch) journal(sc *scope, item []byte) {
 		b.t.late(b.dest.signal, 1)
 		return
 	}
-	c := newCollection()
+	var c collection
 	c.add(sc, item)
-	_ = b.t.accept(b.dest, b.request(c.body(), 1, c.since), nil) // counted if it came too late
-	c.release()
+	_ = b.t.accept(b.dest, b.request(c.body(), 1, time.Now()), nil) // counted if it came too late
 }
 
 func (b *batch) request(body []byte, items int64, since time.Time) *request {

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -35,23 +34,17 @@ type collectedScope struct {
 	at       int // where the next item goes in the body
 }
 
-var collections = sync.Pool{New: func() any { return new(collection) }}
-
-func newCollection() *collection {
-	c, _ := collections.Get().(*collection)
-	c.since = time.Now()
-	return c
-}
-
-// release makes the memory of a collection available to others.
-func (c *collection) release() {
+// reset empties a collection, whose memory is used again. It reports false if that is
+// much more than was needed, so that a burst does not keep its memory for ever.
+func (c *collection) reset() bool {
+	worth := cap(c.buf) <= minKept || len(c.buf) >= cap(c.buf)/4
 	clear(c.resources)
 	clear(c.scopes)
 	*c = collection{buf: c.buf[:0], entries: c.entries[:0], resources: c.resources[:0], scopes: c.scopes[:0]}
-	if cap(c.buf) <= 2*DefaultMaxBytes {
-		collections.Put(c)
-	}
+	return worth
 }
+
+const minKept = 64 << 10
 
 func (c *collection) items() int { return len(c.entries) }
 

@@ -68,8 +68,7 @@ func (*exporter) Shutdown(context.Context) error { return nil }
 func (e *exporter) export(n int, item func(i int, b []byte) (*scope, []byte)) error {
 	s := getScratch()
 	defer s.release()
-	c := newCollection()
-	defer func() { c.release() }()
+	c := collection{since: time.Now()}
 	var late error
 	for i := range n {
 		var sc *scope
@@ -77,20 +76,23 @@ func (e *exporter) export(n int, item func(i int, b []byte) (*scope, []byte)) er
 			continue
 		}
 		if c.items() > 0 && c.size+sc.size(s.b) > e.max {
-			late = e.handOver(c)
-			c.release()
-			c = newCollection()
+			late = e.handOver(&c)
 		}
 		c.add(sc, s.b)
 	}
 	if c.items() > 0 {
-		late = e.handOver(c)
+		late = e.handOver(&c)
 	}
 	return late
 }
 
+// handOver makes a request of a collection and empties it.
 func (e *exporter) handOver(c *collection) error {
-	return e.t.accept(e.dest, newRequest(e.dest.via, c.body(), int64(c.items()), c.since), nil)
+	since := c.since
+	r := newRequest(e.dest.via, c.body(), int64(c.items()), since)
+	c.reset()
+	c.since = since
+	return e.t.accept(e.dest, r, nil)
 }
 
 type spanExporter struct{ exporter }

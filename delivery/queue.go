@@ -134,8 +134,8 @@ func (b *budget) oldest(dests []*destination, open [numSignals]int64) *request {
 }
 
 const (
-	// While the queue holds no more bytes than this, requests that are not compressed
-	// stay so: in normal operation they are sent within milliseconds.
+	// While no more bytes than this wait for a destination, requests stay as they are: in
+	// normal operation they are sent within milliseconds.
 	packAbove = 1 << 20
 	// Smaller bodies do not shrink enough to be worth the work.
 	packMin = 1 << 10
@@ -146,7 +146,7 @@ const (
 // are counted as dropped, and the error is [ErrShutdown].
 func (t *Transport) accept(d *destination, r *request, moved func()) error {
 	t.mu.Lock()
-	backlog := t.budget.total > packAbove
+	backlog := d.waiting.raw > packAbove
 	t.mu.Unlock()
 	if backlog && !r.packed && r.rawSize >= packMin {
 		if body, err := deflate(r.body); err == nil {

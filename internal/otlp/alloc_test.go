@@ -1,6 +1,7 @@
 package otlp_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -53,18 +54,26 @@ func ordinarySpan() sdktrace.ReadOnlySpan {
 }
 
 func ordinaryRecord() *sdklog.Record {
-	r := new(sdklog.Record)
+	r := emit(attribute.StringValue("the order was rejected"), twelve()...)
 	r.SetTimestamp(time.Unix(1_700_000_000, 1))
-	r.SetObservedTimestamp(time.Unix(1_700_000_000, 2))
 	r.SetSeverity(log.SeverityWarn)
 	r.SetSeverityText("WARN")
 	r.SetEventName("order.rejected")
-	r.SetBody(attribute.StringValue("the order was rejected"))
 	r.SetTraceID(trace.TraceID{1})
 	r.SetSpanID(trace.SpanID{2})
 	r.SetTraceFlags(1)
-	r.SetAttributes(twelve()...)
 	return r
+}
+
+// emit returns what the SDK makes of a body and attributes, without limits.
+func emit(body attribute.Value, attrs ...attribute.KeyValue) *sdklog.Record {
+	var emitted recorder
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&emitted), sdklog.WithAttributeCountLimit(-1))
+	var r log.Record
+	r.SetBody(body)
+	provider.Logger("test").Emit(context.Background(), r)
+	emitted[0].SetAttributes(attrs...)
+	return &emitted[0]
 }
 
 func TestEncodingAllocatesNothing(t *testing.T) {

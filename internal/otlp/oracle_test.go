@@ -23,6 +23,7 @@ import (
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
+	traces "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -274,15 +275,91 @@ func sortKeys(list []*common.KeyValue) {
 
 func TestSpanIsWhatStockSends(t *testing.T) {
 	s := newStock(t)
-	for seed := range uint64(1500) {
+	s.checkSpan(t, ordinarySpan())
+	for seed := range uint64(400) {
 		s.checkSpan(t, seeded(seed).anySpan())
 		s.checkSpan(t, seeded(seed).sdkSpan())
 	}
 }
 
+func FuzzSpan(f *testing.F) {
+	s := newStock(f)
+	f.Fuzz(func(t *testing.T, data []byte, ofSDK bool) {
+		g := &generator{data}
+		if ofSDK {
+			s.checkSpan(t, g.sdkSpan())
+		} else {
+			s.checkSpan(t, g.anySpan())
+		}
+	})
+}
+
 func TestLogRecordIsWhatStockSends(t *testing.T) {
 	s := newStock(t)
-	for seed := range uint64(1500) {
+	s.checkRecord(t, ordinaryRecord())
+	for seed := range uint64(400) {
 		s.checkRecord(t, seeded(seed).record())
+	}
+}
+
+func FuzzLogRecord(f *testing.F) {
+	s := newStock(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s.checkRecord(t, (&generator{data}).record())
+	})
+}
+
+// nested returns lists and maps in each other.
+func nested(depth int) attribute.Value {
+	v := attribute.StringValue("the innermost is not \xff UTF-8")
+	for i := range depth {
+		if i%2 == 0 {
+			v = attribute.SliceValue(v, attribute.IntSliceValue([]int{i}))
+		} else {
+			v = attribute.MapValue(attribute.KeyValue{Key: "k", Value: v})
+		}
+	}
+	return v
+}
+
+func TestDeepValueBecomesText(t *testing.T) {
+	s := newStock(t)
+	for _, depth := range []int{1, 15, 16, 17, 18, 40, 64, 500} {
+		kv := attribute.KeyValue{Key: "deep", Value: nested(depth)}
+		s.checkSpan(t, tracetest.SpanStub{Attributes: []attribute.KeyValue{kv}, Events: []sdktrace.Event{{Attributes: []attribute.KeyValue{kv}}}}.Snapshot())
+		record := emit(kv.Value)
+		s.checkRecord(t, record)
+		body := request(record.Resource(), record.InstrumentationScope(), otlp.AppendLogRecord(nil, record, 0))
+		if err := (proto.UnmarshalOptions{RecursionLimit: 64}).Unmarshal(body, new(collogs.ExportLogsServiceRequest)); err != nil {
+			t.Errorf("a body with a depth of %d: %v", depth, err)
+		}
+	}
+}
+
+func TestTextThatIsNotUTF8IsRepaired(t *testing.T) {
+	s := newStock(t)
+	bad := "/%\xff\xfe/\xe2\x82"
+	attrs := []attribute.KeyValue{
+		attribute.String(bad, bad),
+		attribute.StringSlice("list", []string{"good", bad}),
+		{Key: "values", Value: attribute.SliceValue(attribute.StringValue(bad))},
+		{Key: "map", Value: attribute.MapValue(attribute.String(bad, bad))},
+		{Key: "bytes stay", Value: attribute.ByteSliceValue([]byte(bad))},
+	}
+	s.checkSpan(t, tracetest.SpanStub{
+		Name: bad, Attributes: attrs, Status: sdktrace.Status{Description: bad},
+		Events:               []sdktrace.Event{{Name: bad, Attributes: attrs}},
+		Links:                []sdktrace.Link{{Attributes: attrs}},
+		Resource:             resource.NewWithAttributes(bad, attrs...),
+		InstrumentationScope: instrumentation.Scope{Name: bad, Version: bad, SchemaURL: bad, Attributes: attribute.NewSet(attrs...)},
+	}.Snapshot())
+	record := emit(attribute.StringValue(bad), attrs...)
+	record.SetEventName(bad)
+	record.SetSeverityText(bad)
+	s.checkRecord(t, record)
+	var span traces.Span
+	decode(t, otlp.AppendSpan(nil, tracetest.SpanStub{Name: bad}.Snapshot(), 0), &span)
+	if span.Name != "/%\uFFFD/\uFFFD" {
+		t.Errorf("the name is %q", span.Name)
 	}
 }
