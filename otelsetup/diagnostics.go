@@ -3,8 +3,11 @@ package otelsetup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +19,7 @@ import (
 // diagnostics gets what the SDK has to say about itself, as its
 // [otel.ErrorHandler] and as the sink of its logger: it is printed, and never
 // exported, since exporting is what goes wrong most often. Of each kind one
-// line is printed at once, then one per minute with a count, so that an absent
+// line is printed at once, then at most one per minute with a count, so that an absent
 // collector does not fill the log. OTEL_LOG_LEVEL says what is printed.
 //
 // While Shutdown runs, errors are collected for its result instead.
@@ -72,11 +75,26 @@ func (d *diagnostics) report(err error) {
 		d.collected = append(d.collected, err)
 		return
 	}
-	kind := "opentelemetry"
+	d.print(kindOf(err), slog.LevelError, "opentelemetry", slog.Any("error", err))
+}
+
+// maxKind bounds in bytes how much of a text tells kinds apart.
+const maxKind = 200
+
+// kindOf tells errors apart that are worth a line each: losses by their reason, whatever
+// else was lost with it, and other errors by their text without its digits, which are
+// ports, sizes and times.
+func kindOf(err error) string {
 	if lost, ok := errors.AsType[*delivery.DroppedError](err); ok {
-		kind = lost.Reason // not to be held back by what can still be mended
+		return lost.Signal.String() + " " + lost.Reason
 	}
-	d.print(kind, slog.LevelError, "opentelemetry", slog.Any("error", err))
+	text := fmt.Sprint(err) // it may be nil, or panic
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, text[:min(len(text), maxKind)])
 }
 
 // print prints a message, or counts it if one of its kind was printed within
@@ -89,7 +107,11 @@ func (d *diagnostics) print(kind string, level slog.Level, message string, attrs
 		d.lines = map[string]*line{}
 	}
 	l := d.lines[kind]
+	now := time.Now()
 	if l == nil {
+		if len(d.lines) >= maxLines {
+			maps.DeleteFunc(d.lines, func(_ string, l *line) bool { return !now.Before(l.next) })
+		}
 		if len(d.lines) >= maxLines {
 			kind = ""
 		}
@@ -98,7 +120,6 @@ func (d *diagnostics) print(kind string, level slog.Level, message string, attrs
 			d.lines[kind] = l
 		}
 	}
-	now := time.Now()
 	if now.Before(l.next) {
 		l.held++
 		return
@@ -189,7 +210,7 @@ func (s sink) Error(err error, message string, values ...any) {
 	if s.silent {
 		return
 	}
-	s.print(message, slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
+	s.print(message+" "+kindOf(err), slog.LevelError, "opentelemetry: "+message, slices.Concat([]any{slog.Any("error", err)}, s.values, values)...)
 }
 
 func (s sink) WithValues(values ...any) logr.LogSink {

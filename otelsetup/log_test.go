@@ -95,7 +95,7 @@ func TestTheDefaultHandlerMayPrint(t *testing.T) {
 				log.Print("line")
 				otel.Handle(errors.New("x"))
 				slog.InfoContext(parent(t, "01"), "record")
-				earlyLogger.Warn("earlyLogger")
+				earlyLogger.Warn("early")
 			}()
 			select {
 			case <-done:
@@ -103,7 +103,7 @@ func TestTheDefaultHandlerMayPrint(t *testing.T) {
 				panic("the program waits for ever")
 			}
 			flush()
-			want := "line\nWARN opentelemetry error=x\nINFO record trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331\nWARN earlyLogger k=v\n"
+			want := "line\nWARN opentelemetry error=x\nINFO record trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331\nWARN early k=v\n"
 			if got := printed.String(); got != want {
 				t.Errorf("printed\n%swant\n%s", got, want)
 			}

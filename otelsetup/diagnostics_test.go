@@ -1,0 +1,48 @@
+package otelsetup_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/otelsetup"
+)
+
+// TestErrorsOfEachKindArePrintedAtOnce: an error does not wait a minute because another
+// one came before, and one that comes again and again is one line.
+func TestErrorsOfEachKindArePrintedAtOnce(t *testing.T) {
+	var printed bytes.Buffer
+	start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+	for i := range 5 {
+		otel.Handle(fmt.Errorf("read tcp 127.0.0.1:%d: connection reset", 40000+i))
+		otel.Handle(errors.New("no such tenant"))
+		for _, signal := range []delivery.Signal{delivery.Traces, delivery.Logs} {
+			for _, reason := range []string{"400", "queue_full"} {
+				otel.Handle(&delivery.DroppedError{Signal: signal, Items: int64(i), Reason: reason, Err: fmt.Errorf("%s: %d", reason, i)})
+			}
+		}
+	}
+	for text, want := range map[string]int{"connection reset": 1, "no such tenant": 1, "spans dropped: 400": 1, "spans dropped: queue_full": 1, "log records dropped: 400": 1, "log records dropped: queue_full": 1} {
+		if n := strings.Count(printed.String(), text); n != want {
+			t.Errorf("%q is printed %d times; want %d, in\n%s", text, n, want, printed.String())
+		}
+	}
+}
+
+// TestKindsOfErrorsAreBounded: a text that is never the same does not fill the log.
+func TestKindsOfErrorsAreBounded(t *testing.T) {
+	var printed bytes.Buffer
+	start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+	for i := range 1000 {
+		otel.Handle(errors.New("bad name " + strings.Repeat("a", i%32) + strings.Repeat("b", i/32)))
+	}
+	if n := strings.Count(printed.String(), "bad name"); n > 101 {
+		t.Errorf("%d lines of 1,000 errors", n)
+	}
+}
