@@ -88,3 +88,45 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestEncodingAllocatesWhatAccessorsDo counts what it costs to read a span, and that to encode it.
+func TestEncodingAllocatesWhatAccessorsDo(t *testing.T) {
+	state, err := trace.ParseTraceState("ot=th:8,vendor=value")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended tracetest.SpanRecorder
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&ended)).Tracer("test")
+	_, s := tracer.Start(trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: 1, TraceState: state,
+	})), "span", trace.WithAttributes(twelve()...))
+	s.SetAttributes(
+		attribute.StringSlice("strings", []string{"a", "b", "c", "d", "e"}),
+		attribute.IntSlice("ints", []int{1, 2, 3, 4, 5}),
+		attribute.KeyValue{Key: "map", Value: attribute.MapValue(attribute.Bool("k", true))},
+		attribute.KeyValue{Key: "bytes", Value: attribute.ByteSliceValue(make([]byte, 100))},
+	)
+	s.End()
+	span := ended.Ended()[0]
+
+	buf := make([]byte, 0, 4096)
+	got := testing.AllocsPerRun(100, func() { buf = otlp.AppendSpan(buf[:0], span, 1<<20) })
+	want := testing.AllocsPerRun(100, func() {
+		sink = span.SpanContext().TraceState().String()
+		attrs := span.Attributes()
+		attrs = attrs[len(attrs)-4:]
+		stringsSink, intsSink = attrs[0].Value.AsStringSlice(), attrs[1].Value.AsInt64Slice()
+		mapSink, bytesSink = attrs[2].Value.AsMap(), attrs[3].Value.AsByteSlice()
+	})
+	if got > want {
+		t.Errorf("encoding allocates %v times, want at most the %v of reading", got, want)
+	}
+}
+
+var (
+	sink        string
+	stringsSink []string
+	intsSink    []int64
+	mapSink     []attribute.KeyValue
+	bytesSink   []byte
+)

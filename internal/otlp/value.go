@@ -37,6 +37,17 @@ func appendKeyValue(b []byte, num protowire.Number, kv attribute.KeyValue) []byt
 
 // appendKeyValueAt is for a KeyValue within so many lists and maps.
 func appendKeyValueAt(b []byte, num protowire.Number, kv attribute.KeyValue, nesting int) []byte {
+	if kv.Value.Type() == attribute.STRING && kv.Key != "" {
+		key, text := validText(string(kv.Key)), validText(kv.Value.AsString())
+		if n := 2 + len(key) + 4 + len(text); n < 0x80 { // most attributes: each length is one byte
+			b = append(b, byte(num)<<3|byte(protowire.BytesType), byte(n))
+			b = append(b, byte(keyValueKey)<<3|byte(protowire.BytesType), byte(len(key)))
+			b = append(b, key...)
+			b = append(b, byte(keyValueValue)<<3|byte(protowire.BytesType), byte(2+len(text)))
+			b = append(b, byte(anyString)<<3|byte(protowire.BytesType), byte(len(text)))
+			return append(b, text...)
+		}
+	}
 	b, at := openMessage(b, num)
 	b = appendString(b, keyValueKey, string(kv.Key))
 	b = appendAnyValue(b, keyValueValue, kv.Value, nesting)

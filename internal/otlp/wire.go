@@ -71,8 +71,8 @@ func openMessage(b []byte, num protowire.Number) ([]byte, int) {
 }
 
 // closeMessage writes the length of the message that began at b[at]. A message of 128 bytes or more
-// is moved to make room for its length. Moving the few that are so long is cheaper than computing
-// the length of each beforehand.
+// is moved to make room for its length. Moving the few that are so long costs less than finding out
+// the length of each beforehand, for which lists, that the accessors copy, would be read twice.
 func closeMessage(b []byte, at int) []byte {
 	n := len(b) - at
 	if n < 0x80 {
