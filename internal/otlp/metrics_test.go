@@ -129,7 +129,7 @@ func repairQuoted(s string) string { return strings.ReplaceAll(s, `\xff\xfe`, "\
 
 func TestMetricsEqualStock(t *testing.T) {
 	stock := newStockMetrics(t)
-	for seed := range uint64(1000) {
+	for seed := range uint64(500) {
 		compareMetrics(t, stock, (*randomInput).resourceMetrics, func() rand.Source { return rand.NewPCG(seed, 0) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
