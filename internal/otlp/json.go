@@ -89,12 +89,13 @@ func appendJSONMessage(b, body []byte, m fieldType, depth int) (_ []byte, err er
 // fields that exclude each other the last.
 func locate(body []byte, fields []schemaField, found []occurrences) error {
 	var chosen protowire.Number // of the fields that exclude each other
-	for at, next := 0, 0; at < len(body); at = next {
+	for next := 0; next < len(body); {
+		at := next
 		v, n, err := readValue(body[at:])
 		if err != nil {
 			return err
 		}
-		next = at + n
+		next += n
 		if int(v.num) >= len(fields) {
 			continue
 		}

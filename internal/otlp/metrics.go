@@ -15,20 +15,20 @@ import (
 // and the number of data points in it. The resource is res, or that of rm if res is
 // nil. Emit may keep the slice.
 //
-// A request is at most max bytes long (0: no bound), unless a single data point makes
+// A request is at most bound bytes long (0: no bound), unless a single data point makes
 // it longer, or the resource, scope and description that are repeated with each part
-// of a metric are longer than max by themselves and so do not count. There is at least
+// of a metric are longer than the bound by themselves and so do not count. There is at least
 // one request, even without any data points, unless rm is nil.
 //
 // A metric of unknown aggregation or temporality is left out. The error names each.
-func Metrics(rm *metricdata.ResourceMetrics, res *resource.Resource, max int, emit func(request []byte, points int64)) error {
+func Metrics(rm *metricdata.ResourceMetrics, res *resource.Resource, bound int, emit func(request []byte, points int64)) error {
 	if rm == nil {
 		return nil
 	}
 	if res == nil {
 		res = rm.Resource
 	}
-	d := divider{max: max, emit: emit}
+	d := divider{max: bound, emit: emit}
 	l := d.enter(0, 1)
 	l.head = AppendResource(l.head, res)
 	var errs []error

@@ -42,13 +42,13 @@ func (s *stockMetrics) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-func newStockMetrics(t testing.TB) *stockMetrics {
-	t.Helper()
+func newStockMetrics(tb testing.TB) *stockMetrics {
+	tb.Helper()
 	s := &stockMetrics{}
 	exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL("http://collector.invalid"),
 		otlpmetrichttp.WithHTTPClient(&http.Client{Transport: s}))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.Exporter = exporter
 	return s
@@ -77,11 +77,11 @@ var metricDifferences = []struct {
 	// request. So it is given the repaired text: see randomInput.text.
 }
 
-func decodeMetrics(t testing.TB, body []byte) *colmetrics.ExportMetricsServiceRequest {
-	t.Helper()
+func decodeMetrics(tb testing.TB, body []byte) *colmetrics.ExportMetricsServiceRequest {
+	tb.Helper()
 	m := &colmetrics.ExportMetricsServiceRequest{}
 	if err := proto.Unmarshal(body, m); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
@@ -129,7 +129,7 @@ func repairQuoted(s string) string { return strings.ReplaceAll(s, `\xff\xfe`, "\
 
 func TestMetricsEqualStock(t *testing.T) {
 	stock := newStockMetrics(t)
-	for seed := range uint64(1000) {
+	for seed := range uint64(500) {
 		compareMetrics(t, stock, (*randomInput).resourceMetrics, func() rand.Source { return rand.NewPCG(seed, 0) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
