@@ -355,8 +355,12 @@ func (c *comparison) part(full, cut protoreflect.Message) bool {
 	return same
 }
 
-// list looks for each element of cut behind the one before in full.
+// list looks for each element of cut behind the one before in full. If some are left out, another
+// may be found than the one that was kept, so that their lengths say nothing.
 func (c *comparison) list(f protoreflect.FieldDescriptor, full, cut protoreflect.List) bool {
+	if full.Len() != cut.Len() {
+		c = new(comparison)
+	}
 	next := 0
 	for i := range cut.Len() {
 		for ; ; next++ {
