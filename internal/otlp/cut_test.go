@@ -196,16 +196,16 @@ func TestWhatDoesNotFitIsCounted(t *testing.T) {
 	})
 	t.Run("then attributes", func(t *testing.T) {
 		stub := stub
-		stub.Attributes, stub.Links, stub.Events = many(100_000, 300), links, events
+		stub.Attributes, stub.Links, stub.Events = many(20_000, 300), links, events
 		span := cutSpan(t, stub, 16<<10)
-		checkCounts(t, span, 100_000, 5000, 5000)
+		checkCounts(t, span, 20_000, 5000, 5000)
 		if len(span.Attributes) < 90 || len(span.Attributes[5].Value.GetStringValue()) != 128 {
 			t.Errorf("%d attributes are kept, with values of %d bytes", len(span.Attributes), len(span.Attributes[5].Value.GetStringValue()))
 		}
 	})
 	t.Run("a long list takes no others away", func(t *testing.T) {
 		stub := stub
-		stub.Attributes = append([]attribute.KeyValue{attribute.IntSlice("list", make([]int, 100_000))}, twelve()...)
+		stub.Attributes = append([]attribute.KeyValue{attribute.IntSlice("list", make([]int, 20_000))}, twelve()...)
 		span := cutSpan(t, stub, 16<<10)
 		checkCounts(t, span, 13, 0, 0)
 		if len(span.Attributes) != 12 {
@@ -225,7 +225,7 @@ func TestTracestateIsNeverCut(t *testing.T) {
 	}
 	stub := tracetest.SpanStub{
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceState: state}),
-		Attributes:  many(3, 100_000),
+		Attributes:  many(3, 20_000),
 	}
 	if got := cutSpan(t, stub, 32<<10).TraceState; got != state.String() {
 		t.Errorf("%d bytes of the tracestate are left, want all %d", len(got), len(state.String()))
@@ -240,7 +240,7 @@ func TestBodyIsCut(t *testing.T) {
 	if body := cutRecord(t, attribute.StringValue(strings.Repeat("x", 1e6)), twelve(), bound).Body.GetStringValue(); len(body) < bound-1000 {
 		t.Errorf("%d bytes of the body are left", len(body))
 	}
-	record := cutRecord(t, attribute.IntSliceValue(make([]int, 100_000)), twelve(), bound)
+	record := cutRecord(t, attribute.IntSliceValue(make([]int, 20_000)), twelve(), bound)
 	if n := len(record.Body.GetArrayValue().Values); n < 1800 {
 		t.Errorf("%d numbers of the body are left", n)
 	}
@@ -266,7 +266,7 @@ func FuzzCut(f *testing.F) {
 }
 
 func TestCut(t *testing.T) {
-	for seed := range uint64(2000) {
+	for seed := range uint64(500) {
 		checkCut(t, seeded(seed))
 	}
 }
@@ -355,8 +355,12 @@ func (c *comparison) part(full, cut protoreflect.Message) bool {
 	return same
 }
 
-// list looks for each element of cut behind the one before in full.
+// list looks for each element of cut behind the one before in full. If some are left out, another
+// may be found than the one that was kept, so that their lengths say nothing.
 func (c *comparison) list(f protoreflect.FieldDescriptor, full, cut protoreflect.List) bool {
+	if full.Len() != cut.Len() {
+		c = new(comparison)
+	}
 	next := 0
 	for i := range cut.Len() {
 		for ; ; next++ {

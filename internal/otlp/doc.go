@@ -13,5 +13,6 @@
 //   - Values nested more than 16 levels deep are written as text from there on, in JSON. Decoders
 //     bound the depth of a message, most often to 100, and refuse the request beyond it.
 //   - The tracestate of a link is sent.
+//   - An empty resource is no message, also for spans.
 //   - A span or a log record can be bounded, see [AppendSpan].
 package otlp

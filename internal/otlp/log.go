@@ -25,11 +25,11 @@ const (
 // AppendLogRecord appends the LogRecord message of r, without tag and length. The message is bounded
 // as that of [AppendSpan]. If its strings cannot be cut enough, then attributes are left out, and of
 // a body that is a list or a map the last entries.
-func AppendLogRecord(b []byte, r *sdklog.Record, max int) []byte {
+func AppendLogRecord(b []byte, r *sdklog.Record, bound int) []byte {
 	start := len(b)
 	b = appendLogRecord(b, r)
-	if max > 0 && len(b)-start > max {
-		b = b[:start+len(cutMessage(b[start:], &logLayout, max))]
+	if bound > 0 && len(b)-start > bound {
+		b = b[:start+len(cutMessage(b[start:], &logLayout, bound))]
 	}
 	return b
 }

@@ -276,7 +276,7 @@ func sortKeys(list []*common.KeyValue) {
 func TestSpanIsWhatStockSends(t *testing.T) {
 	s := newStock(t)
 	s.checkSpan(t, ordinarySpan())
-	for seed := range uint64(400) {
+	for seed := range uint64(250) {
 		s.checkSpan(t, seeded(seed).anySpan())
 		s.checkSpan(t, seeded(seed).sdkSpan())
 	}
@@ -297,7 +297,7 @@ func FuzzSpan(f *testing.F) {
 func TestLogRecordIsWhatStockSends(t *testing.T) {
 	s := newStock(t)
 	s.checkRecord(t, ordinaryRecord())
-	for seed := range uint64(400) {
+	for seed := range uint64(250) {
 		s.checkRecord(t, seeded(seed).record())
 	}
 }

@@ -52,16 +52,16 @@ const (
 
 // AppendSpan appends the Span message of s, without tag and length.
 //
-// The message is at most max bytes long, for which less than 256 count as 256; zero means no bound.
+// The message is at most bound bytes long, for which less than 256 count as 256; zero means no bound.
 // A message that would be longer is marked by the attribute clew.truncated = true. Its strings are
 // cut at the end of a character, the longest first, until it fits. If that would leave less than
 // a few words of each, then events, links and attributes are left out from the end, in
 // this order, and counted as dropped.
-func AppendSpan(b []byte, s sdktrace.ReadOnlySpan, max int) []byte {
+func AppendSpan(b []byte, s sdktrace.ReadOnlySpan, bound int) []byte {
 	start := len(b)
 	b = appendSpan(b, s)
-	if max > 0 && len(b)-start > max {
-		b = b[:start+len(cutMessage(b[start:], &spanLayout, max))]
+	if bound > 0 && len(b)-start > bound {
+		b = b[:start+len(cutMessage(b[start:], &spanLayout, bound))]
 	}
 	return b
 }
