@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -25,33 +26,36 @@ import (
 	"github.com/clewtrace/clew/internal/otlp"
 )
 
-// stockMetrics is the exporter that the encoder is compared with, and the requests
-// that it sent.
+// stockMetrics is the exporter that the encoder is compared with.
 type stockMetrics struct {
 	*otlpmetrichttp.Exporter
-	sent [][]byte
+	sent chan []byte // what the collector received
 }
 
-// RoundTrip implements [http.RoundTripper]: it is the collector, which takes everything.
-func (s *stockMetrics) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	s.sent = append(s.sent, body)
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-}
-
+// newStockMetrics returns an exporter to a collector that takes everything.
 func newStockMetrics(tb testing.TB) *stockMetrics {
 	tb.Helper()
-	s := &stockMetrics{}
-	exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL("http://collector.invalid"),
-		otlpmetrichttp.WithHTTPClient(&http.Client{Transport: s}))
+	s := &stockMetrics{sent: make(chan []byte, 1)}
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.sent <- body
+	}))
+	tb.Cleanup(collector.Close)
+	s.Exporter = newStockExporter(tb, collector.URL, collector.Client())
+	return s
+}
+
+func newStockExporter(tb testing.TB, url string, client *http.Client) *otlpmetrichttp.Exporter {
+	tb.Helper()
+	exporter, err := otlpmetrichttp.New(context.Background(), otlpmetrichttp.WithEndpointURL(url), otlpmetrichttp.WithHTTPClient(client))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.Exporter = exporter
-	return s
+	return exporter
 }
 
 // metricDifferences are the intended differences to what otlpmetrichttp sends. Each
@@ -90,7 +94,6 @@ func decodeMetrics(tb testing.TB, body []byte) *colmetrics.ExportMetricsServiceR
 // the same with all text repaired.
 func compareMetrics(t *testing.T, stock *stockMetrics, generate func(*randomInput) *metricdata.ResourceMetrics, source func() rand.Source) {
 	t.Helper()
-	stock.sent = nil
 	stockErr := stock.Export(context.Background(), generate(&randomInput{Rand: rand.New(source()), repair: true}))
 
 	var sent [][]byte
@@ -101,7 +104,7 @@ func compareMetrics(t *testing.T, stock *stockMetrics, generate func(*randomInpu
 	if len(sent) != 1 || len(stock.sent) != 1 {
 		t.Fatalf("%d requests, stock %d (%v)", len(sent), len(stock.sent), stockErr)
 	}
-	got, want := decodeMetrics(t, sent[0]), decodeMetrics(t, stock.sent[0])
+	got, want := decodeMetrics(t, sent[0]), decodeMetrics(t, <-stock.sent)
 	if n := int64(countPoints(got)); n != points {
 		t.Errorf("told of %d data points, sent %d", points, n)
 	}
