@@ -18,23 +18,21 @@ import (
 //
 //	sdktrace.WithBatcher(exporter, sdktrace.WithBlocking())
 //
-// Exports after [Transport.Shutdown] return [ErrShutdown]. Shutdown of the exporter does
-// nothing.
+// ForceFlush and Shutdown of an exporter do nothing: [Transport.ForceFlush] and
+// [Transport.Shutdown] deliver what it has handed over. Exports after the latter return
+// [ErrShutdown].
 func (t *Transport) SpanExporter(r Route) sdktrace.SpanExporter {
 	return &spanExporter{t.newExporter(Traces, r)}
 }
 
-// LogExporter is [Transport.SpanExporter] for log records. Its ForceFlush does nothing
-// either: the SDK calls it in Shutdown too, where [Transport.Shutdown] is to wait.
+// LogExporter is [Transport.SpanExporter] for log records.
 func (t *Transport) LogExporter(r Route) sdklog.Exporter {
 	return &logExporter{t.newExporter(Logs, r)}
 }
 
-// MetricExporter returns an exporter of metrics, for sdkmetric.NewPeriodicReader. A nil
-// selector is the default one of the SDK. Each request has at most 1 MiB. ForceFlush
-// waits until all data points of the route are delivered or dropped, or the context ends.
-// Exports after [Transport.Shutdown] return [ErrShutdown]. Shutdown of the exporter does
-// nothing.
+// MetricExporter is [Transport.SpanExporter] for metrics, for
+// sdkmetric.NewPeriodicReader. A nil selector is the default one of the SDK. Each request
+// has at most 1 MiB.
 func (t *Transport) MetricExporter(r Route, temporality sdkmetric.TemporalitySelector, aggregation sdkmetric.AggregationSelector) sdkmetric.Exporter {
 	if temporality == nil {
 		temporality = sdkmetric.DefaultTemporalitySelector
@@ -59,6 +57,8 @@ func (t *Transport) newExporter(s Signal, r Route) exporter {
 		max: Batch{}.withDefaults(t.cfg.QueueSize).MaxBytes,
 	}
 }
+
+func (*exporter) ForceFlush(context.Context) error { return nil }
 
 func (*exporter) Shutdown(context.Context) error { return nil }
 
@@ -113,8 +113,6 @@ func (e *logExporter) Export(_ context.Context, records []sdklog.Record) error {
 	})
 }
 
-func (*logExporter) ForceFlush(context.Context) error { return nil }
-
 type metricExporter struct {
 	exporter
 	temporality sdkmetric.TemporalitySelector
@@ -138,8 +136,4 @@ func (e *metricExporter) Export(_ context.Context, rm *metricdata.ResourceMetric
 		return err
 	}
 	return late
-}
-
-func (e *metricExporter) ForceFlush(ctx context.Context) error {
-	return e.t.forceFlush(ctx, e.dest)
 }

@@ -52,25 +52,16 @@ func (e *UndeliveredError) Unwrap() error { return e.Err }
 // [UndeliveredError] for each signal of which something is left, which stays in the
 // queue, or was dropped meanwhile.
 func (t *Transport) ForceFlush(ctx context.Context) error {
-	return t.forceFlush(ctx, nil)
-}
-
-// forceFlush flushes what goes to one destination, or everything if that is nil.
-func (t *Transport) forceFlush(ctx context.Context, only *destination) error {
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	before := t.droppedSoFar()
 	for _, b := range t.processors() {
-		if only == nil || b.dest == only {
-			b.flush()
-		}
+		b.flush()
 	}
-	left := t.flush(ctx, only, false)
+	left := t.flush(ctx, false)
 	var errs []error
 	for _, s := range signals {
-		if only == nil || s == only.signal {
-			errs = append(errs, t.undeliveredOf(s, left, before[s], false))
-		}
+		errs = append(errs, t.undeliveredOf(s, left, before[s], false))
 	}
 	return errors.Join(errs...)
 }
@@ -98,7 +89,7 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	left := t.flush(ctx, nil, true)
+	left := t.flush(ctx, true)
 
 	t.cancel()
 	<-t.ended
@@ -226,9 +217,9 @@ func (l leftover) Error() string {
 
 func (l leftover) Unwrap() error { return l.err }
 
-// flush waits until everything that was accepted before it is delivered or dropped, or
-// only what goes to one destination. It returns what is left.
-func (t *Transport) flush(ctx context.Context, only *destination, final bool) []leftover {
+// flush waits until everything that was accepted before it is delivered or dropped. It
+// returns what is left.
+func (t *Transport) flush(ctx context.Context, final bool) []leftover {
 	t.mu.Lock()
 	last := t.seq
 	t.flushing++
@@ -245,7 +236,7 @@ func (t *Transport) flush(ctx context.Context, only *destination, final bool) []
 
 	for {
 		t.mu.Lock()
-		left, hopeless := t.undelivered(last, only, final)
+		left, hopeless := t.undelivered(last, final)
 		changed := t.changed
 		t.mu.Unlock()
 		if len(left) == 0 {
@@ -271,13 +262,13 @@ var errNoDestination = errors.New("nothing of that signal was exported since the
 // them is hopeless if the spool keeps all of them and their servers are unreachable or
 // not known. Only a final flush gives up for that reason, and only a final flush counts
 // requests whose destination is not known.
-func (t *Transport) undelivered(last uint64, only *destination, final bool) (left []leftover, hopeless bool) {
+func (t *Transport) undelivered(last uint64, final bool) (left []leftover, hopeless bool) {
 	hopeless = final
 	inSpool := t.inSpool()
 	at := make(map[*destination]int)
 	t.eachPending(func(r *request) {
 		d := r.dest
-		if r.seq > last || (d.url == "" && !final) || (only != nil && d != only) {
+		if r.seq > last || (d.url == "" && !final) {
 			return
 		}
 		i, found := at[d]

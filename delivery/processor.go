@@ -14,10 +14,9 @@ import (
 // hands the encoded spans to the queue as b says. Register it with
 // sdktrace.WithSpanProcessor. Its methods are safe for concurrent use.
 //
-// ForceFlush hands over what was collected and waits until all spans of the route are
-// delivered or dropped, or the context ends. Shutdown hands over what was collected and
-// does not wait: [Transport.Shutdown] delivers it. A span that ends later is counted as
-// dropped, with the reason "shutdown".
+// ForceFlush and Shutdown hand over what was collected and do not wait:
+// [Transport.ForceFlush] and [Transport.Shutdown] deliver it. A span that ends after
+// Shutdown is counted as dropped, with the reason "shutdown".
 func (t *Transport) SpanProcessor(r Route, b Batch) sdktrace.SpanProcessor {
 	return spanProcessor{t.newBatch(Traces, r, b)}
 }
@@ -56,8 +55,9 @@ func (p logProcessor) OnEmit(_ context.Context, r *sdklog.Record) error {
 }
 
 // ForceFlush is that of both processors.
-func (b *batch) ForceFlush(ctx context.Context) error {
-	return b.t.forceFlush(ctx, b.dest)
+func (b *batch) ForceFlush(context.Context) error {
+	b.flush()
+	return nil
 }
 
 // Shutdown is that of both processors.
