@@ -36,7 +36,7 @@ type Stats struct {
 	Accepted    int64            // given to a processor, exporter or client, or left in the spool by an earlier process
 	Queued      int64            // collected by a processor, waiting or being sent
 	QueuedBytes int64            // memory that those take
-	OldestAge   time.Duration    // time since the oldest of those was accepted
+	OldestAge   time.Duration    // time since the oldest of those was handed over, or began to be collected
 	Delivered   int64            // taken by the server with a 2xx
 	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
 	Kept        int64            // left in the spool by Shutdown

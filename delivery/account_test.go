@@ -30,7 +30,7 @@ func TestEveryItemIsCountedOnce(t *testing.T) {
 	faults := []func(http.ResponseWriter){
 		func(http.ResponseWriter) {}, func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
 		func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) }, func(w http.ResponseWriter) { w.WriteHeader(http.StatusRequestEntityTooLarge) },
-		func(w http.ResponseWriter) { panic(http.ErrAbortHandler) }, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
+		func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
 	}
 	for rule, spooled := range map[string]bool{"in memory": false, "with a spool": true} {
 		t.Run(rule, func(t *testing.T) {

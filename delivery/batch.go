@@ -56,8 +56,9 @@ func (b Batch) withDefaults(queueSize int64) Batch {
 	return b
 }
 
-// maxFull is how many full collections may wait for the dispatcher. Beyond that, the
-// goroutine that fills one hands them over itself.
+// maxFull is how many full collections may wait for the dispatcher. If there are more,
+// goroutines that end spans hand them over before they add to another one: they wait
+// for that no longer than a copy takes, or the compression if there is a backlog.
 const maxFull = 2
 
 // batch collects the encoded items of one processor and hands them over to the queue.
@@ -101,6 +102,11 @@ func (b *batch) add(sc *scope, item []byte) {
 		return
 	}
 	b.mu.Lock()
+	for len(b.full) > maxFull {
+		b.mu.Unlock()
+		b.handOver()
+		b.mu.Lock()
+	}
 	if b.closed {
 		b.mu.Unlock()
 		b.t.late(b.dest.signal, 1)
@@ -122,12 +128,8 @@ func (b *batch) add(sc *scope, item []byte) {
 		b.seal()
 		wake = true
 	}
-	crowded := len(b.full) > maxFull
 	b.mu.Unlock()
-	switch {
-	case crowded:
-		b.handOver()
-	case wake:
+	if wake {
 		b.t.wakeDispatcher()
 	}
 }
@@ -177,7 +179,7 @@ func (b *batch) handOver() {
 	b.full = nil
 	b.mu.Unlock()
 	for i, c := range full {
-		r := b.request(c.body(), int64(c.items()), c.since)
+		r := newRequest(b.dest.via, c.body(), int64(c.items()))
 		var next time.Time
 		if i+1 < len(full) {
 			next = full[i+1].since
@@ -243,9 +245,5 @@ func (b *batch) journal(sc *scope, item []byte) {
 	}
 	var c collection
 	c.add(sc, item)
-	_ = b.t.accept(b.dest, b.request(c.body(), 1, time.Now()), nil) // counted if it came too late
-}
-
-func (b *batch) request(body []byte, items int64, since time.Time) *request {
-	return newRequest(b.dest.via, body, items, since)
+	_ = b.t.accept(b.dest, newRequest(b.dest.via, c.body(), 1), nil) // counted if it came too late
 }

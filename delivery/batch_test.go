@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,9 +236,9 @@ func TestAfterShutdown(t *testing.T) {
 // TestMaxQueueItems: beyond them, the oldest are dropped.
 func TestMaxQueueItems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up := false
+		var up atomic.Bool
 		net := &scripted{do: func(int) (*http.Response, error) {
-			if up {
+			if up.Load() {
 				return answer(http.StatusOK)
 			}
 			return nil, errRefused
@@ -256,7 +257,7 @@ func TestMaxQueueItems(t *testing.T) {
 		if st := tr.Stats(delivery.Logs); st.Queued != 100 {
 			t.Errorf("records: %+v: want all queued", st)
 		}
-		up = true
+		up.Store(true)
 		time.Sleep(time.Minute)
 		if st := tr.Stats(delivery.Traces); st.Delivered != 50 {
 			t.Errorf("%+v: want 50 delivered", st)
@@ -289,4 +290,43 @@ func TestOpenBatchesCount(t *testing.T) {
 			t.Errorf("oldest is %v old", st.OldestAge)
 		}
 	})
+}
+
+// TestLargeSpansHarmNobodyElse: where a collector takes requests up to 4 MiB only, and
+// every tenth span has 2 MB of text, all ordinary spans arrive, and the large ones cut.
+func TestLargeSpansHarmNobodyElse(t *testing.T) {
+	s := newStoppedSink(t)
+	var largest atomic.Int64
+	s.fault = func(w http.ResponseWriter, _ *http.Request, body []byte) bool {
+		largest.Store(max(largest.Load(), int64(len(body))))
+		if len(body) > 4<<20 {
+			w.WriteHeader(http.StatusBadRequest)
+			return true
+		}
+		return false
+	}
+	s.Start()
+	cfg := quick(new(handled))
+	cfg.QueueSize = 8 << 20
+	tr := newTransport(t, cfg)
+	p := tr.SpanProcessor(delivery.Route{URL: s.URL + "/v1/traces"}, delivery.Batch{})
+	text := attribute.String("url.full", strings.Repeat("x", 2_000_000))
+	var names []string
+	for i := range 300 {
+		if i%10 == 0 {
+			p.OnEnd(named("large", text))
+		}
+		names = append(names, endSpans(p, i, 1)...)
+		if i%30 == 0 {
+			flush(t, tr) // the queue is smaller than all of them together
+		}
+	}
+	flush(t, tr)
+	if lost, twice := s.lost(names); lost+twice != 0 || s.spans["large"] != 30 {
+		t.Errorf("%d ordinary spans lost, %d twice; %d large ones arrived", lost, twice, s.spans["large"])
+	}
+	if n := largest.Load(); n > delivery.DefaultMaxBytes+1<<10 {
+		t.Errorf("a request has %d bytes", n)
+	}
+	must(t, tr.Shutdown(context.Background()))
 }

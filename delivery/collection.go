@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -70,8 +71,8 @@ func (c *collection) add(sc *scope, item []byte) int {
 // scopeNumber returns the number of a scope in the collection. The last ones are the
 // most likely.
 func (c *collection) scopeNumber(sc *scope) int {
-	for i := len(c.scopes) - 1; i >= 0; i-- {
-		if c.scopes[i].scope == sc {
+	for i, have := range slices.Backward(c.scopes) {
+		if have.scope == sc {
 			return i
 		}
 	}

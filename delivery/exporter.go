@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"time"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -68,7 +67,7 @@ func (*exporter) Shutdown(context.Context) error { return nil }
 func (e *exporter) export(n int, item func(i int, b []byte) (*scope, []byte)) error {
 	s := getScratch()
 	defer s.release()
-	c := collection{since: time.Now()}
+	var c collection
 	var late error
 	for i := range n {
 		var sc *scope
@@ -88,10 +87,8 @@ func (e *exporter) export(n int, item func(i int, b []byte) (*scope, []byte)) er
 
 // handOver makes a request of a collection and empties it.
 func (e *exporter) handOver(c *collection) error {
-	since := c.since
-	r := newRequest(e.dest.via, c.body(), int64(c.items()), since)
+	r := newRequest(e.dest.via, c.body(), int64(c.items()))
 	c.reset()
-	c.since = since
 	return e.t.accept(e.dest, r, nil)
 }
 
@@ -133,7 +130,7 @@ func (e *metricExporter) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggre
 func (e *metricExporter) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
 	var late error
 	err := otlp.Metrics(rm, e.t.cfg.Resource, e.max, func(request []byte, points int64) {
-		late = e.t.accept(e.dest, newRequest(e.dest.via, request, points, time.Now()), nil)
+		late = e.t.accept(e.dest, newRequest(e.dest.via, request, points), nil)
 	})
 	if err != nil {
 		return err

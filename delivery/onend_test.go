@@ -51,6 +51,7 @@ func BenchmarkOnEnd(b *testing.B) {
 	ctx := context.Background()
 	span := endedSpan()
 	run := func(b *testing.B, p sdktrace.SpanProcessor, end func(context.Context) error) {
+		b.Helper()
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {

@@ -35,9 +35,9 @@ const overhead = 256
 func (r *request) size() int64 { return int64(len(r.body)) + overhead }
 
 // newRequest returns a request that this package has encoded.
-func newRequest(via *route, body []byte, items int64, since time.Time) *request {
+func newRequest(via *route, body []byte, items int64) *request {
 	return &request{
-		body: body, rawSize: len(body), items: items, accepted: since,
+		body: body, rawSize: len(body), items: items, accepted: time.Now(),
 		contentType: contentTypeProtobuf, wireGzip: via.gzip,
 	}
 }
@@ -146,7 +146,7 @@ const (
 // are counted as dropped, and the error is [ErrShutdown].
 func (t *Transport) accept(d *destination, r *request, moved func()) error {
 	t.mu.Lock()
-	backlog := d.waiting.raw > packAbove
+	backlog, closed := d.waiting.raw > packAbove, t.closed
 	t.mu.Unlock()
 	if backlog && !r.packed && r.rawSize >= packMin {
 		if body, err := deflate(r.body); err == nil {
@@ -154,7 +154,9 @@ func (t *Transport) accept(d *destination, r *request, moved func()) error {
 		}
 	}
 
-	t.addToSpool(d.signal, r)
+	if !closed {
+		t.addToSpool(d.signal, r)
+	}
 
 	t.mu.Lock()
 	a := &t.accounts[d.signal]

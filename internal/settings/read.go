@@ -187,12 +187,14 @@ func (r *reader) batch(prefix string, def Batch) Batch {
 	return b
 }
 
-// fitting returns a size that is not above that of the queue.
+// fitting returns the size of a batch for a queue of items: at most a quarter of
+// it, as in the specification, so that the queue holds what comes while a batch is
+// sent.
 func fitting(size, queue int) int {
 	if queue == 0 {
 		return size
 	}
-	return min(size, queue)
+	return min(size, max(queue/4, 1))
 }
 
 // defaultLength is the most characters of an attribute's value. The specification
