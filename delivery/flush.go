@@ -65,7 +65,10 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if t.own != nil {
 		t.own.CloseIdleConnections()
 	}
-	for _, s := range t.senders {
+	t.mu.Lock()
+	senders := t.senders
+	t.mu.Unlock()
+	for _, s := range senders {
 		err = errors.Join(err, s.Close())
 	}
 	t.abandon()

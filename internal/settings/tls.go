@@ -66,10 +66,10 @@ func (t TLS) verify(state tls.ConnectionState) error {
 // kind, as crypto/tls does.
 func (t TLS) show(wanted *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	certificate := t.shown.current()
-	if wanted.SupportsCertificate(&certificate) != nil {
-		return new(tls.Certificate), nil
+	if wanted.SupportsCertificate(&certificate) == nil {
+		return &certificate, nil
 	}
-	return &certificate, nil
+	return new(tls.Certificate), nil
 }
 
 // renewed is what some files hold. A file that is replaced is read again. If that
