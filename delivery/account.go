@@ -100,6 +100,22 @@ func (e *DroppedError) Error() string {
 // Unwrap returns Err.
 func (e *DroppedError) Unwrap() error { return e.Err }
 
+// RetryError says that a request was not delivered and is sent again. The ErrorHandler
+// gets one when a reason first occurs, and then at most one a minute.
+type RetryError struct {
+	Signal Signal
+	URL    string // without user information and query
+	Reason string // the status, or the kind of error of the network, such as connection_refused
+	Err    error
+}
+
+func (e *RetryError) Error() string {
+	return fmt.Sprintf("delivery: %s cannot be delivered to %s, retrying: %v", e.Signal, e.URL, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *RetryError) Unwrap() error { return e.Err }
+
 const reportEvery = time.Minute
 
 // reporter calls the error handler, at most once a minute for each kind of event. It

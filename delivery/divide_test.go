@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -99,7 +100,7 @@ func TestCulpritIsFound(t *testing.T) {
 					if most := int64(2*bits.Len(n) + 1); requests.Load() > most {
 						t.Errorf("%d requests; want at most %d", requests.Load(), most)
 					}
-					if st := tr.Stats(tc.signal); st.Delivered != n || st.Dropped[fmt.Sprint(code)] != 1 || st.Queued != 0 || st.QueuedBytes != 0 {
+					if st := tr.Stats(tc.signal); st.Delivered != n || st.Dropped[strconv.Itoa(code)] != 1 || st.Queued != 0 || st.QueuedBytes != 0 {
 						t.Errorf("%+v: want %d delivered and one dropped", st, n)
 					}
 					h.all(t, tr)

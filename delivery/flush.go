@@ -98,8 +98,11 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	if t.own != nil {
 		t.own.CloseIdleConnections()
 	}
+	t.mu.Lock()
+	senders := t.senders
+	t.mu.Unlock()
 	var errs []error
-	for _, s := range t.senders {
+	for _, s := range senders {
 		errs = append(errs, s.Close())
 	}
 	t.abandon()

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -117,7 +117,7 @@ func TestForceFlushWaitsThoughNothingListens(t *testing.T) {
 // grow with their number.
 func BenchmarkForceFlush(b *testing.B) {
 	for _, n := range []int{10_000, 20_000, 80_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				open := make(chan struct{})

@@ -52,7 +52,7 @@ func TestRedirectKeepsSecretsAtTheirOrigin(t *testing.T) {
 						target = tc.target
 						mux := http.NewServeMux()
 						mux.Handle("/end", end)
-						mux.HandleFunc("/v1/traces", func(w http.ResponseWriter, r *http.Request) {
+						mux.HandleFunc("/v1/traces", func(w http.ResponseWriter, _ *http.Request) {
 							w.Header().Set("Location", target+"/end")
 							w.WriteHeader(code)
 						})

@@ -189,7 +189,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	case retry:
 		if t.ctx.Err() == nil {
 			d.failed(now, round, out, &t.cfg)
-			outage = fmt.Errorf("delivery: %s cannot be delivered to %s, retrying: %w", d.signal, redact(d.url), out.err)
+			outage = &RetryError{Signal: d.signal, URL: redact(d.url), Reason: out.reason, Err: out.err}
 		}
 		for _, r := range group {
 			r.attempts++

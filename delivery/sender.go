@@ -10,7 +10,8 @@ import (
 type Sender interface {
 	// Send sends one request of a signal and returns the response. Both are encoded
 	// messages: ExportTraceServiceRequest and ExportTraceServiceResponse for traces, and
-	// so on. The error should be a [*SendError] if the server has answered.
+	// so on. The error should be a [*SendError] if the server has answered. Send returns
+	// when the context ends.
 	Send(ctx context.Context, s Signal, request []byte) (response []byte, err error)
 
 	// Close ends every connection. [Transport.Shutdown] calls it after the last Send, once

@@ -81,12 +81,16 @@ func (d *diagnostics) report(err error) {
 // maxKind bounds in bytes how much of a text tells kinds apart.
 const maxKind = 200
 
-// kindOf tells errors apart that are worth a line each: losses by their reason, whatever
-// else was lost with it, and other errors by their text without its digits, which are
-// ports, sizes and times.
+// kindOf tells errors apart that are worth a line each. A collector that is away, or
+// refuses, is one for all signals. Other errors are told apart by their text without its
+// digits, which are ports, sizes and times.
 func kindOf(err error) string {
 	if lost, ok := errors.AsType[*delivery.DroppedError](err); ok {
-		return lost.Signal.String() + " " + lost.Reason
+		return "dropped " + lost.Reason
+	}
+	if away, ok := errors.AsType[*delivery.RetryError](err); ok {
+		server, _, _ := strings.Cut(away.URL, "/v1/")
+		return "away " + away.Reason + " " + server
 	}
 	text := fmt.Sprint(err) // it may be nil, or panic
 	return strings.Map(func(r rune) rune {

@@ -26,9 +26,14 @@ func TestErrorsOfEachKindArePrintedAtOnce(t *testing.T) {
 			for _, reason := range []string{"400", "queue_full"} {
 				otel.Handle(&delivery.DroppedError{Signal: signal, Items: int64(i), Reason: reason, Err: fmt.Errorf("%s: %d", reason, i)})
 			}
+			for _, server := range []string{"http://one", "http://two"} {
+				for _, reason := range []string{"503", "timeout"} {
+					otel.Handle(&delivery.RetryError{Signal: signal, URL: server + "/v1/" + signal.String(), Reason: reason, Err: errors.New("away: " + reason)})
+				}
+			}
 		}
 	}
-	for text, want := range map[string]int{"connection reset": 1, "no such tenant": 1, "spans dropped: 400": 1, "spans dropped: queue_full": 1, "log records dropped: 400": 1, "log records dropped: queue_full": 1} {
+	for text, want := range map[string]int{"connection reset": 1, "no such tenant": 1, "dropped: 400": 1, "dropped: queue_full": 1, "one/v1/traces, retrying: away: 503": 1, "two/v1/traces, retrying: away: timeout": 1, "logs cannot": 0} {
 		if n := strings.Count(printed.String(), text); n != want {
 			t.Errorf("%q is printed %d times; want %d, in\n%s", text, n, want, printed.String())
 		}

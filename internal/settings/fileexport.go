@@ -152,6 +152,7 @@ func (f *file) otlp(path string, grpc bool, signal string) *OTLP {
 	c.Gzip = at(f, oneOf([]string{"gzip", None}), prefix+"COMPRESSION", path+".compression", None) == "gzip"
 	ca, certificate, key := path+".tls.ca_file", path+".tls.cert_file", path+".tls.key_file"
 	c.TLS = resolveTLS(&f.report, prefix+"CERTIFICATE", ca, f.text(ca), prefix+"CLIENT_CERTIFICATE", certificate, f.text(certificate), key, f.text(key))
+	c.TLS.Host = c.Endpoint.Hostname()
 	f.headers(c, prefix+"HEADERS", path)
 	c.authorize()
 	return c

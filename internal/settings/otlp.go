@@ -17,21 +17,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// TLS holds the certificates of a connection: the ones to trust, and the ones
-// to show.
-type TLS struct {
-	Roots *x509.CertPool // nil: the system's
-	Shown []tls.Certificate
-}
-
-// Config returns what crypto/tls takes. It is nil if nothing is set.
-func (t TLS) Config() *tls.Config {
-	if t.Roots == nil && t.Shown == nil {
-		return nil
-	}
-	return &tls.Config{RootCAs: t.Roots, Certificates: t.Shown, MinVersion: tls.VersionTLS12}
-}
-
 const systemRoots = "the system's certificates"
 
 // otlp reads how a signal is sent.
@@ -46,6 +31,7 @@ func (r *reader) otlp(signal string) *OTLP {
 	c.Timeout = read(r, timeout, 10*time.Second, names("TIMEOUT")...)
 	c.Gzip = read(r, oneOf([]string{"gzip", None}), None, names("COMPRESSION")...) == "gzip"
 	c.TLS = r.tls(names("CERTIFICATE"), names("CLIENT_CERTIFICATE"), names("CLIENT_KEY"))
+	c.TLS.Host = c.Endpoint.Hostname()
 	c.authorize()
 	return c
 }
@@ -206,15 +192,12 @@ func resolveTLS(r *report, ca, caAt, caFile, certificate, certificateAt, certifi
 	var t TLS
 	roots := plain
 	roots.parse = func(file string) (string, error) {
-		pem, err := os.ReadFile(file)
+		read := func() (*x509.CertPool, error) { return readRoots(file) }
+		trusted, err := newRenewed(caAt, read, file)
 		if err != nil {
-			return "", fileError("must be a PEM file: ", err)
+			return "", err
 		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return "", errors.New("must be a PEM file: it holds no certificate")
-		}
-		t.Roots = pool
+		t.roots = trusted
 		return file, nil
 	}
 	resolve(r, roots, ca, caAt, caFile, systemRoots)
@@ -223,11 +206,18 @@ func resolveTLS(r *report, ca, caAt, caFile, certificate, certificateAt, certifi
 		if keyFile == "" {
 			return "", errors.New("must come with a key: " + keyAt + " is not set")
 		}
-		loaded, err := tls.LoadX509KeyPair(file, keyFile)
-		if err != nil {
-			return "", fileError("must be a PEM file that belongs to "+keyAt+": ", err)
+		read := func() (tls.Certificate, error) {
+			loaded, err := tls.LoadX509KeyPair(file, keyFile)
+			if err != nil {
+				err = fileError("must be a PEM file that belongs to "+keyAt+": ", err)
+			}
+			return loaded, err
 		}
-		t.Shown = append(t.Shown, loaded)
+		shown, err := newRenewed(certificateAt, read, file, keyFile)
+		if err != nil {
+			return "", err
+		}
+		t.shown = shown
 		return file, nil
 	}
 	resolve(r, pair, certificate, certificateAt, certificateFile, None)
