@@ -91,6 +91,9 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	c := converter{err: h.err}
 	var buffer [inlined]attribute.KeyValue
 	own := buffer[:0]
+	if len(h.groups) == 0 {
+		own = append(own, h.attrs...)
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		// What is simple stays out of the recursion, so that the buffer need
 		// not be on the heap.
@@ -104,27 +107,35 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if c.err != nil {
 		record.SetErr(c.err)
 	}
-	record.AddAttributes(h.attrs...)
 	if len(h.groups) == 0 {
 		record.AddAttributes(own...)
 	} else {
-		record.AddAttributes(h.grouped(own)...)
+		record.AddAttributes(h.attrs...)
+		if grouped, ok := h.grouped(own); ok {
+			record.AddAttributes(grouped)
+		}
 	}
 	h.logger.Emit(ctx, record)
 	return nil
 }
 
 // grouped puts attributes into the innermost group, that into the one around
-// it, and so on. A group without attributes is left out.
-func (h *Handler) grouped(own []attribute.KeyValue) []attribute.KeyValue {
-	inner := append([]attribute.KeyValue(nil), own...)
+// it, and so on. A group without attributes is left out, which can be all.
+func (h *Handler) grouped(own []attribute.KeyValue) (outermost attribute.KeyValue, ok bool) {
 	for i := len(h.groups) - 1; i >= 0; i-- {
 		g := h.groups[i]
-		if all := append(g.attrs[:len(g.attrs):len(g.attrs)], inner...); len(all) > 0 {
-			inner = []attribute.KeyValue{attribute.Map(g.name, all...)}
+		members := make([]attribute.KeyValue, 0, len(g.attrs)+len(own)+1)
+		members = append(members, g.attrs...)
+		members = append(members, own...)
+		own = nil // they are in
+		if ok {
+			members = append(members, outermost)
+		}
+		if ok = len(members) > 0; ok {
+			outermost = attribute.Map(g.name, members...)
 		}
 	}
-	return inner
+	return outermost, ok
 }
 
 // WithAttrs implements [slog.Handler]. The attributes are converted here, once.

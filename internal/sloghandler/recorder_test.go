@@ -66,3 +66,15 @@ func attrs(r log.Record) []attribute.KeyValue {
 	})
 	return all
 }
+
+// dropping is a logger provider that keeps nothing, and allocates nothing.
+type dropping struct {
+	embedded.LoggerProvider
+}
+
+func (dropping) Logger(string, ...log.LoggerOption) log.Logger { return dropped{} }
+
+type dropped struct{ embedded.Logger }
+
+func (dropped) Enabled(context.Context, log.EnabledParameters) bool { return true }
+func (dropped) Emit(context.Context, log.Record)                    {}
