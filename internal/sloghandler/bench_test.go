@@ -3,11 +3,13 @@ package sloghandler_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
+	"go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/clewtrace/clew/internal/sloghandler"
@@ -55,20 +57,28 @@ func loggerFor(name string, h slog.Handler) *slog.Logger {
 	return l
 }
 
+// BenchmarkHandle has the handlers alone, and above the SDK with a processor that
+// drops everything.
 func BenchmarkHandle(b *testing.B) {
-	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(discarding{}))
+	sdk := sdklog.NewLoggerProvider(sdklog.WithProcessor(discarding{}))
 	for _, line := range programLines {
-		for name, h := range map[string]slog.Handler{
-			"ours":     sloghandler.New(provider, "bench", nil),
-			"otelslog": otelslog.NewHandler("bench", otelslog.WithLoggerProvider(provider)),
-		} {
-			b.Run(line.name+"/"+name, func(b *testing.B) {
-				l := loggerFor(line.name, h)
-				b.ReportAllocs()
-				for b.Loop() {
-					line.log(b.Context(), l)
-				}
-			})
+		for _, provider := range []log.LoggerProvider{dropping{}, sdk} {
+			under := "alone"
+			if provider == log.LoggerProvider(sdk) {
+				under = "sdk"
+			}
+			for _, h := range []slog.Handler{
+				sloghandler.New(provider, "bench", nil),
+				otelslog.NewHandler("bench", otelslog.WithLoggerProvider(provider)),
+			} {
+				b.Run(fmt.Sprintf("%s/%s/%T", line.name, under, h), func(b *testing.B) {
+					l := loggerFor(line.name, h)
+					b.ReportAllocs()
+					for b.Loop() {
+						line.log(b.Context(), l)
+					}
+				})
+			}
 		}
 	}
 }
