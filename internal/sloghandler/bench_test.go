@@ -23,7 +23,7 @@ func (discarding) OnEmit(context.Context, *sdklog.Record) error           { retu
 func (discarding) Shutdown(context.Context) error                         { return nil }
 func (discarding) ForceFlush(context.Context) error                       { return nil }
 
-var failure = errors.New("x")
+var errLogged = errors.New("x")
 
 // programLines are what a program logs.
 var programLines = []struct {
@@ -42,7 +42,7 @@ var programLines = []struct {
 		l.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("method", "GET"), slog.String("path", "/a"), slog.Int("status", 200))
 	}},
 	{"error", 3, func(ctx context.Context, l *slog.Logger) {
-		l.LogAttrs(ctx, slog.LevelError, "request", slog.Any("error", failure))
+		l.LogAttrs(ctx, slog.LevelError, "request", slog.Any("error", errLogged))
 	}},
 }
 

@@ -23,7 +23,8 @@ import (
 // a record belongs to no span.
 //
 // printer may itself be slog's default handler, or lead to it. What it writes is
-// printed where package log wrote before.
+// printed where package log wrote before, and so are the lines of package log
+// themselves, once that is known: a handler beside it does not get them.
 func SetDefault(h, printer slog.Handler) (restore func()) {
 	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
 	o := &output{writer: writer, flags: flags}

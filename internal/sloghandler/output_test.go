@@ -42,6 +42,7 @@ func (b *buffer) take() string {
 
 // writeTo makes package log write to b until the test ends.
 func writeTo(t *testing.T, b *buffer, prefix string, flags int) {
+	t.Helper()
 	writer, before, flagsBefore := log.Writer(), log.Prefix(), log.Flags()
 	log.SetOutput(b)
 	log.SetPrefix(prefix)
@@ -55,6 +56,7 @@ func writeTo(t *testing.T, b *buffer, prefix string, flags int) {
 
 // setUp makes printer print what is exported as well, by default.
 func setUp(t *testing.T, printer slog.Handler) *recorder {
+	t.Helper()
 	exported := &recorder{}
 	h := sloghandler.Both(sloghandler.WithIDs(printer), sloghandler.New(exported, "test", printer.Enabled))
 	t.Cleanup(sloghandler.SetDefault(h, printer))

@@ -48,11 +48,11 @@ func (r *recorder) take() []log.Record {
 	return taken
 }
 
-func (r *recorder) one(t testing.TB) log.Record {
-	t.Helper()
+func (r *recorder) one(tb testing.TB) log.Record {
+	tb.Helper()
 	taken := r.take()
 	if len(taken) != 1 {
-		t.Fatalf("%d records were exported, want 1", len(taken))
+		tb.Fatalf("%d records were exported, want 1", len(taken))
 	}
 	return taken[0]
 }
