@@ -41,7 +41,7 @@ type Settings struct {
 	// LogExportLevel is the least level of the records that are exported; nil:
 	// that of the handler that prints.
 	LogExportLevel slog.Leveler
-	Metrics   Metrics
+	Metrics        Metrics
 
 	Delivery Delivery // read if something is sent by OTLP
 

@@ -41,7 +41,7 @@ func TestZeroAndNone(t *testing.T) {
 		{"other exporters of spans", environ{"OTEL_TRACES_EXPORTER": "zipkin"}, batch, settings.Batch{QueueSize: 2048, Size: 512, Delay: 5 * second, ExportTimeout: 30 * second}},
 		{"spans at once", environ{"OTEL_BSP_SCHEDULE_DELAY": "0", "OTEL_BSP_EXPORT_TIMEOUT": "0"}, batch, settings.Batch{Size: 2048, Delay: -1, ExportTimeout: -1}},
 		{"log records at once", environ{"OTEL_BLRP_SCHEDULE_DELAY": "0", "OTEL_BLRP_EXPORT_TIMEOUT": "0"}, logs, settings.Batch{Size: 2048, Delay: -1, ExportTimeout: -1}},
-		{"a queue bounds the batch", environ{"OTEL_BSP_MAX_QUEUE_SIZE": "100"}, batch, settings.Batch{QueueSize: 100, Size: 100, Delay: second, ExportTimeout: 30 * second}},
+		{"a queue bounds the batch", environ{"OTEL_BSP_MAX_QUEUE_SIZE": "100"}, batch, settings.Batch{QueueSize: 100, Size: 25, Delay: second, ExportTimeout: 30 * second}},
 		{"without a queue any batch", environ{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"}, batch, settings.Batch{Size: 100000, Delay: second, ExportTimeout: 30 * second}},
 		{"lengths by default", environ{}, lengths, [2]int{16384, 16384}},
 		{"lengths without limit", environ{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "-1"}, lengths, [2]int{-1, -1}},

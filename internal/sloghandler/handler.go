@@ -13,6 +13,7 @@ package sloghandler
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
@@ -91,6 +92,9 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	c := converter{err: h.err}
 	var buffer [inlined]attribute.KeyValue
 	own := buffer[:0]
+	if len(h.groups) == 0 {
+		own = append(own, h.attrs...)
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		// What is simple stays out of the recursion, so that the buffer need
 		// not be on the heap.
@@ -104,27 +108,34 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if c.err != nil {
 		record.SetErr(c.err)
 	}
-	record.AddAttributes(h.attrs...)
 	if len(h.groups) == 0 {
 		record.AddAttributes(own...)
 	} else {
-		record.AddAttributes(h.grouped(own)...)
+		record.AddAttributes(h.attrs...)
+		if grouped, ok := h.grouped(own); ok {
+			record.AddAttributes(grouped)
+		}
 	}
 	h.logger.Emit(ctx, record)
 	return nil
 }
 
 // grouped puts attributes into the innermost group, that into the one around
-// it, and so on. A group without attributes is left out.
-func (h *Handler) grouped(own []attribute.KeyValue) []attribute.KeyValue {
-	inner := append([]attribute.KeyValue(nil), own...)
-	for i := len(h.groups) - 1; i >= 0; i-- {
-		g := h.groups[i]
-		if all := append(g.attrs[:len(g.attrs):len(g.attrs)], inner...); len(all) > 0 {
-			inner = []attribute.KeyValue{attribute.Map(g.name, all...)}
+// it, and so on. A group without attributes is left out, which can be all.
+func (h *Handler) grouped(own []attribute.KeyValue) (outermost attribute.KeyValue, ok bool) {
+	for _, g := range slices.Backward(h.groups) {
+		members := make([]attribute.KeyValue, 0, len(g.attrs)+len(own)+1)
+		members = append(members, g.attrs...)
+		members = append(members, own...)
+		own = nil // they are in
+		if ok {
+			members = append(members, outermost)
+		}
+		if ok = len(members) > 0; ok {
+			outermost = attribute.Map(g.name, members...)
 		}
 	}
-	return inner
+	return outermost, ok
 }
 
 // WithAttrs implements [slog.Handler]. The attributes are converted here, once.
@@ -137,11 +148,10 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
 	with.err = c.err
 	if last := len(h.groups) - 1; last < 0 {
-		with.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], added...)
+		with.attrs = slices.Concat(h.attrs, added)
 	} else {
-		g := h.groups[last]
-		g.attrs = append(g.attrs[:len(g.attrs):len(g.attrs)], added...)
-		with.groups = append(h.groups[:last:last], g)
+		with.groups = slices.Clone(h.groups)
+		with.groups[last].attrs = slices.Concat(h.groups[last].attrs, added)
 	}
 	return &with
 }
@@ -152,7 +162,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 		return h
 	}
 	with := *h
-	with.groups = append(h.groups[:len(h.groups):len(h.groups)], group{name: name})
+	with.groups = append(slices.Clip(h.groups), group{name: name}) //nolint:gocritic // a copy, because of Clip
 	return &with
 }
 
@@ -178,7 +188,7 @@ func (h *both) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h *both) WithAttrs(attrs []slog.Attr) slog.Handler {
-	own := append([]slog.Attr(nil), attrs...) // a handler may change what it gets
+	own := slices.Clone(attrs) // a handler may change what it gets
 	return &both{h.printed.WithAttrs(attrs), h.exported.WithAttrs(own)}
 }
 

@@ -40,6 +40,7 @@ func TestHandlerKeepsTheRulesOfSlog(t *testing.T) {
 		exported = &recorder{}
 		return sloghandler.New(exported, "test", nil)
 	}, func(t *testing.T) map[string]any {
+		t.Helper()
 		r := exported.one(t)
 		m := map[string]any{slog.LevelKey: r.SeverityText(), slog.MessageKey: r.Body().AsString()}
 		if !r.Timestamp().IsZero() {
@@ -210,17 +211,17 @@ func TestLoggersShareNothing(t *testing.T) {
 func TestBothExportsThenPrints(t *testing.T) {
 	exported := &recorder{}
 	failure := errors.New("full")
-	print := &stub{least: slog.LevelWarn, err: failure}
-	h := sloghandler.Both(print, sloghandler.New(exported, "test", nil))
+	printer := &stub{least: slog.LevelWarn, err: failure}
+	h := sloghandler.Both(printer, sloghandler.New(exported, "test", nil))
 	if h.Enabled(t.Context(), slog.LevelDebug) || !h.Enabled(t.Context(), slog.LevelInfo) {
 		t.Error("enabled for what neither wants, or not for what one does")
 	}
 	h = h.WithAttrs([]slog.Attr{slog.Int("a", 1)}).WithGroup("g")
-	if err := h.Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)); err != nil || print.handled != 0 {
-		t.Errorf("error %v; what is not to be printed was printed %d times", err, print.handled)
+	if err := h.Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)); err != nil || printer.handled != 0 {
+		t.Errorf("error %v; what is not to be printed was printed %d times", err, printer.handled)
 	}
-	if err := h.Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelWarn, "m", 0)); !errors.Is(err, failure) || print.handled != 1 {
-		t.Errorf("error %v, want that of the printing handler; printed %d times, want 1", err, print.handled)
+	if err := h.Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelWarn, "m", 0)); !errors.Is(err, failure) || printer.handled != 1 {
+		t.Errorf("error %v, want that of the printing handler; printed %d times, want 1", err, printer.handled)
 	}
 	if got := len(exported.take()); got != 2 {
 		t.Errorf("%d exported, want 2", got)

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// origin is what the stack tells of a line that package log writes.
+// origin is what the stack tells of a record.
 type origin struct {
-	slogDefault bool    // slog's default handler writes it
+	line        bool    // package log hands it to the handler of the default logger
+	slogDefault bool    // slog's default handler writes it, or asks
 	printing    bool    // on behalf of a record that is being printed
 	watched     bool    // in a goroutine of probe.watch
 	pc          uintptr // where it was logged, for a record
@@ -20,6 +21,8 @@ const (
 	printingFunc = self + "(*ids).Handle"
 	watchFunc    = self + "(*probe).watch"
 	defaultFunc  = "log/slog.(*defaultHandler).Handle"
+	defaultAttrs = "log/slog.(*defaultHandler).WithAttrs"
+	lineFunc     = "log/slog.(*handlerWriter).Write"
 )
 
 // whence reads the stack. A line was logged by the first function outside of the
@@ -37,10 +40,12 @@ func whence() origin {
 	for depth := 0; ; depth++ {
 		frame, more := frames.Next()
 		switch frame.Function {
-		case defaultFunc:
+		case defaultFunc, defaultAttrs:
 			o.slogDefault = true
 		case printingFunc:
 			o.printing, o.pc = true, 0
+		case lineFunc:
+			o.line = o.line || o.pc == 0
 		case watchFunc:
 			o.watched = true
 		}
@@ -56,5 +61,3 @@ func whence() origin {
 func passesOn(function string) bool {
 	return strings.HasPrefix(function, "log.") || strings.HasPrefix(function, "log/slog.") || strings.HasPrefix(function, self)
 }
-
-func exitGoroutine() { runtime.Goexit() }

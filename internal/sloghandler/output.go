@@ -7,12 +7,14 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"runtime"
 	"strings"
+	"sync/atomic"
 )
 
 // SetDefault makes h the default of log/slog and of log, and returns what puts
-// the previous ones back. printer is the handler that h prints with, in the end; it is nil
-// if h prints nothing.
+// the previous ones back. printer is the handler that h prints with, in the end;
+// it is nil if h prints nothing.
 //
 // From then on a line of package log is a record for h, as [slog.SetDefault] has
 // it, and so is what a logger writes that was made before, from slog's own
@@ -21,19 +23,23 @@ import (
 // a record belongs to no span.
 //
 // printer may itself be slog's default handler, or lead to it. What it writes is
-// printed where package log wrote before.
+// printed where package log wrote before, and so are the lines of package log
+// themselves, once that is known: a handler beside it does not get them.
 func SetDefault(h, printer slog.Handler) (restore func()) {
 	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
-	l := &lines{handler: h, writer: writer, flags: flags}
+	o := &output{writer: writer, flags: flags}
 	switch printer.(type) {
 	case nil, *slog.TextHandler, *slog.JSONHandler:
-		l.direct = true
+		o.direct = true
+	default:
+		// Handlers that evaluate attributes do so here, and print nothing.
+		printer.WithAttrs([]slog.Attr{slog.Any("", &probe{o})})
 	}
 	// SetDefault gives package log a writer that turns lines into records, with
 	// the level and the position in the source that slog has for them.
-	slog.SetDefault(slog.New(l))
+	slog.SetDefault(slog.New(&lines{o, h}))
 	toLines := log.Writer()
-	slog.SetDefault(slog.New(h))
+	slog.SetDefault(slog.New(&standard{h, o}))
 	log.SetOutput(toLines)
 	return func() {
 		slog.SetDefault(previous)
@@ -42,15 +48,18 @@ func SetDefault(h, printer slog.Handler) (restore func()) {
 	}
 }
 
-// lines is the handler of the lines that package log writes. It is called with
-// the mutex of log's standard logger held, so that whatever writes through that
-// logger from here waits for ever.
-type lines struct {
-	handler slog.Handler
-	direct  bool // the handler does not lead to package log
-
-	writer io.Writer // of package log, before
+// output is where package log wrote before.
+type output struct {
+	writer io.Writer
 	flags  int
+	direct bool        // what prints does not lead to package log
+	loops  atomic.Bool // it does
+}
+
+// lines is the handler of the lines that package log writes.
+type lines struct {
+	*output
+	to slog.Handler
 }
 
 // Enabled leaves the decision to Handle, which knows the level.
@@ -60,9 +69,42 @@ func (*lines) Enabled(context.Context, slog.Level) bool { return true }
 func (l *lines) WithAttrs([]slog.Attr) slog.Handler { return l }
 func (l *lines) WithGroup(string) slog.Handler      { return l }
 
-func (l *lines) Handle(ctx context.Context, r slog.Record) error {
-	prefix := ""
-	text := r.Message
+func (l *lines) Handle(ctx context.Context, r slog.Record) error { return l.line(ctx, r, l.to) }
+
+// standard is the handler of the default logger. The program may make a logger
+// of it and call [slog.SetDefault] with that, which gets the lines of package
+// log then.
+type standard struct {
+	slog.Handler
+	*output
+}
+
+func (h *standard) Handle(ctx context.Context, r slog.Record) error {
+	if ctx == context.Background() && r.NumAttrs() == 0 && h.mayBeLine(r) && whence().line {
+		return h.line(ctx, r, h.Handler)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// mayBeLine keeps the stack from being read for most records.
+func (o *output) mayBeLine(r slog.Record) bool {
+	_, _, ok := cutLevel(strings.TrimPrefix(r.Message, log.Prefix()))
+	return ok || !o.direct
+}
+
+func (h *standard) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &standard{h.Handler.WithAttrs(attrs), h.output}
+}
+
+func (h *standard) WithGroup(name string) slog.Handler {
+	return &standard{h.Handler.WithGroup(name), h.output}
+}
+
+// line hands on what package log writes. It is called with the mutex of log's
+// standard logger held, so that whatever writes through that logger from here
+// waits for ever.
+func (o *output) line(ctx context.Context, r slog.Record, to slog.Handler) error {
+	prefix, text := "", r.Message
 	if p := log.Prefix(); strings.HasPrefix(text, p) {
 		prefix, text = p, text[len(p):]
 	}
@@ -70,66 +112,72 @@ func (l *lines) Handle(ctx context.Context, r slog.Record) error {
 		// A line of the program's own may begin like that too.
 		if from := whence(); from.slogDefault {
 			if from.printing {
-				return l.pass(text, from)
+				o.loops.Store(true)
+				return o.pass(text, from)
 			}
 			r = record(r.Time, level, prefix, rest, from.pc)
 		}
 	}
-	if !l.handler.Enabled(ctx, r.Level) {
+	if !to.Enabled(ctx, r.Level) {
 		return nil
 	}
-	if l.direct {
-		return l.handler.Handle(ctx, r)
+	if o.direct {
+		return to.Handle(ctx, r)
 	}
-	if l.guarded(ctx, r) {
-		return l.pass(text, whence())
+	if !o.loops.Load() {
+		if o.guarded(ctx, r, to); !o.loops.Load() {
+			return nil
+		}
+	} else if b, ok := to.(*both); ok && b.exported.Enabled(ctx, r.Level) {
+		b.exported.Handle(ctx, r) //nolint:errcheck // it returns none
 	}
-	return nil
+	return o.pass(text, whence())
 }
 
 // pass prints a line as package log would have before.
-func (l *lines) pass(text string, from origin) error {
+func (o *output) pass(text string, from origin) error {
 	var line bytes.Buffer
-	if err := log.New(&line, log.Prefix(), l.flags).Output(from.depth+2, text); err != nil {
+	if err := log.New(&line, log.Prefix(), o.flags).Output(from.depth+2, text); err != nil {
 		return err
 	}
-	_, err := l.writer.Write(line.Bytes())
+	_, err := o.writer.Write(line.Bytes())
 	return err
 }
 
 // guarded handles a record unless that comes to slog's default handler, which
-// would wait for ever: it reports whether that is so. A handler can be anything,
-// a function even, so that nothing but a record tells where it leads. The one
-// that tells is an attribute that slog's default handler evaluates before it
-// writes, and every handler ignores. It ends the goroutine, which is one for
-// this record.
-func (l *lines) guarded(ctx context.Context, r slog.Record) (blocked bool) {
+// would wait for ever: loops is set then, and what is exported has been. A
+// handler can be anything, a function even, so that in the end nothing but a
+// record tells where it leads. The one that tells is an attribute that slog's
+// default handler evaluates before it writes, and every handler ignores. It ends
+// the goroutine, which is one for this record.
+func (o *output) guarded(ctx context.Context, r slog.Record, to slog.Handler) {
 	r = r.Clone()
-	p := &probe{}
+	p := &probe{o}
 	r.AddAttrs(slog.Any("", p))
 	done := make(chan any)
-	go p.watch(done, func() { l.handler.Handle(ctx, r) }) //nolint:errcheck // the logger would not look at it either
+	go p.watch(done, func() { to.Handle(ctx, r) }) //nolint:errcheck // package log does not look at it either
 	if panicked := <-done; panicked != nil {
 		panic(panicked)
 	}
-	return p.met
 }
 
-// probe is the value of an attribute that is to be ignored.
-type probe struct{ met bool }
+// probe is the value of an attribute that is to be ignored. It finds out whether
+// slog's default handler evaluates it.
+type probe struct{ *output }
 
 // watch runs do, and sends what it panics with, or nil.
-func (p *probe) watch(done chan<- any, do func()) {
+func (*probe) watch(done chan<- any, do func()) {
 	defer func() { done <- recover() }()
 	do()
 }
 
-// LogValue implements [slog.LogValuer]. The goroutine ends if it is the one of
-// watch, and slog's default handler asks.
+// LogValue implements [slog.LogValuer].
 func (p *probe) LogValue() slog.Value {
-	if from := whence(); from.slogDefault && from.watched {
-		p.met = true
-		exitGoroutine()
+	if from := whence(); from.slogDefault {
+		p.loops.Store(true)
+		if from.watched {
+			runtime.Goexit()
+		}
 	}
 	return slog.Value{}
 }

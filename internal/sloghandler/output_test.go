@@ -42,6 +42,7 @@ func (b *buffer) take() string {
 
 // writeTo makes package log write to b until the test ends.
 func writeTo(t *testing.T, b *buffer, prefix string, flags int) {
+	t.Helper()
 	writer, before, flagsBefore := log.Writer(), log.Prefix(), log.Flags()
 	log.SetOutput(b)
 	log.SetPrefix(prefix)
@@ -55,6 +56,7 @@ func writeTo(t *testing.T, b *buffer, prefix string, flags int) {
 
 // setUp makes printer print what is exported as well, by default.
 func setUp(t *testing.T, printer slog.Handler) *recorder {
+	t.Helper()
 	exported := &recorder{}
 	h := sloghandler.Both(sloghandler.WithIDs(printer), sloghandler.New(exported, "test", printer.Enabled))
 	t.Cleanup(sloghandler.SetDefault(h, printer))
@@ -170,6 +172,33 @@ func (f function) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (f function) WithGroup(string) slog.Handler { return f }
 
+// locking is a handler that writes one record after the other.
+type locking struct {
+	slog.Handler
+	mu sync.Mutex
+}
+
+func (h *locking) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	err := h.Handler.Handle(ctx, r)
+	h.mu.Unlock()
+	return err
+}
+
+// finishes runs the program, and panics if it does not end.
+func finishes(program func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		program()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		panic("the program waits for ever")
+	}
+}
+
 func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 	for name, printer := range map[string]slog.Handler{
 		"bare":     defaultHandler,
@@ -178,9 +207,7 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 		"twice":    embedding{&embedding{defaultHandler}},
 		"function": function(defaultHandler.Handle),
 		"multi":    slog.NewMultiHandler(slog.DiscardHandler, defaultHandler),
-		"by level": function(func(ctx context.Context, r slog.Record) error {
-			return embedding{defaultHandler}.Handle(ctx, r)
-		}),
+		"locking":  &locking{Handler: defaultHandler},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before buffer
@@ -201,16 +228,7 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 			program()
 			want := before.take()
 			exported := setUp(t, printer)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				program()
-			}()
-			select {
-			case <-done:
-			case <-time.After(10 * time.Second):
-				panic("the program waits for ever")
-			}
+			finishes(program)
 			if got := before.take(); sorted(got) != sorted(want) {
 				t.Errorf("printed\n%swant, as before,\n%s", got, want)
 			}
@@ -230,6 +248,38 @@ func sorted(lines string) string {
 	all := strings.Split(regexp.MustCompile(`\.go:\d+`).ReplaceAllString(lines, ".go"), "\n")
 	slices.Sort(all)
 	return strings.Join(all, "\n")
+}
+
+func TestAProgramMayDeriveItsDefaultLogger(t *testing.T) {
+	text := func(b *buffer) slog.Handler { return slog.NewTextHandler(b, quietly(false)) }
+	for _, test := range []struct {
+		name    string
+		printer func(*buffer) slog.Handler
+		want    string
+	}{
+		{"default", func(*buffer) slog.Handler { return defaultHandler }, "line\nINFO record s=1\nWARN early k=\"v w\"\n"},
+		{"function", func(*buffer) slog.Handler { return function(defaultHandler.Handle) }, "line\nINFO record s=1\nWARN early k=\"v w\"\n"},
+		{"text", text, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=early s=1 k=\"v w\"\n"},
+		{"other", func(b *buffer) slog.Handler { return function(text(b).Handle) }, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=early k=\"v w\" s=1\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var printed buffer
+			writeTo(t, &printed, "", 0)
+			exported := setUp(t, test.printer(&printed))
+			slog.SetDefault(slog.With("s", 1))
+			finishes(func() {
+				log.Print("line")
+				slog.Info("record")
+				early.Warn("early")
+			})
+			if got := printed.take(); got != test.want {
+				t.Errorf("printed\n%swant\n%s", got, test.want)
+			}
+			if got := len(exported.take()); got != 3 {
+				t.Errorf("exported %d records, want 3", got)
+			}
+		})
+	}
 }
 
 func TestOtherPrintersGetTheLines(t *testing.T) {

@@ -48,11 +48,11 @@ func (r *recorder) take() []log.Record {
 	return taken
 }
 
-func (r *recorder) one(t testing.TB) log.Record {
-	t.Helper()
+func (r *recorder) one(tb testing.TB) log.Record {
+	tb.Helper()
 	taken := r.take()
 	if len(taken) != 1 {
-		t.Fatalf("%d records were exported, want 1", len(taken))
+		tb.Fatalf("%d records were exported, want 1", len(taken))
 	}
 	return taken[0]
 }
@@ -66,3 +66,15 @@ func attrs(r log.Record) []attribute.KeyValue {
 	})
 	return all
 }
+
+// dropping is a logger provider that keeps nothing, and allocates nothing.
+type dropping struct {
+	embedded.LoggerProvider
+}
+
+func (dropping) Logger(string, ...log.LoggerOption) log.Logger { return dropped{} }
+
+type dropped struct{ embedded.Logger }
+
+func (dropped) Enabled(context.Context, log.EnabledParameters) bool { return true }
+func (dropped) Emit(context.Context, log.Record)                    {}

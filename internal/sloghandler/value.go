@@ -246,7 +246,7 @@ func mapKey(v reflect.Value) (string, error) {
 	if v.Kind() == reflect.String {
 		return v.String(), nil
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		text, err := m.MarshalText()
 		return string(text), err
 	}

@@ -25,14 +25,14 @@ import (
 
 // exportedValue is what is exported for the attribute v, and printed what slog's handlers
 // print for it.
-func exportedValue(t testing.TB, v any) (value attribute.Value, asJSON, asText string) {
-	t.Helper()
+func exportedValue(tb testing.TB, v any) (value attribute.Value, asJSON, asText string) {
+	tb.Helper()
 	exported := &recorder{}
 	slog.New(sloghandler.New(exported, "test", nil)).Info("m", "v", v)
-	all := attrs(exported.one(t))
+	all := attrs(exported.one(tb))
 	for _, kv := range all {
 		if kv.Key != "v" {
-			t.Errorf("exported %v as well", kv)
+			tb.Errorf("exported %v as well", kv)
 		}
 	}
 	if len(all) > 0 {
@@ -280,8 +280,7 @@ func TestErrorsThatPanicAreNoException(t *testing.T) {
 	if err == nil || err.Error() != "typed" {
 		t.Fatalf("the exception is %v, want the first whose text is known", err)
 	}
-	var inner *typed
-	if !errors.As(err, &inner) {
+	if _, ok := errors.AsType[*typed](err); !ok {
 		t.Error("the error that was logged is not in the exception")
 	}
 	if says, ok := err.(interface{ ErrorType() string }); !ok || says.ErrorType() != "*sloghandler_test.typed" {
