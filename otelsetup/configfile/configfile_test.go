@@ -83,6 +83,27 @@ func TestYAML(t *testing.T) {
 	})
 }
 
+// TestEmptyServiceName: an empty name is none.
+func TestEmptyServiceName(t *testing.T) {
+	for text, want := range map[string]string{
+		"resource: {attributes_list: \"service.name=\"}":                                                                 "",
+		"resource: {attributes: [{name: service.name, value: \"\"}]}":                                                    "",
+		"resource: {attributes: [{name: service.name, value: \"${MISSING}\"}]}":                                          "",
+		"resource: {attributes_list: \"service.name=shop\", attributes: [{name: service.name, value: \"\"}]}":            "shop",
+		"resource: {attributes: [{name: service.name, value: \"\"}], detection/development: {detectors: [{service: }]}}": "other",
+	} {
+		s, problems := read(t, "file_format: \"1.0\"\n"+text+"\n", map[string]string{"OTEL_SERVICE_NAME": "other"})
+		if len(problems) > 0 || s.ServiceName != want {
+			t.Errorf("%s: %q, want %q; problems %v", text, s.ServiceName, want, problems)
+		}
+		for _, a := range s.Attributes {
+			if a.Value.AsString() == "" {
+				t.Errorf("%s: the attribute %s is empty", text, a.Key)
+			}
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	s, problems := read(t, `file_format: "1.0"
 meter_provider:
