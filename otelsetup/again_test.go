@@ -2,6 +2,7 @@ package otelsetup_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.opentelemetry.io/otel"
@@ -314,6 +316,65 @@ func TestOwnMetricsComeAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStartsBesideUse starts and shuts down while others make instruments, record,
+// register callbacks and unregister them.
+func TestStartsBesideUse(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) //nolint:errcheck // a test
+	}))
+	defer server.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1")
+	var users sync.WaitGroup
+	done := make(chan struct{})
+	for n := range 2 {
+		users.Go(func() {
+			meter := otel.Meter("beside")
+			logger := otel.GetLoggerProvider().Logger("beside")
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				counter, err := meter.Int64Counter(fmt.Sprintf("beside.%d.%d", n, i%10))
+				if err != nil {
+					t.Error(err)
+				}
+				gauge, err := meter.Float64ObservableGauge(fmt.Sprintf("beside.gauge.%d", n))
+				if err != nil {
+					t.Error(err)
+				}
+				registration, err := meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+					counter.Add(ctx, 1)
+					o.ObserveFloat64(gauge, 1)
+					return nil
+				}, gauge)
+				if err != nil {
+					t.Error(err)
+				}
+				counter.Add(t.Context(), 1)
+				logger.Emit(t.Context(), log.Record{})
+				if err := registration.Unregister(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 8 {
+		telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := telemetry.ForceFlush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		telemetry.Shutdown(context.Background()) //nolint:errcheck // more may come in than it can count
+	}
+	close(done)
+	users.Wait()
 }
 
 // TestRecordingAllocatesNothing compares instruments and loggers that outlive

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
-	"go.opentelemetry.io/contrib/propagators/aws/xray"
 	"go.opentelemetry.io/contrib/propagators/b3"
 	"go.opentelemetry.io/contrib/propagators/jaeger"
 	"go.opentelemetry.io/contrib/propagators/ot"
@@ -110,8 +109,8 @@ func (b *builder) problem(name string, err error) {
 // tracecontext is taken.
 var builtIn = map[string]propagation.TextMapPropagator{
 	"tracecontext": propagator.New(), "clew": propagator.New(), "baggage": propagation.Baggage{},
-	"b3": b3.New(), "b3multi": b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)),
-	"jaeger": jaeger.Jaeger{}, "xray": xray.Propagator{}, "ottrace": ot.OT{},
+	"b3": undecidedB3(), "b3multi": undecidedB3(b3.WithInjectEncoding(b3.B3MultipleHeader)),
+	"jaeger": jaeger.Jaeger{}, "xray": undecidedXRay(), "ottrace": ot.OT{},
 }
 
 func (b *builder) buildPropagator() {

@@ -25,7 +25,8 @@ func (b *builder) buildResource(ctx context.Context) {
 		resource.WithAttributes(version...),
 		resource.WithTelemetrySDK(),
 		resource.WithHost(),
-		resource.WithContainer(),
+		resource.WithDetectors(mountDetector{"/proc/self/mountinfo"}),
+		resource.WithContainer(), // from the cgroups, which know better if they have it
 		// The command line is left out: it may hold secrets.
 		resource.WithProcessPID(),
 		resource.WithProcessExecutableName(),

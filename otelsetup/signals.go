@@ -23,6 +23,9 @@ func (b *builder) buildTracers(ctx context.Context) {
 	for _, c := range b.config.custom {
 		sampler = custom(c.Sampler, sampler)
 	}
+	if slices.ContainsFunc(b.settings.Propagators, func(name string) bool { _, ok := builtIn[name].(undecided); return ok }) {
+		sampler = decider{sampler}
+	}
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(b.resource), sdktrace.WithSampler(sampler),
 		sdktrace.WithRawSpanLimits(b.settings.SpanLimits), sdktrace.WithSpanProcessor(linkCaller{}),

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -121,8 +122,12 @@ func (r *reader) logExportLevel(s *Settings) {
 	}
 }
 
-// setServiceName lets name win over an attribute.
+// setServiceName lets name win over an attribute. An empty one is none: a
+// service always has a name (Resource SDK, "SDK-provided resource attributes").
 func (s *Settings) setServiceName(name string) {
+	s.Attributes = slices.DeleteFunc(s.Attributes, func(a attribute.KeyValue) bool {
+		return a.Key == semconv.ServiceNameKey && a.Value.AsString() == ""
+	})
 	if name != "" {
 		s.Attributes = append(s.Attributes, semconv.ServiceName(name))
 	}

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -72,9 +73,7 @@ func TestZeroInAFile(t *testing.T) {
 			"logger_provider": map[string]any{"processors": []any{map[string]any{"batch": map[string]any{"exporter": exporter}}}},
 			"meter_provider":  map[string]any{"readers": []any{map[string]any{"periodic": map[string]any{"timeout": 0, "exporter": exporter}}}},
 		}
-		for key, value := range more {
-			root[key] = value
-		}
+		maps.Copy(root, more)
 		settings.RegisterFileParser(parse(root))
 		s, problems := settings.Read(environ{"OTEL_CONFIG_FILE": "otel.yaml"}.lookup)
 		if len(problems) > 0 {

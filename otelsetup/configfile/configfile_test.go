@@ -60,10 +60,14 @@ func TestVariables(t *testing.T) {
 // TestYAML reads what YAML allows.
 func TestYAML(t *testing.T) {
 	for rule, text := range map[string]string{
-		"a document mark":     "---\nfile_format: \"1.0\"\nresource: {attributes: [{name: service.name, value: shop}]}\n",
-		"anchors and aliases": "file_format: \"1.0\"\ndistribution: {x: &name shop}\nresource: {attributes: [{name: service.name, value: *name}]}\n",
-		"detectors":           "file_format: \"1.0\"\nresource: {detection/development: {detectors: [{service: }, {host: }]}}\n",
-		"detectors by name":   "file_format: \"1.0\"\nresource: {detection/development: {detectors: [service, process]}}\n",
+		"a document mark":      "---\nfile_format: \"1.0\"\nresource: {attributes: [{name: service.name, value: shop}]}\n",
+		"anchors and aliases":  "file_format: \"1.0\"\ndistribution: {x: &name shop}\nresource: {attributes: [{name: service.name, value: *name}]}\n",
+		"a byte order mark":    "\ufeff---\nfile_format: \"1.0\"\nresource: {attributes: [{name: service.name, value: shop}]}\n...\n",
+		"a comment and a mark": "# ours\n--- # telemetry\nfile_format: \"1.0\"\nresource: {attributes: [{name: service.name, value: shop}]}\n",
+		"an alias of a part":   "file_format: \"1.0\"\ndistribution: {x: &r {attributes: [{name: service.name, value: '${OTEL_SERVICE_NAME}'}]}}\nresource: *r\n",
+		"a merged part":        "file_format: \"1.0\"\ndistribution: {x: &r {schema_url: x, attributes: [{name: service.name, value: shop}]}}\nresource: {<<: *r, schema_url: y}\n",
+		"detectors":            "file_format: \"1.0\"\nresource: {detection/development: {detectors: [{service: }, {host: }]}}\n",
+		"detectors by name":    "file_format: \"1.0\"\nresource: {detection/development: {detectors: [service, process]}}\n",
 	} {
 		t.Run(rule, func(t *testing.T) {
 			s, problems := read(t, text, map[string]string{"OTEL_SERVICE_NAME": "shop"})
@@ -77,6 +81,27 @@ func TestYAML(t *testing.T) {
 			t.Errorf("service %q", s.ServiceName)
 		}
 	})
+}
+
+// TestEmptyServiceName: an empty name is none.
+func TestEmptyServiceName(t *testing.T) {
+	for text, want := range map[string]string{
+		"resource: {attributes_list: \"service.name=\"}":                                                                 "",
+		"resource: {attributes: [{name: service.name, value: \"\"}]}":                                                    "",
+		"resource: {attributes: [{name: service.name, value: \"${MISSING}\"}]}":                                          "",
+		"resource: {attributes_list: \"service.name=shop\", attributes: [{name: service.name, value: \"\"}]}":            "shop",
+		"resource: {attributes: [{name: service.name, value: \"\"}], detection/development: {detectors: [{service: }]}}": "other",
+	} {
+		s, problems := read(t, "file_format: \"1.0\"\n"+text+"\n", map[string]string{"OTEL_SERVICE_NAME": "other"})
+		if len(problems) > 0 || s.ServiceName != want {
+			t.Errorf("%s: %q, want %q; problems %v", text, s.ServiceName, want, problems)
+		}
+		for _, a := range s.Attributes {
+			if a.Value.AsString() == "" {
+				t.Errorf("%s: the attribute %s is empty", text, a.Key)
+			}
+		}
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -16,7 +16,8 @@
 // All conditions of a rule must hold; a rule without conditions holds for
 // every span. The first rule that matches decides, by either sample or
 // per_second; a span that matches none is dropped. See [sampler.Match] for
-// what patterns mean.
+// what patterns mean. Anchors, aliases and the merge key << mean what they do
+// in YAML.
 //
 // This is a package of its own because it needs go.yaml.in/yaml, the maintained parser
 // that reports the line of every value.

@@ -37,7 +37,7 @@ func Parse(text []byte) ([]sampler.Rule, error) {
 	if len(doc.Content) == 0 {
 		return nil, &Error{1, "the file is empty: want a list under rules"}
 	}
-	fields, err := mapping(doc.Content[0], "rules")
+	fields, err := mapping(followed(doc.Content[0]), "rules")
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Parse(text []byte) ([]sampler.Rule, error) {
 	var rules []sampler.Rule
 	var errs []error
 	for _, n := range list.Content {
-		rule, err := parseRule(n)
+		rule, err := parseRule(followed(n))
 		rules = append(rules, rule)
 		errs = append(errs, err)
 	}
@@ -58,24 +58,71 @@ func Parse(text []byte) ([]sampler.Rule, error) {
 	return rules, nil
 }
 
+// followed returns what an alias stands for, at the line of the alias. Any other
+// node is returned as it is.
+func followed(n *yaml.Node) *yaml.Node {
+	if n.Kind != yaml.AliasNode {
+		return n
+	}
+	target := *n.Alias
+	target.Line, target.Column = n.Line, n.Column
+	return &target
+}
+
 // mapping returns the values of a mapping. Each key may occur once, and only the given
-// keys are allowed; without any given, all are.
+// keys are allowed; without any given, all are. The key << brings the keys of other
+// mappings, for which the mapping's own count: YAML, "Merge Key Language-Independent
+// Type".
 func mapping(n *yaml.Node, keys ...string) (map[string]*yaml.Node, error) {
-	if n.Kind != yaml.MappingNode {
-		return nil, errorAt(n, "want a mapping")
-	}
 	values := make(map[string]*yaml.Node)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if len(keys) > 0 && !slices.Contains(keys, key.Value) {
-			return nil, errorAt(key, "%s: unknown key, want one of %s", key.Value, strings.Join(keys, ", "))
-		}
-		if values[key.Value] != nil {
-			return nil, errorAt(key, "%s: given twice", key.Value)
-		}
-		values[key.Value] = value
+	return values, merge(values, n, keys, map[*yaml.Node]bool{})
+}
+
+// merge adds the keys of a mapping that values does not have yet, and those of what it
+// merges itself. What was seen has been added, and may lead in a circle.
+func merge(values map[string]*yaml.Node, n *yaml.Node, keys []string, seen map[*yaml.Node]bool) error {
+	at := n
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
 	}
-	return values, nil
+	if n.Kind != yaml.MappingNode {
+		return errorAt(at, "want a mapping")
+	}
+	if seen[n] {
+		return nil
+	}
+	seen[n] = true
+	own := make(map[string]bool)
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := followed(n.Content[i]), followed(n.Content[i+1])
+		if key.ShortTag() == "!!merge" {
+			merged = append(merged, n.Content[i+1])
+			continue
+		}
+		if len(keys) > 0 && !slices.Contains(keys, key.Value) {
+			return errorAt(key, "%s: unknown key, want one of %s", key.Value, strings.Join(keys, ", "))
+		}
+		if own[key.Value] {
+			return errorAt(key, "%s: given twice", key.Value)
+		}
+		own[key.Value] = true
+		if values[key.Value] == nil {
+			values[key.Value] = value
+		}
+	}
+	for _, from := range merged {
+		mappings := []*yaml.Node{from}
+		if list := followed(from); list.Kind == yaml.SequenceNode {
+			mappings = list.Content
+		}
+		for _, m := range mappings {
+			if err := merge(values, m, keys, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func parseRule(n *yaml.Node) (rule sampler.Rule, err error) {
@@ -135,6 +182,7 @@ func parseParent(n *yaml.Node) (set sampler.Parent, err error) {
 		names = n.Content
 	}
 	for _, name := range names {
+		name = followed(name)
 		switch name.Value {
 		case "none":
 			set |= sampler.NoParent

@@ -67,10 +67,48 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseReadsYAML reads files that say the same in different ways.
+func TestParseReadsYAML(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"a document mark":       {"---\nrules:\n  - sample: 0.25\n", "Rules{any: Probability{0.25}}"},
+		"a version and a mark":  {"%YAML 1.1\n---\nrules:\n  - sample: 0.25\n", "Rules{any: Probability{0.25}}"},
+		"a comment and a mark":  {"# rules\n\n--- # of the shop\nrules: [{sample: 0.25}]\n...\n", "Rules{any: Probability{0.25}}"},
+		"a byte order mark":     {"\ufeff---\nrules: [{sample: 0.25}]\n", "Rules{any: Probability{0.25}}"},
+		"an alias of a share":   {"rules:\n  - {name: a, sample: &always 0.25}\n  - {sample: *always}\n", `Rules{name="a": Probability{0.25}; any: Probability{0.25}}`},
+		"an alias called never": {"rules:\n  - {name: a, sample: &never always}\n  - {sample: *never}\n", `Rules{name="a": AlwaysOn; any: AlwaysOn}`},
+		"of a rate":             {"rules:\n  - {name: a, per_second: &r 5}\n  - {per_second: *r}\n", `Rules{name="a": RateLimit{5/s}; any: RateLimit{5/s}}`},
+		"of a name":             {"rules:\n  - {name: &n a, sample: 0.25}\n  - {name: *n, sample: 0}\n", `Rules{name="a": Probability{0.25}; name="a": AlwaysOff}`},
+		"of a kind":             {"rules:\n  - {kind: &client server, sample: 0.25}\n  - {kind: *client, sample: 0}\n", `Rules{kind=server: Probability{0.25}; kind=server: AlwaysOff}`},
+		"of one parent":         {"rules:\n  - {parent: &local remote, sample: 0.25}\n  - {parent: [*local], sample: 0}\n", `Rules{parent=remote: Probability{0.25}; parent=remote: AlwaysOff}`},
+		"of several parents":    {"rules:\n  - {parent: &p [none, remote], sample: 0.25}\n  - {parent: *p, sample: 0}\n", `Rules{parent=none|remote: Probability{0.25}; parent=none|remote: AlwaysOff}`},
+		"of attributes":         {"rules:\n  - {attributes: &a {k: &v x}, sample: 0.25}\n  - {attributes: *a, sample: 0}\n  - {attributes: {k: *v}, sample: 1}\n", `Rules{k="x": Probability{0.25}; k="x": AlwaysOff; k="x": Probability{1}}`},
+		"of a rule":             {"rules:\n  - &r {name: a, sample: 0.25}\n  - *r\n", `Rules{name="a": Probability{0.25}; name="a": Probability{0.25}}`},
+		"of a key":              {"rules:\n  - {name: &k sample, sample: 0.25}\n  - {*k : 0}\n", `Rules{name="sample": Probability{0.25}; any: AlwaysOff}`},
+		"a merged rule":         {"rules:\n  - &r {name: a, kind: server, sample: 0.25}\n  - {<<: *r, name: b}\n", `Rules{name="a" kind=server: Probability{0.25}; name="b" kind=server: Probability{0.25}}`},
+		"a rule that merges":    {"rules:\n  - &r {name: a, sample: 0.25}\n  - &s {<<: *r, name: b}\n  - {<<: *s, kind: server}\n", `Rules{name="a": Probability{0.25}; name="b": Probability{0.25}; name="b" kind=server: Probability{0.25}}`},
+		"merges in a circle":    {"rules:\n  - &r {<<: *r, sample: 0.25}\n", `Rules{any: Probability{0.25}}`},
+		"two merged rules":      {"rules:\n  - &r {name: a, sample: 0.25}\n  - &s {kind: server, sample: 0}\n  - {<<: [*r, *s]}\n", `Rules{name="a": Probability{0.25}; kind=server: AlwaysOff; name="a" kind=server: Probability{0.25}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules, err := rulesfile.Parse([]byte(c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := sampler.Rules(rules...).Description(); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestParseSaysWhatIsWrongWhere(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", "line 1: the file is empty: want a list under rules"},
 		{"[]", "line 1: want a mapping"},
+		{"rules:\n  - {name: a, sample: &x tenth}\n  - {sample: *x}\n", "line 2: sample: \"tenth\": want always, never, or a share from 0 to 1\nline 3: sample: \"tenth\": want always, never, or a share from 0 to 1"},
+		{"rules: &r\n  - *r\n", "line 2: want a mapping"},
+		{"rules:\n  - {<<: 5, sample: 1}\n", "line 2: want a mapping"},
+		{"rules:\n  - parent: &p [*p]\n    sample: 1\n", `line 2: parent: "": want one or several of none, local, remote`},
 		{"rules: 1", "line 1: want a list under rules"},
 		{"ruls: []", "line 1: ruls: unknown key, want one of rules"},
 		{"rules:\n  - name: a\n", "line 2: want sample or per_second"},
