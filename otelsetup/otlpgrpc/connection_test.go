@@ -219,9 +219,9 @@ func TestASilentConnectionIsReplacedWithoutATimeLimit(t *testing.T) {
 	t.Logf("replaced after %v", time.Since(start).Round(time.Millisecond))
 }
 
-// A call that takes long does not end others when it is given up.
+// The connection of a call that is given up ends with the last call on it.
 func TestAnAttemptGivenUpLeavesTheOthers(t *testing.T) {
-	var c collector
+	c := collector{ended: make(chan struct{}, 2)}
 	begun, finish := make(chan struct{}, 2), make(chan struct{})
 	c.answers(func(ctx context.Context, _ proto.Message) error {
 		begun <- struct{}{}
@@ -249,6 +249,11 @@ func TestAnAttemptGivenUpLeavesTheOthers(t *testing.T) {
 	close(finish)
 	if err := <-other; err != nil {
 		t.Errorf("the other: %v", err)
+	}
+	select {
+	case <-c.ended:
+	case <-within(t, 10*time.Second).Done():
+		t.Error("the connection stays open")
 	}
 }
 
@@ -312,13 +317,15 @@ func TestCloseDoesNotWaitForASilentServer(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	ended := make(chan error)
-	go func() { ended <- s.Close() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Fatal(err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
+	}()
+	select {
+	case <-ended:
 	case <-time.After(3 * time.Second): // gRPC itself gives up after 5 s
 		t.Error("still waits")
 		<-ended

@@ -136,6 +136,7 @@ func basicAuth(r *http.Request) (user, word string, ok bool) {
 
 // connect answers one CONNECT.
 func connect(t *testing.T, client net.Conn, to string, connects chan<- *http.Request) {
+	t.Helper()
 	defer client.Close()
 	in := bufio.NewReader(client)
 	r, err := http.ReadRequest(in)

@@ -36,6 +36,7 @@ type collector struct {
 	calls    int
 	headers  []*stats.InHeader
 	payloads []*stats.InPayload
+	ended    chan struct{} // nil, or has room for each connection that ends
 }
 
 // listen returns a listener on loopback.
@@ -157,10 +158,15 @@ func (w watcher) HandleRPC(_ context.Context, s stats.RPCStats) {
 
 func (watcher) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
 func (watcher) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-func (watcher) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (w watcher) HandleConn(_ context.Context, s stats.ConnStats) {
+	if _, ended := s.(*stats.ConnEnd); ended && w.c.ended != nil {
+		w.c.ended <- struct{}{}
+	}
+}
 
 // request returns an encoded request of a signal with items of these names.
-func request(t testing.TB, s delivery.Signal, names ...string) []byte {
+func request(t *testing.T, s delivery.Signal, names ...string) []byte {
 	t.Helper()
 	var m proto.Message
 	switch s {

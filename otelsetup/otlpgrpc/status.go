@@ -76,7 +76,8 @@ func unreachable(message string) *delivery.SendError {
 	e := &delivery.SendError{Reason: "network", Retry: true, Err: errors.New(message)}
 	says := func(words string) bool { return strings.Contains(message, words) }
 	switch {
-	case says(syscall.ECONNREFUSED.Error()), says("dial unix") && says(syscall.ENOENT.Error()):
+	case says(syscall.ECONNREFUSED.Error()), says("actively refused"), // the latter on Windows
+		says("dial unix") && says(syscall.ENOENT.Error()):
 		e.Reason, e.Refused = "connection_refused", true
 	case says("no such host"):
 		e.Reason, e.Refused = "name_not_resolved", true
