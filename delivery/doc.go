@@ -31,7 +31,8 @@
 // The variables of the specification map to these fields: OTEL_BSP_MAX_EXPORT_BATCH_SIZE
 // to MaxItems, OTEL_BSP_SCHEDULE_DELAY to Delay, OTEL_BSP_MAX_QUEUE_SIZE to MaxQueueItems,
 // and the same for OTEL_BLRP. The queue itself is bounded in bytes, because its items are
-// encoded and may be compressed. OTEL_BSP_EXPORT_TIMEOUT is a limit of [Route].Timeout.
+// encoded and may be compressed. A batch is handed over without a wait, so
+// OTEL_BSP_EXPORT_TIMEOUT can only bound an attempt: [Route].Timeout.
 //
 // # What is repeated
 //

@@ -84,7 +84,7 @@ func TestShutdownKeepsTheRestInTheSpool(t *testing.T) {
 
 	// A process that exports nothing keeps them for the one after it.
 	idle := newTransport(t, cfg)
-	if err := idle.Shutdown(ctx); !errors.As(err, &u) || u.Items != 30 || u.Kept != 30 || u.Dir != dir {
+	if err := idle.Shutdown(ctx); !errors.As(err, &u) || u.Items != 30 || u.Accepted != 30 || u.Kept != 30 || u.Dir != dir {
 		t.Errorf("Shutdown of an idle process: %v", err)
 	}
 
