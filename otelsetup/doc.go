@@ -9,6 +9,10 @@
 //		return otelsetup.Serve(ctx, &http.Server{Addr: ":8000", Handler: clewhttp.Handler(mux)})
 //	}
 //
+// What is exported by OTLP is sent by package delivery, which keeps it through
+// restarts and outages of the collector. OTLP over gRPC needs the import of package
+// otlpgrpc.
+//
 // A program with a main loop of its own calls [Start] and [Telemetry.Shutdown].
 // All variables, their values and defaults are in docs/environment.md; what
 // other packages add to them is registered with package extend.

@@ -78,22 +78,26 @@ func (t *Telemetry) LoggerProvider() log.LoggerProvider { return loggers }
 
 // ForceFlush delivers what has been recorded so far, all signals at once. It
 // returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
-// if it has none), with what went wrong: nil means that collectors reached by
-// OTLP over HTTP have taken all of it.
+// if it has none), with what went wrong: nil means that the collectors
+// reached by OTLP have taken all of it. What they have not is a
+// [*delivery.UndeliveredError] for each signal, and stays in the queue.
 func (t *Telemetry) ForceFlush(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	return t.parts.flush(ctx)
 }
 
-// Shutdown delivers what has been recorded, the metrics after the rest, of which
-// some of them tell, stops the SDK and puts the globals back as Start found them,
-// but for the SDK's own logger, which prints errors to [slog.Default] from then on.
-// It returns when that is
-// done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
-// what was not delivered since Start ([*delivery.UndeliveredError]), and why. With a
-// spool, it does not wait for a collector that is away: what is left is kept for
-// the next start. Later calls return the result of the first.
+// Shutdown delivers what has been recorded, stops the SDK, and puts the globals
+// back as Start found them, but for the SDK's own logger, which prints errors to
+// [slog.Default] from then on. The metrics come last, because some of them tell of
+// the spans and log records before them.
+//
+// It returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now if
+// it has none). It does not wait as long for a collector that cannot take anything:
+// with a spool, what is left is kept for the next start at once; where nothing
+// listens, it gives up after 1 s, or what CLEW_DELIVERY_REFUSED_TIMEOUT says. The
+// error has a [*delivery.UndeliveredError] for each signal of which something was
+// not delivered since Start. Later calls return the result of the first.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.once.Do(func() {
 		t.diagnostics.collect()

@@ -159,7 +159,8 @@ type OTLP struct {
 	TLS      TLS
 }
 
-// OverHTTP reports whether requests are sent over HTTP, by store and forward.
+// OverHTTP reports whether requests are sent over HTTP, and not in the way of a
+// protocol that was registered.
 func (c *OTLP) OverHTTP() bool { return c.Protocol == ProtocolProtobuf || c.Protocol == ProtocolJSON }
 
 // Delivery is how requests are delivered, in the terms of package delivery.

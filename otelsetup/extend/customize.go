@@ -25,18 +25,23 @@ type Customizers struct {
 	// it was, and the error is a problem in the report.
 	SpanProcessor func(sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error)
 
+	// SpanExporter and its siblings get each exporter. Those of OTLP hand over
+	// to package delivery. Such an exporter of spans or log records needs them as
+	// objects, so the SDK's batch processor is in front of it then, as it is in
+	// front of every other exporter. Without one, delivery encodes them as they
+	// end.
 	SpanExporter   func(sdktrace.SpanExporter) sdktrace.SpanExporter
 	MetricExporter func(sdkmetric.Exporter) sdkmetric.Exporter // not of a registered reader
 	LogExporter    func(sdklog.Exporter) sdklog.Exporter
 
-	// Delivery changes how what is sent by OTLP over HTTP is delivered: the
-	// queue and the spool, which CLEW_DELIVERY_* set otherwise. Base and
-	// Timeout follow from the OTEL_EXPORTER_OTLP_* variables and have no effect
-	// here.
+	// Delivery changes how what is sent by OTLP is delivered, over HTTP and
+	// gRPC: the queue and the spool, which CLEW_DELIVERY_* set otherwise. Base
+	// and Timeout follow from the OTEL_EXPORTER_OTLP_* variables and have no
+	// effect on requests here.
 	Delivery func(delivery.Config) delivery.Config
 
 	// OTLPTransport is put around what sends the requests of OTLP over HTTP,
-	// for example to sign them. It is called once for each signal that is
-	// exported: "traces", "metrics" and "logs".
+	// for example to sign them. It is called once for each exporter of a signal:
+	// "traces", "metrics" or "logs". Requests over gRPC do not pass it.
 	OTLPTransport func(signal string, next http.RoundTripper) http.RoundTripper
 }
