@@ -38,7 +38,7 @@ type Stats struct {
 	QueuedBytes int64            // memory that those take
 	OldestAge   time.Duration    // time since the oldest of those was handed over, or began to be collected
 	Delivered   int64            // taken by the server with a 2xx
-	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown or the status code that forbade a retry
+	Dropped     map[string]int64 // by reason: queue_full, rejected, corrupt, shutdown, or the status that forbade a retry, such as 401 or UNAUTHENTICATED
 	Kept        int64            // left in the spool by Shutdown
 	Retried     int64            // failed attempts that will be or were repeated, in requests
 }

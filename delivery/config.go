@@ -23,15 +23,15 @@ const (
 // Config configures a [Transport]. The zero value is ready to use: it keeps up to 64
 // MiB in memory and nothing on disk.
 type Config struct {
-	// Base makes the requests. It must honour the context of a request, and must not be
-	// traced itself. If signals need different TLS settings, Base has to choose by the
-	// URL of the request. Nil means what [NewBase] returns.
+	// Base makes the requests of each [Route] that has no Base of its own. It must honour
+	// the context of a request, and must not be traced itself. Nil means what [NewBase]
+	// returns.
 	Base http.RoundTripper
 
-	// QueueSize bounds the bytes of all requests of the three signals together that are
-	// waiting or being sent, and of what processors collect. Waiting requests are compressed, so the queue holds about
-	// ten times as much uncompressed OTLP. When it is full, the oldest request is
-	// dropped. Zero means 64 MiB; the minimum is 64 KiB.
+	// QueueSize bounds the bytes in memory of the three signals together: of what
+	// processors collect, what waits and what is being sent. What has to wait is
+	// compressed, so the queue holds about ten times as much uncompressed OTLP. When it
+	// is full, the oldest request is dropped. Zero means 64 MiB; the minimum is 64 KiB.
 	QueueSize int64
 
 	// SignalFloor is the part of QueueSize that is reserved for each signal, so that a
@@ -43,9 +43,10 @@ type Config struct {
 	// means 4.
 	Senders int
 
-	// Timeout limits one attempt, from the connection to the end of the answer.
-	// It also limits ForceFlush and Shutdown when their context has no
-	// deadline. Zero means 10 s, the default of OTEL_EXPORTER_OTLP_TIMEOUT.
+	// Timeout limits one attempt, from the connection to the end of the answer, of each
+	// [Route] that has no Timeout of its own. It also limits ForceFlush and Shutdown when
+	// their context has no deadline. Zero means 10 s, the default of
+	// OTEL_EXPORTER_OTLP_TIMEOUT.
 	Timeout time.Duration
 
 	// MinBackoff and MaxBackoff limit the pause between attempts while a URL
@@ -63,8 +64,9 @@ type Config struct {
 	// SpoolDir is a directory that holds a copy of each request in the queue until it is
 	// delivered, so that the next process can deliver what this one could not. It is
 	// created if it does not exist, and only one process can use it at a time. What an
-	// earlier process left is sent to the URL of the first request of the same signal.
-	// Empty means no spool.
+	// earlier process left is sent to where this one sends the same signal, once that is
+	// known: from the [Route] of a processor or an exporter, or from the first request of
+	// a [Transport.Client]. Empty means no spool.
 	SpoolDir string
 
 	// SpoolSize bounds the files of the spool in bytes. When it is reached, further

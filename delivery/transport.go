@@ -90,9 +90,10 @@ func New(cfg Config) (*Transport, error) {
 //	...
 //	sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter, sdktrace.WithBlocking()))
 //
-// Each of its requests is answered at once. The batch processor may block therefore
-// instead of dropping spans: an export takes no longer than the encoding. An exporter ignores its own TLS and proxy options once it is given a client. Set
-// those in [Config].Base or in a [Route] instead.
+// Each of its requests is answered at once. The batch processor may therefore block
+// instead of dropping spans: an export takes no longer than the encoding. An exporter
+// ignores its own TLS and proxy options once it is given a client. Set those in
+// [Config].Base, or in the [Route] of [Transport.ClientVia], instead.
 func (t *Transport) Client(s Signal) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }
@@ -117,13 +118,13 @@ type Route struct {
 	// limit.
 	Timeout time.Duration
 
-	// Gzip compresses requests. Under the exporter of an [http.Client], it compresses
-	// what that hands over uncompressed. It takes much less CPU time than the
-	// compression of the exporter, which uses a slower level for somewhat smaller
-	// requests, and it does not keep the batch processor waiting.
+	// Gzip compresses what is sent. For [Transport.ClientVia], leave the compression of
+	// the exporter off: this one takes much less CPU time, for somewhat larger requests,
+	// and does not keep the batch processor waiting.
 	Gzip bool
 
-	// JSON sends requests as JSON. They wait as protobuf, which can be divided.
+	// JSON sends requests as JSON. They wait as protobuf, which can be divided. It has no
+	// effect on requests that come as JSON already.
 	JSON bool
 
 	// Sender sends the requests in place of HTTP. Nil means HTTP. Header, Base, Gzip and
@@ -131,10 +132,10 @@ type Route struct {
 	Sender Sender
 }
 
-// ClientVia is [Transport.Client] for an exporter with a route of its own. Two
+// ClientVia is [Transport.Client] for an exporter with a [Route] of its own. Two
 // exporters that send the same signal to the same URL with different headers must each
-// have one, because all requests that wait for one route are sent with the headers of
-// its last request.
+// have one: all requests that wait for one URL and Route are sent with the headers of the
+// last one.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	via := t.route(r)
 	if r.URL != "" {
