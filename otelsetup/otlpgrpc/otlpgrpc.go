@@ -6,11 +6,13 @@
 // the connection uses TLS; without one, OTEL_EXPORTER_OTLP_INSECURE does. It may also be
 // a target of gRPC, such as unix:///run/collector.sock or dns:///collector:4317.
 //
-// What is exported waits in the queue of package delivery, as it does over HTTP, and the
-// three signals share a connection if they go to the same target.
+// What is exported waits in the queue of package delivery, as it does over HTTP, so an
+// outage of the collector loses as little. The three signals share a connection if they
+// go to the same target. A connection whose other end is gone without a word is replaced
+// within 15 s.
 //
 // The import links gRPC, which registers the handlers /debug/requests and /debug/events
-// with [http.DefaultServeMux]. A build with the tag grpcnotrace does without them.
+// with [net/http.DefaultServeMux]. A build with the tag grpcnotrace does without them.
 package otlpgrpc
 
 import (
@@ -34,9 +36,10 @@ import (
 
 func init() { extend.Protocols.Register("grpc", New) }
 
-// New returns a Sender of requests over gRPC. It connects when it sends the first one.
-// Senders whose target and TLS configuration are the same share their connection, until
-// the last of them is closed.
+// New returns a Sender of requests over gRPC, for the [delivery.Route] of a program that
+// does without otelsetup. It connects when it sends the first one. Senders whose target
+// and TLS configuration are the same share their connection, until the last of them is
+// closed. The error says which header or target gRPC does not take.
 func New(_ context.Context, c extend.OTLP) (delivery.Sender, error) {
 	header, err := outgoing(c.Headers)
 	if err != nil {
