@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
@@ -329,4 +330,33 @@ func TestLargeSpansHarmNobodyElse(t *testing.T) {
 		t.Errorf("a request has %d bytes", n)
 	}
 	must(t, tr.Shutdown(context.Background()))
+}
+
+// TestErrorHandlerMayLog through the processor whose records were dropped, and flush it.
+func TestErrorHandlerMayLog(t *testing.T) {
+	away := newStoppedSink(t)
+	must(t, away.Listener.Close())
+	var records sdklog.Processor
+	var told atomic.Int64
+	cfg := quick(nil)
+	cfg.ErrorHandler = otel.ErrorHandlerFunc(func(err error) {
+		if !errors.As(err, new(*delivery.DroppedError)) {
+			return
+		}
+		told.Add(1)
+		_ = records.OnEmit(context.Background(), new(sdklog.Record))
+		_ = records.ForceFlush(context.Background())
+	})
+	tr := newTransport(t, cfg)
+	records = tr.LogProcessor(delivery.Route{URL: "http://" + away.Listener.Addr().String()}, delivery.Batch{MaxItems: 1, MaxQueueItems: 1})
+	for range 100 {
+		must(t, records.OnEmit(t.Context(), new(sdklog.Record)))
+	}
+	must(t, records.ForceFlush(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = tr.Shutdown(ctx)
+	if st := tr.Stats(delivery.Logs); told.Load() == 0 || !sums(st) {
+		t.Errorf("told %d times, %+v", told.Load(), st)
+	}
 }

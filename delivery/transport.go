@@ -238,7 +238,7 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	e.t.mu.Lock()
 	d := e.t.destination(e.signal, e.via, req.URL.String(), req.Header)
 	e.t.mu.Unlock()
-	if err := e.t.accept(d, r, nil); err != nil {
+	if err := e.t.accept(d, r); err != nil {
 		return nil, err
 	}
 	return accepted(req, r.contentType), nil
@@ -383,7 +383,9 @@ func (t *Transport) handOverDue(now time.Time) (next time.Time) {
 	for _, b := range batches {
 		ready, wake := b.due(now)
 		if ready {
-			b.handOver()
+			if told := b.handOver(); !told.empty() {
+				t.sends.Go(func() { t.tell(told) }) // the handler must not hold up the dispatcher
+			}
 		}
 		next = earlier(next, wake)
 	}
