@@ -18,8 +18,8 @@ type Batch struct {
 	// most a quarter of [Config].QueueSize.
 	MaxBytes int
 
-	// Delay is how long after the first item they are handed over. Zero means 1 s, and
-	// a negative value at once.
+	// Delay is how long after the first item they are handed over. Zero means 1 s. A
+	// negative value means at once, or as soon as no other request waits.
 	Delay time.Duration
 
 	// MaxQueueItems bounds the items that wait in the queue after they were handed
@@ -154,12 +154,17 @@ func (b *batch) seal() {
 }
 
 // due seals what has waited for Delay. It reports whether there is something to hand
-// over, and otherwise when there will be.
-func (b *batch) due(now time.Time) (ready bool, next time.Time) {
+// over, and otherwise when there will be. If it is to be handed over at once, it is not
+// while other requests still wait, behind: that makes fewer and larger requests.
+func (b *batch) due(now time.Time, behind bool) (ready bool, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open != nil {
-		if next = b.open.since.Add(max(b.Delay, 0)); !now.Before(next) {
+		delay := b.Delay
+		if delay < 0 && behind {
+			delay = DefaultDelay
+		}
+		if next = b.open.since.Add(max(delay, 0)); !now.Before(next) {
 			b.seal()
 		}
 	}

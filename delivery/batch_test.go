@@ -93,6 +93,26 @@ func TestBatchesAreHandedOver(t *testing.T) {
 	}
 }
 
+// TestAtOnceIsNotOneByOne: what ends while requests wait goes together.
+func TestAtOnceIsNotOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &scripted{do: func(int) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			return answer(http.StatusOK)
+		}}
+		tr := newTransport(t, delivery.Config{Base: net, Senders: 1, ErrorHandler: new(handled)})
+		p := tr.SpanProcessor(delivery.Route{}, delivery.Batch{Delay: -1})
+		for i := range 1000 {
+			endSpans(p, i, 1)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		if st := tr.Stats(delivery.Traces); st.Delivered != 1000 || len(net.attempts()) > 30 || net.spans[0] != 1 {
+			t.Errorf("%d delivered with %d requests", st.Delivered, len(net.attempts()))
+		}
+	})
+}
+
 // TestBatchKeepsResourcesAndScopes: each span is sent under its own, and what is the
 // same is sent once in a request.
 func TestBatchKeepsResourcesAndScopes(t *testing.T) {

@@ -359,13 +359,14 @@ func (t *Transport) dispatch() {
 		case <-t.wake:
 		case <-timer.C:
 		}
-		next := t.handOverDue(time.Now())
 		now := time.Now()
+		var next time.Time
 		t.mu.Lock()
 		for _, d := range t.dests {
 			next = earlier(next, t.startSends(d, now))
 		}
 		t.mu.Unlock()
+		next = earlier(next, t.handOverDue(now)) // what is handed over wakes this loop
 		if next.IsZero() {
 			timer.Stop()
 		} else {
@@ -381,7 +382,10 @@ func (t *Transport) handOverDue(now time.Time) (next time.Time) {
 	batches := t.batches // only ever appended to
 	t.mu.Unlock()
 	for _, b := range batches {
-		ready, wake := b.due(now)
+		t.mu.Lock()
+		behind := b.dest.waiting.len > 0
+		t.mu.Unlock()
+		ready, wake := b.due(now, behind)
 		if ready {
 			if told := b.handOver(); !told.empty() {
 				t.sends.Go(func() { t.tell(told) }) // the handler must not hold up the dispatcher
