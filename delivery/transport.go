@@ -144,7 +144,8 @@ func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
 }
 
-// register returns the destination of a route for a processor or an exporter.
+// register returns a destination of its own for a processor or an exporter, because
+// another one for the same URL may have other headers.
 func (t *Transport) register(s Signal, r Route) *destination {
 	if r.URL == "" && r.Sender == nil {
 		r.URL = "http://localhost:4318/v1/" + s.String()
@@ -159,6 +160,10 @@ func (t *Transport) register(s Signal, r Route) *destination {
 		header.Set("User-Agent", userAgent)
 	}
 	via := t.route(r)
+	if via == t.direct {
+		own := *via
+		via = &own
+	}
 	t.mu.Lock()
 	d := t.destination(s, via, r.URL, header)
 	t.mu.Unlock()
