@@ -32,7 +32,11 @@ func TestEveryItemIsCountedOnce(t *testing.T) {
 		func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) }, func(w http.ResponseWriter) { w.WriteHeader(http.StatusRequestEntityTooLarge) },
 		func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
 	}
-	for rule, spooled := range map[string]bool{"in memory": false, "with a spool": true} {
+	for rule, shape := range map[string]func(*delivery.Config, string){
+		"in memory":      func(*delivery.Config, string) {},
+		"with a spool":   func(c *delivery.Config, dir string) { c.SpoolDir = dir },
+		"with a journal": func(c *delivery.Config, dir string) { c.SpoolDir, c.Journal = dir, true },
+	} {
 		t.Run(rule, func(t *testing.T) {
 			s := newStoppedSink(t)
 			s.fault = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
@@ -45,14 +49,12 @@ func TestEveryItemIsCountedOnce(t *testing.T) {
 			s.Start()
 			cfg := quick(new(handled))
 			cfg.QueueSize = 256 << 10
-			if spooled {
-				cfg.SpoolDir = t.TempDir()
-			}
+			shape(&cfg, t.TempDir())
 			tr := newTransport(t, cfg)
 			spans := tr.SpanProcessor(delivery.Route{URL: s.URL + "/v1/traces"}, delivery.Batch{MaxItems: 50, Delay: 5 * time.Millisecond})
 			records := tr.LogProcessor(delivery.Route{URL: s.URL + "/v1/logs"}, delivery.Batch{MaxItems: 20, Delay: time.Millisecond})
 			points := tr.MetricExporter(delivery.Route{URL: s.URL + "/v1/metrics"}, nil, nil)
-			const n = 3000
+			const n = 1000
 			var work, watch sync.WaitGroup
 			var done atomic.Bool
 			for worker := range 4 {

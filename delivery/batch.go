@@ -18,8 +18,8 @@ type Batch struct {
 	// most a quarter of [Config].QueueSize.
 	MaxBytes int
 
-	// Delay is how long after the first item they are handed over. Zero means 1 s, and
-	// a negative value at once.
+	// Delay is how long after the first item they are handed over. Zero means 1 s. A
+	// negative value means at once, or as soon as no other request waits.
 	Delay time.Duration
 
 	// MaxQueueItems bounds the items that wait in the queue after they were handed
@@ -104,7 +104,7 @@ func (b *batch) add(sc *scope, item []byte) {
 	b.mu.Lock()
 	for len(b.full) > maxFull {
 		b.mu.Unlock()
-		b.handOver()
+		b.t.tell(b.handOver())
 		b.mu.Lock()
 	}
 	if b.closed {
@@ -154,12 +154,17 @@ func (b *batch) seal() {
 }
 
 // due seals what has waited for Delay. It reports whether there is something to hand
-// over, and otherwise when there will be.
-func (b *batch) due(now time.Time) (ready bool, next time.Time) {
+// over, and otherwise when there will be. If it is to be handed over at once, it is not
+// while other requests still wait, behind: that makes fewer and larger requests.
+func (b *batch) due(now time.Time, behind bool) (ready bool, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open != nil {
-		if next = b.open.since.Add(max(b.Delay, 0)); !now.Before(next) {
+		delay := b.Delay
+		if delay < 0 && behind {
+			delay = DefaultDelay
+		}
+		if next = b.open.since.Add(max(delay, 0)); !now.Before(next) {
 			b.seal()
 		}
 	}
@@ -170,21 +175,23 @@ func (b *batch) due(now time.Time) (ready bool, next time.Time) {
 }
 
 // handOver puts what is full into the queue. When it returns, everything that was full
-// before is there.
-func (b *batch) handOver() {
+// before is there. What there is to tell is told by the caller, who holds no lock: the
+// error handler may log, or flush, through this very batch.
+func (b *batch) handOver() news {
 	b.out.Lock()
 	defer b.out.Unlock()
 	b.mu.Lock()
 	full := b.full
 	b.full = nil
 	b.mu.Unlock()
+	var all news
 	for i, c := range full {
 		r := newRequest(b.dest.via, c.body(), int64(c.items()))
 		var next time.Time
 		if i+1 < len(full) {
 			next = full[i+1].since
 		}
-		_ = b.t.accept(b.dest, r, func() { b.moved(r.items, int64(c.size), next) }) // counted if it came too late
+		_ = b.t.enqueue(b.dest, r, func() { b.moved(r.items, int64(c.size), next) }, &all) // counted if it came too late
 		if keep := c.reset(); keep {
 			b.mu.Lock()
 			if len(b.spare) < maxFull {
@@ -193,6 +200,7 @@ func (b *batch) handOver() {
 			b.mu.Unlock()
 		}
 	}
+	return all
 }
 
 // moved takes items off the counts, because the queue counts them from now on.
@@ -216,7 +224,7 @@ func (b *batch) flush() {
 	b.mu.Lock()
 	b.seal()
 	b.mu.Unlock()
-	b.handOver()
+	b.t.tell(b.handOver())
 }
 
 // close hands over everything. What is added later is counted as dropped.
@@ -245,5 +253,5 @@ func (b *batch) journal(sc *scope, item []byte) {
 	}
 	var c collection
 	c.add(sc, item)
-	_ = b.t.accept(b.dest, newRequest(b.dest.via, c.body(), 1), nil) // counted if it came too late
+	_ = b.t.accept(b.dest, newRequest(b.dest.via, c.body(), 1)) // counted if it came too late
 }

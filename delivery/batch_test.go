@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
@@ -90,6 +91,26 @@ func TestBatchesAreHandedOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAtOnceIsNotOneByOne: what ends while requests wait goes together.
+func TestAtOnceIsNotOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &scripted{do: func(int) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			return answer(http.StatusOK)
+		}}
+		tr := newTransport(t, delivery.Config{Base: net, Senders: 1, ErrorHandler: new(handled)})
+		p := tr.SpanProcessor(delivery.Route{}, delivery.Batch{Delay: -1})
+		for i := range 1000 {
+			endSpans(p, i, 1)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		if st := tr.Stats(delivery.Traces); st.Delivered != 1000 || len(net.attempts()) > 30 || net.spans[0] != 1 {
+			t.Errorf("%d delivered with %d requests", st.Delivered, len(net.attempts()))
+		}
+	})
 }
 
 // TestBatchKeepsResourcesAndScopes: each span is sent under its own, and what is the
@@ -329,4 +350,33 @@ func TestLargeSpansHarmNobodyElse(t *testing.T) {
 		t.Errorf("a request has %d bytes", n)
 	}
 	must(t, tr.Shutdown(context.Background()))
+}
+
+// TestErrorHandlerMayLog through the processor whose records were dropped, and flush it.
+func TestErrorHandlerMayLog(t *testing.T) {
+	away := newStoppedSink(t)
+	must(t, away.Listener.Close())
+	var records sdklog.Processor
+	var told atomic.Int64
+	cfg := quick(nil)
+	cfg.ErrorHandler = otel.ErrorHandlerFunc(func(err error) {
+		if !errors.As(err, new(*delivery.DroppedError)) {
+			return
+		}
+		told.Add(1)
+		_ = records.OnEmit(context.Background(), new(sdklog.Record))
+		_ = records.ForceFlush(context.Background())
+	})
+	tr := newTransport(t, cfg)
+	records = tr.LogProcessor(delivery.Route{URL: "http://" + away.Listener.Addr().String()}, delivery.Batch{MaxItems: 1, MaxQueueItems: 1})
+	for range 100 {
+		must(t, records.OnEmit(t.Context(), new(sdklog.Record)))
+	}
+	must(t, records.ForceFlush(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = tr.Shutdown(ctx)
+	if st := tr.Stats(delivery.Logs); told.Load() == 0 || !sums(st) {
+		t.Errorf("told %d times, %+v", told.Load(), st)
+	}
 }

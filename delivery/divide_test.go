@@ -213,3 +213,34 @@ func TestPartsKeepTheOrder(t *testing.T) {
 		t.Errorf("sent in the order %v", order)
 	}
 }
+
+// FuzzPartsHoldEveryItem divides arbitrary requests down to single items: what is a
+// valid message must arrive whole and in order.
+func FuzzPartsHoldEveryItem(f *testing.F) {
+	f.Add(traceRequest("a", "b", "c"))
+	f.Add(slices.Concat(traceRequest("a"), traceRequest("b", "c"), traceRequest()))
+	f.Add([]byte{0x0a, 0x02, 0x12, 0x00})
+	f.Add([]byte{0x0a, 0xff})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		want := spanNames(body)
+		if decoded(delivery.Traces, body) < 0 || len(want) > 16 {
+			return
+		}
+		var got []string
+		s := newSends(func(_ int, names []string) ([]byte, error) {
+			if len(names) > 1 {
+				return nil, &delivery.SendError{Reason: "RESOURCE_EXHAUSTED", Divide: true}
+			}
+			got = append(got, names...)
+			return nil, nil
+		})
+		cfg := quick(new(handled))
+		cfg.Senders = 1
+		tr := newTransport(t, cfg)
+		via(t, tr.ClientVia(delivery.Traces, delivery.Route{Sender: s, URL: target}), target, body)
+		flush(t, tr)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q arrived of %q", got, want)
+		}
+	})
+}

@@ -89,7 +89,7 @@ func (e *exporter) export(n int, item func(i int, b []byte) (*scope, []byte)) er
 func (e *exporter) handOver(c *collection) error {
 	r := newRequest(e.dest.via, c.body(), int64(c.items()))
 	c.reset()
-	return e.t.accept(e.dest, r, nil)
+	return e.t.accept(e.dest, r)
 }
 
 type spanExporter struct{ exporter }
@@ -130,7 +130,7 @@ func (e *metricExporter) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggre
 func (e *metricExporter) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
 	var late error
 	err := otlp.Metrics(rm, e.t.cfg.Resource, e.max, func(request []byte, points int64) {
-		late = e.t.accept(e.dest, newRequest(e.dest.via, request, points), nil)
+		late = e.t.accept(e.dest, newRequest(e.dest.via, request, points))
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"testing"
 
@@ -59,5 +60,26 @@ func TestProcessorsOfAllSignals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHeadersOfTwoProcessors: each sends its own, to the same URL too.
+func TestHeadersOfTwoProcessors(t *testing.T) {
+	s := newSink(t)
+	tr := newTransport(t, quick(new(handled)))
+	for _, tenant := range []string{"a", "b"} {
+		p := tr.SpanProcessor(delivery.Route{URL: s.URL + "/v1/traces", Header: http.Header{"Tenant": {tenant}}}, delivery.Batch{})
+		endSpans(p, 0, 1)
+	}
+	flush(t, tr)
+	got := map[string]int{}
+	for _, r := range s.got {
+		got[r.Header.Get("Tenant")]++
+		if r.UserAgent() == "" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+			t.Errorf("headers %v", r.Header)
+		}
+	}
+	if got["a"] != 1 || got["b"] != 1 {
+		t.Errorf("requests by tenant: %v", got)
 	}
 }

@@ -142,10 +142,33 @@ const (
 	packMin = 1 << 10
 )
 
-// accept puts a request into the queue. moved, if it is not nil, is called when the
-// queue counts the items of the request, while t.mu is held. After Shutdown, the items
-// are counted as dropped, and the error is [ErrShutdown].
-func (t *Transport) accept(d *destination, r *request, moved func()) error {
+// accept puts a request into the queue. After Shutdown, its items are counted as dropped,
+// and the error is [ErrShutdown].
+func (t *Transport) accept(d *destination, r *request) error {
+	var told news
+	err := t.enqueue(d, r, func() {}, &told)
+	t.tell(told)
+	return err
+}
+
+// news is what the error handler is to be told when no lock is held.
+type news struct {
+	dropped   []*DroppedError
+	unspooled error // why a request is in memory only; nil if none is
+}
+
+func (n news) empty() bool { return n.dropped == nil && n.unspooled == nil }
+
+func (t *Transport) tell(n news) {
+	t.report.dropped(n.dropped...)
+	if n.unspooled != nil {
+		t.report.warn("spool", n.unspooled)
+	}
+}
+
+// enqueue is accept, but adds what is to be told to told. It calls moved when the queue
+// counts the items of the request, while t.mu is held.
+func (t *Transport) enqueue(d *destination, r *request, moved func(), told *news) error {
 	t.mu.Lock()
 	backlog, closed := d.waiting.raw > packAbove, t.closed
 	t.mu.Unlock()
@@ -156,18 +179,18 @@ func (t *Transport) accept(d *destination, r *request, moved func()) error {
 	}
 
 	if !closed {
-		t.addToSpool(d.signal, r)
+		if err := t.store(d.signal, r); err != nil {
+			told.unspooled = err
+		}
 	}
 
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	a := &t.accounts[d.signal]
 	a.accepted += r.items
-	if moved != nil {
-		moved()
-	}
+	moved()
 	if t.closed {
 		a.drop(reasonShutdown, r.items)
-		t.mu.Unlock()
 		t.removeFromSpool(r)
 		return ErrShutdown
 	}
@@ -177,13 +200,9 @@ func (t *Transport) accept(d *destination, r *request, moved func()) error {
 	d.waiting.insert(r)
 	t.budget.add(d.signal, r.size())
 	a.queued += r.items
-	dropped := t.makeRoom()
+	told.dropped = append(told.dropped, t.makeRoom()...)
 	// If requests linger, the dispatcher has nothing to do for most of them.
-	wake := t.cfg.Linger == 0 || t.flushing > 0 || d.waiting.len == 1 || d.waiting.raw >= groupSize
-	t.mu.Unlock()
-
-	t.report.dropped(dropped...)
-	if wake {
+	if t.cfg.Linger == 0 || t.flushing > 0 || d.waiting.len == 1 || d.waiting.raw >= groupSize {
 		t.wakeDispatcher()
 	}
 	return nil

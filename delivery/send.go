@@ -34,10 +34,10 @@ func (t *Transport) attempt(via *route, to string, header http.Header, group []*
 	body, contentType, err := via.assemble(group)
 	if err != nil { // it is divided to find out what is corrupt
 		if len(group) > 1 {
-			return outcome{verdict: divide, parts: alone(group)}
+			return outcome{verdict: divide, reason: reasonCorrupt, parts: alone(group)}
 		}
 		if halves := t.halve(group); halves != nil {
-			return outcome{verdict: divide, parts: halves}
+			return outcome{verdict: divide, reason: reasonCorrupt, parts: halves}
 		}
 		return outcome{verdict: discard, reason: reasonCorrupt, err: first.name(err)}
 	}
@@ -177,7 +177,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 			d.delivered += r.items
 		}
 	}
-	if out.verdict != retry {
+	if out.verdict != retry && out.reason != reasonCorrupt {
 		d.succeeded() // the server answered, so it can be reached
 	}
 	switch out.verdict {

@@ -151,15 +151,20 @@ const maxGarbage = 8 << 20
 // addToSpool writes a request to the spool, if there is one. A request that cannot be
 // written is in memory only.
 func (t *Transport) addToSpool(s Signal, r *request) {
+	t.tell(news{unspooled: t.store(s, r)})
+}
+
+// store is addToSpool without telling anybody.
+func (t *Transport) store(s Signal, r *request) error {
 	if t.spool == nil {
-		return
+		return nil
 	}
 	ref, err := t.spool.Append(r.meta(s), r.body)
 	if err != nil {
-		t.report.warn("spool", fmt.Errorf("delivery: requests are kept in memory only: %w", err))
-		return
+		return fmt.Errorf("delivery: requests are kept in memory only: %w", err)
 	}
 	r.ref = ref
+	return nil
 }
 
 // removeFromSpool removes a request from the spool.

@@ -147,7 +147,8 @@ func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: via}}
 }
 
-// register returns the destination of a route for a processor or an exporter.
+// register returns a destination of its own for a processor or an exporter, because
+// another one for the same URL may have other headers.
 func (t *Transport) register(s Signal, r Route) *destination {
 	if r.URL == "" && r.Sender == nil {
 		r.URL = "http://localhost:4318/v1/" + s.String()
@@ -162,6 +163,10 @@ func (t *Transport) register(s Signal, r Route) *destination {
 		header.Set("User-Agent", userAgent)
 	}
 	via := t.route(r)
+	if via == t.direct {
+		own := *via
+		via = &own
+	}
 	t.mu.Lock()
 	d := t.destination(s, via, r.URL, header)
 	t.mu.Unlock()
@@ -241,7 +246,7 @@ func (e exporterTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	e.t.mu.Lock()
 	d := e.t.destination(e.signal, e.via, req.URL.String(), req.Header)
 	e.t.mu.Unlock()
-	if err := e.t.accept(d, r, nil); err != nil {
+	if err := e.t.accept(d, r); err != nil {
 		return nil, err
 	}
 	return accepted(req, r.contentType), nil
@@ -362,13 +367,14 @@ func (t *Transport) dispatch() {
 		case <-t.wake:
 		case <-timer.C:
 		}
-		next := t.handOverDue(time.Now())
 		now := time.Now()
+		var next time.Time
 		t.mu.Lock()
 		for _, d := range t.dests {
 			next = earlier(next, t.startSends(d, now))
 		}
 		t.mu.Unlock()
+		next = earlier(next, t.handOverDue(now)) // what is handed over wakes this loop
 		if next.IsZero() {
 			timer.Stop()
 		} else {
@@ -384,9 +390,14 @@ func (t *Transport) handOverDue(now time.Time) (next time.Time) {
 	batches := t.batches // only ever appended to
 	t.mu.Unlock()
 	for _, b := range batches {
-		ready, wake := b.due(now)
+		t.mu.Lock()
+		behind := b.dest.waiting.len > 0
+		t.mu.Unlock()
+		ready, wake := b.due(now, behind)
 		if ready {
-			b.handOver()
+			if told := b.handOver(); !told.empty() {
+				t.sends.Go(func() { t.tell(told) }) // the handler must not hold up the dispatcher
+			}
 		}
 		next = earlier(next, wake)
 	}

@@ -20,6 +20,7 @@ var earlyLogger = slog.With("k", "v")
 
 // exportedLevels logs at each level and returns those that are exported.
 func exportedLevels(t *testing.T, printer slog.Handler) string {
+	t.Helper()
 	store, _, flush := start(t, otelsetup.WithLogHandler(printer))
 	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		slog.Log(t.Context(), l, "m")
