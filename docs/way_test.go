@@ -15,7 +15,7 @@ const mostSteps = 7
 
 // TestWayOfASpan reads the list in delivery.md: each function is in the file that
 // it names, and calls the next one. So no other function is between them. Only the
-// queue is: what accept puts there, the dispatcher takes to startSends.
+// queue is: what enqueue puts there, the dispatcher takes to startSends.
 func TestWayOfASpan(t *testing.T) {
 	_, list, _ := strings.Cut(read(t, "delivery.md"), "<!-- begin way -->")
 	list, _, closed := strings.Cut(list, "<!-- end way -->")
@@ -33,7 +33,7 @@ func TestWayOfASpan(t *testing.T) {
 		for _, step := range steps {
 			switch {
 			case i == 0 || calls[step[1]]:
-			case last == "accept" && calls["wakeDispatcher"] && called(t, "../delivery/transport.go", "dispatch")[step[1]]:
+			case last == "enqueue" && calls["wakeDispatcher"] && called(t, "../delivery/transport.go", "dispatch")[step[1]]:
 			default:
 				t.Errorf("%s does not call %s", last, step[1])
 			}

@@ -22,7 +22,7 @@ type OTLP struct {
 	Endpoint *url.URL // with the scheme https if the connection uses TLS
 	Target   string   // of the protocol "grpc", as gRPC spells it; empty: the host of Endpoint
 	Headers  map[string]string
-	Timeout  time.Duration // of one attempt, which is what the context of Send has
+	Timeout  time.Duration // of one attempt, which the context of Send has; negative: no limit
 	Gzip     bool
 	TLS      *tls.Config // nil: the system's roots and no client certificate
 }
