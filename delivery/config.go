@@ -18,6 +18,8 @@ const (
 	EnvSpoolSize = "CLEW_DELIVERY_SPOOL_SIZE" // Config.SpoolSize
 	EnvSpoolSync = "CLEW_DELIVERY_SPOOL_SYNC" // Config.SpoolSync: true or false
 	EnvJournal   = "CLEW_DELIVERY_JOURNAL"    // Config.Journal: true or false
+
+	EnvRefusedTimeout = "CLEW_DELIVERY_REFUSED_TIMEOUT" // Config.RefusedTimeout, in milliseconds
 )
 
 // Config configures a [Transport]. The zero value is ready to use: it keeps up to 64

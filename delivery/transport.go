@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
+	"github.com/clewtrace/clew/internal/otlp"
 )
 
 // Transport takes telemetry from the processors and exporters that it makes, and
@@ -160,7 +161,7 @@ func (t *Transport) register(s Signal, r Route) *destination {
 		header = make(http.Header)
 	}
 	if header.Get("User-Agent") == "" {
-		header.Set("User-Agent", userAgent)
+		header.Set("User-Agent", otlp.UserAgent())
 	}
 	via := t.route(r)
 	if via == t.direct {
@@ -173,10 +174,6 @@ func (t *Transport) register(s Signal, r Route) *destination {
 	t.wakeDispatcher()
 	return d
 }
-
-// userAgent names this package in requests (OpenTelemetry Protocol Exporter, "User
-// Agent").
-const userAgent = "OTel-OTLP-Exporter-Clew-Go"
 
 // route is a [Route] in which every default is filled in.
 type route struct {

@@ -281,7 +281,7 @@ func (r *reader) delivery(s *Settings) {
 	d.SpoolSize = read(r, size(delivery.MinSpoolSize), spoolSize(d.QueueSize), delivery.EnvSpoolSize)
 	d.SpoolSync = read(r, boolean, false, delivery.EnvSpoolSync)
 	d.Journal = read(r, boolean, false, delivery.EnvJournal)
-	d.RefusedTimeout = read(r, millisOr(math.MaxInt32*time.Millisecond), time.Second, "CLEW_DELIVERY_REFUSED_TIMEOUT")
+	d.RefusedTimeout = read(r, millisOr(math.MaxInt32*time.Millisecond), time.Second, delivery.EnvRefusedTimeout)
 }
 
 // spoolSize returns the default for a queue.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
-	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
@@ -61,26 +61,11 @@ func dialOptions(at address) []grpc.DialOption {
 	}
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(shortFarewell{transport}),
-		grpc.WithUserAgent("Clew-OTLP-Exporter-Go/" + version()),
+		grpc.WithUserAgent(otlp.UserAgent()),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), // package delivery repeats
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: dialTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingFor}),
 	}
-}
-
-// version returns that of this module. OpenTelemetry Protocol Exporter, "User Agent".
-func version() string {
-	const module = "github.com/clewtrace/clew"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-			return m.Version
-		}
-	}
-	return "devel"
 }
 
 // shortFarewell bounds the time that closing a connection takes if the other end reads no

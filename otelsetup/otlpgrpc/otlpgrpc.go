@@ -41,6 +41,9 @@ func init() { extend.Protocols.Register("grpc", New) }
 // and TLS configuration are the same share their connection, until the last of them is
 // closed. The error says which header or target gRPC does not take.
 func New(_ context.Context, c extend.OTLP) (delivery.Sender, error) {
+	if c.Target == "" && c.Endpoint == nil {
+		return nil, errors.New("otlpgrpc: neither a target nor an endpoint")
+	}
 	header, err := outgoing(c.Headers)
 	if err != nil {
 		return nil, err

@@ -168,3 +168,9 @@ func TestATooLargeMessageIsDivided(t *testing.T) {
 		}
 	}
 }
+
+func TestNoTargetIsAnError(t *testing.T) {
+	if _, err := otlpgrpc.New(t.Context(), extend.OTLP{}); err == nil {
+		t.Error("New returned no error for a route to nowhere")
+	}
+}
