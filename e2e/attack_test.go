@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -75,6 +74,7 @@ func (c *ordinaryCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // beside hostile ones for 10 s. Every ordinary span arrives, and the process
 // takes no more memory than a quiet one and its queue.
 func TestNobodyMakesTheSpansOfOthersDisappear(t *testing.T) {
+	const lasts = 10 * time.Second
 	program := process.Build(t, ".", "./internal/victim")
 	for _, attack := range []struct {
 		name     string
@@ -89,21 +89,11 @@ func TestNobodyMakesTheSpansOfOthersDisappear(t *testing.T) {
 		t.Run(attack.name, func(t *testing.T) {
 			t.Parallel()
 			collector := &ordinaryCollector{}
-			victim := process.Start(t, program, nil, []string{
-				exportTo(collector.start(t, attack.protocol)), "OTEL_EXPORTER_OTLP_PROTOCOL=" + attack.protocol,
-				"OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none",
-			})
-			process.Eventually(t, 10*time.Second, func() error {
-				if strings.Count(victim.Stdout(), "\n") == 0 {
-					return errors.New("the server does not say where it listens")
-				}
-				return nil
-			})
-			addr := strings.TrimSpace(victim.Stdout())
+			victim, addr := startVictim(t, program, exportTo(collector.start(t, attack.protocol)), "OTEL_EXPORTER_OTLP_PROTOCOL="+attack.protocol)
 			var ordinary int64
 			var senders sync.WaitGroup
-			senders.Go(func() { ordinary = send(t, addr, "/", "ordinary", 50) })
-			senders.Go(func() { send(t, addr, "/"+strings.Repeat("x", attack.url), "hostile", attack.rate) })
+			senders.Go(func() { ordinary = send(t, addr, "/", "ordinary", 50, lasts) })
+			senders.Go(func() { send(t, addr, "/"+strings.Repeat("x", attack.url), "hostile", attack.rate, lasts) })
 			senders.Wait()
 			victim.Signal(t, syscall.SIGTERM)
 			if code := victim.Wait(t, exitLimit); code != 0 {
@@ -140,9 +130,9 @@ func (c *ordinaryCollector) start(t *testing.T, protocol string) string {
 	return "http://" + listener.Addr().String()
 }
 
-// send makes requests for 10 s over one connection and returns how many were
-// answered.
-func send(t *testing.T, addr, path, agent string, rate int) (answered int64) {
+// send makes so many requests a second over one connection for a time and returns
+// how many were answered.
+func send(t *testing.T, addr, path, agent string, rate int, lasts time.Duration) (answered int64) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Error(err)
@@ -153,7 +143,7 @@ func send(t *testing.T, addr, path, agent string, rate int) (answered int64) {
 	answers := bufio.NewReader(conn)
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(lasts); time.Now().Before(end); <-tick.C {
 		if _, err := conn.Write(request); err != nil {
 			t.Error(err)
 			return answered

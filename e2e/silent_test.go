@@ -19,36 +19,46 @@ import (
 // program, which stays established and silent. What the program records from then on
 // arrives over a new one.
 func TestDeadConnectionIsReplacedIn15Seconds(t *testing.T) {
-	store := new(otlpreceiver.Store)
-	collector := httptest.NewUnstartedServer(store.Handler())
-	collector.EnableHTTP2 = true
-	collector.StartTLS()
-	defer collector.Close()
-	between, err := balancer.New(collector.Listener.Addr().String())
+	program := process.Build(t, ".", "./internal/victim")
+	t.Run("HTTP/2", func(t *testing.T) {
+		t.Parallel()
+		store := new(otlpreceiver.Store)
+		collector := httptest.NewUnstartedServer(store.Handler())
+		collector.EnableHTTP2 = true
+		collector.StartTLS()
+		t.Cleanup(collector.Close)
+		ca := filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: collector.Certificate().Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		loseConnection(t, program, store, collector.Listener.Addr().String(), "https", "OTEL_EXPORTER_OTLP_CERTIFICATE="+ca)
+	})
+	t.Run("gRPC", func(t *testing.T) {
+		t.Parallel()
+		collector := startRestartable(t, "grpc")
+		loseConnection(t, program, &collector.store, collector.addr, "http", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
+	})
+}
+
+// loseConnection puts a balancer between the program and its collector, which
+// keeps what it takes in a store.
+func loseConnection(t *testing.T, program string, store *otlpreceiver.Store, collector, scheme string, env ...string) {
+	between, err := balancer.New(collector)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer between.Close()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: collector.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	server, url := buildExamples(t).startServer(t, exportTo("https://"+between.Addr()), "OTEL_EXPORTER_OTLP_CERTIFICATE="+ca,
-		"OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_EXPORTER_OTLP_TIMEOUT=60000") // so that a timeout does not help
+	t.Cleanup(between.Close)
+	server, addr := startVictim(t, program, append(env, exportTo(scheme+"://"+between.Addr()),
+		"OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_EXPORTER_OTLP_TIMEOUT=60000")...) // so that a timeout does not help
 	requests := 0
 	arrive := func(limit time.Duration) {
 		t.Helper()
-		if requests++; get(t, url) != http.StatusOK {
+		if requests++; get(t, "http://"+addr) != http.StatusOK {
 			t.Error("no answer from the server")
 		}
 		process.Eventually(t, limit, func() error {
-			traces := make(map[string]bool)
-			for _, span := range store.Spans() {
-				traces[string(span.GetTraceId())] = true
-			}
-			if len(traces) < requests {
-				return fmt.Errorf("%d of %d traces have arrived", len(traces), requests)
+			if arrived := distinct(store); arrived < requests {
+				return fmt.Errorf("%d of %d spans have arrived", arrived, requests)
 			}
 			return nil
 		})
@@ -63,4 +73,13 @@ func TestDeadConnectionIsReplacedIn15Seconds(t *testing.T) {
 		t.Error("the connection was not replaced")
 	}
 	terminate(t, server)
+}
+
+// distinct returns the number of spans in a store, where each counts once.
+func distinct(store *otlpreceiver.Store) int {
+	spans := make(map[string]bool)
+	for _, s := range store.Spans() {
+		spans[string(s.GetSpanId())] = true
+	}
+	return len(spans)
 }

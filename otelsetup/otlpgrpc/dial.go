@@ -40,12 +40,13 @@ func target(c extend.OTLP) string {
 const (
 	dialTimeout = 5 * time.Second
 
-	// A link that is silent while it has calls is closed after the sum of the two. The
-	// first is the shortest that gRPC allows. Most servers do not want to be pinged that
-	// often; but none that answers calls minds, and none is pinged while there are no
-	// calls (gRPC Keepalive User Guide, "Keepalive Configuration Specification").
+	// A link that is silent while it has calls is closed after the sum of the two, so
+	// that a new one carries them within 15 s. The first is the shortest that gRPC
+	// allows. Most servers do not want to be pinged that often; but none that answers
+	// calls minds, and none is pinged while there are no calls (gRPC Keepalive User
+	// Guide, "Keepalive Configuration Specification").
 	pingAfter = 10 * time.Second
-	pingFor   = 4 * time.Second
+	pingFor   = 3 * time.Second
 
 	farewell = 250 * time.Millisecond
 )
