@@ -290,3 +290,32 @@ func TestSecretsInFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestSecretsInTheSpool: what waits on disk for the next start holds no
+// credentials of the collector that it could not reach.
+func TestSecretsInTheSpool(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	for _, protocol := range []string{"http/protobuf", "grpc"} {
+		lookForSecrets(t, secretly(t, "CLEW_DELIVERY_SPOOL_DIR="+dir, "CLEW_DELIVERY_JOURNAL=true", "OTEL_EXPORTER_OTLP_PROTOCOL="+protocol,
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:"+secret("userinfo")+"@127.0.0.1:1/p?token="+secret("query")+"#"+secret("fragment"),
+			"OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20"+secret("authorization")+",x-tenant="+secret("tenant")))
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(content)
+		if strings.Contains(string(content), planted) {
+			t.Errorf("%s holds a secret", entry.Name())
+		}
+	}
+	if size == 0 {
+		t.Error("nothing was kept")
+	}
+}
