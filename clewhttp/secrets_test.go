@@ -116,15 +116,16 @@ func lookForSecrets(t *testing.T, tel *telemetry) {
 }
 
 func described(s sdktrace.ReadOnlySpan) string {
-	text := s.Name() + " " + s.Status().Description + s.SpanContext().TraceState().String()
+	var b strings.Builder
+	fmt.Fprint(&b, s.Name(), s.Status().Description, s.SpanContext().TraceState())
 	for _, a := range s.Attributes() {
-		text += fmt.Sprintf(" %s=%s", a.Key, a.Value.String())
+		fmt.Fprintf(&b, " %s=%s", a.Key, a.Value.String())
 	}
 	for _, e := range s.Events() {
-		text += " " + e.Name
+		fmt.Fprint(&b, e.Name)
 		for _, a := range e.Attributes {
-			text += fmt.Sprintf(" %s=%s", a.Key, a.Value.String())
+			fmt.Fprintf(&b, " %s=%s", a.Key, a.Value.String())
 		}
 	}
-	return text
+	return b.String()
 }

@@ -211,7 +211,9 @@ func TestSecretsThatACollectorRepeats(t *testing.T) {
 				{"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL, "OTEL_EXPORTER_OTLP_HEADERS=" + headers},
 				{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint + "/?q=" + secret("query"), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + endpoint + "/v1/traces?q=" + secret("query") + "#" + secret("fragment")},
 			} {
-				clear(seen) // no program runs now
+				mu.Lock()
+				clear(seen)
+				mu.Unlock()
 				lookForSecrets(t, secretly(t, append(env, "OTEL_LOG_LEVEL=debug")...))
 			}
 		})
