@@ -35,12 +35,15 @@ race: ## the tests of the released modules under the race detector, and those of
 # their own in packages that test much else.
 hostile: ## hostile input, files, servers and kills, within 10 minutes
 	go test -count=1 -timeout 4m ./internal/otlpreceiver ./internal/view ./internal/ownfile ./internal/plaintext ./delivery/internal/spool
-	go test -count=1 -timeout 4m -parallel 2 -run 'Hostile|Terminal|BehindAReset' ./cmd/clew
+	go test -count=1 -timeout 4m -parallel 2 -run 'Hostile|Terminal|BehindAReset|Secrets|WhenKilled' ./cmd/clew
 	go test -count=1 -timeout 4m -run 'Hostile|Spool|Redirect|ServersSay|Culprit|TakesNothing|LargeSpans|OTLPServerCounts' ./delivery -kills 50
 	go test -count=1 -timeout 2m -run 'LongTexts|OpenRoots|TooLarge|ValuesHaveALength' ./sampler ./sampler/tail ./otelsetup ./otelsetup/configfile
+	go test -count=1 -timeout 2m ./internal/redact
+	go test -count=1 -timeout 2m -run 'Secrets|ShutdownLeaves|CloseLeaves|LongMessage' ./clewhttp ./internal/settings ./otelsetup/otlpgrpc ./otelsetup/internal/conformance
 	go test -run - -fuzz FuzzHTTP -fuzztime 20s ./internal/otlpreceiver
 	go test -run - -fuzz FuzzScan -fuzztime 20s ./delivery/internal/spool
 	go test -run - -fuzz FuzzLine -fuzztime 20s ./internal/plaintext
+	go test -run - -fuzz FuzzSecrets -fuzztime 20s ./internal/redact
 
 demo: ## one trace across two processes
 	go run ./cmd/clew demo

@@ -182,9 +182,9 @@ func (r *reporter) flush() {
 	}
 }
 
-// redact removes the parts of a URL that may hold secrets. The target of a [Sender] is
+// shownURL removes the parts of a URL that may hold secrets. The target of a [Sender] is
 // not always a URL, and is shown as it is if nothing in it can be one.
-func redact(raw string) string {
+func shownURL(raw string) string {
 	if !strings.ContainsAny(raw, "@?#") {
 		return plaintext.Line(raw, maxMessage)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // UndeliveredError says how much of a signal was not delivered. From ForceFlush, that is
@@ -35,9 +36,9 @@ func (e *UndeliveredError) Error() string {
 	}
 	switch {
 	case e.Kept > 0 && e.Kept == e.Items:
-		text += "; kept in " + e.Dir + " for the next start"
+		text += "; kept in " + redact.Text(e.Dir) + " for the next start"
 	case e.Kept > 0:
-		text += fmt.Sprintf("; %d of them kept in %s for the next start", e.Kept, e.Dir)
+		text += fmt.Sprintf("; %d of them kept in %s for the next start", e.Kept, redact.Text(e.Dir))
 	}
 	return text
 }
@@ -278,7 +279,7 @@ func leftAt(d *destination) leftover {
 	if d.url == "" {
 		return leftover{dest: d, err: errNoDestination}
 	}
-	return leftover{dest: d, url: redact(d.url), err: d.err}
+	return leftover{dest: d, url: shownURL(d.url), err: d.err}
 }
 
 // eachPending calls fn with every request that waits or is being sent.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/internal/plaintext"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // Reasons for dropping telemetry, besides the status codes that forbid another attempt.
@@ -82,6 +83,7 @@ func (via *route) post(ctx context.Context, to string, header http.Header, conte
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
+	hideSent(resp, answer)
 	out := judge(resp, answer)
 	if err != nil && out.verdict != delivered {
 		out.err = errors.Join(out.err, err)
@@ -108,7 +110,20 @@ func (via *route) explain(ctx context.Context, err error) error {
 	if _, answered := errors.AsType[*SendError](err); err != nil && !answered && context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
 		return fmt.Errorf("no answer within %v: %w", via.timeout, errAttemptTimeout)
 	}
-	return plaintext.Error(err)
+	return plaintext.Error(redact.Error(err)) // a Location that cannot be read is quoted in it
+}
+
+// hideSent overwrites what an answer repeats of the secrets of its request.
+func hideSent(resp *http.Response, answer []byte) {
+	if len(answer) == 0 && resp.StatusCode == http.StatusOK || resp.Request == nil {
+		return
+	}
+	sent := redact.SentIn(resp.Request.Header, resp.Request.URL)
+	sent.Hide(answer)
+	resp.Status = sent.Text(resp.Status)
+	if media := resp.Header.Get("Content-Type"); media != "" {
+		resp.Header.Set("Content-Type", sent.Text(media))
+	}
 }
 
 // assemble returns the body to send and its content type: several requests are joined
@@ -189,7 +204,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 	case retry:
 		if t.ctx.Err() == nil {
 			d.failed(now, round, out, &t.cfg)
-			outage = &RetryError{Signal: d.signal, URL: redact(d.url), Reason: out.reason, Err: out.err}
+			outage = &RetryError{Signal: d.signal, URL: shownURL(d.url), Reason: out.reason, Err: out.err}
 		}
 		for _, r := range group {
 			r.attempts++
@@ -214,7 +229,7 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		t.report.warn(d.signal.String()+" "+out.reason+" "+d.url, outage)
 	}
 	if out.verdict == delivered && out.message != "" && out.rejected == 0 {
-		t.report.warn(d.signal.String()+" warning "+d.url, fmt.Errorf("delivery: %s took all %s but warns: %s", redact(d.url), d.signal, out.message))
+		t.report.warn(d.signal.String()+" warning "+d.url, fmt.Errorf("delivery: %s took all %s but warns: %s", shownURL(d.url), d.signal, out.message))
 	}
 	t.wakeDispatcher()
 }
@@ -234,7 +249,7 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 		return nil
 	}
 	t.accounts[s].drop(reasonRejected, rejected)
-	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", redact(group[0].dest.url), out.message)}
+	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", shownURL(group[0].dest.url), out.message)}
 }
 
 // replace puts the parts of a group into the queue instead of it. Each part is sent on

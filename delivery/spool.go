@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clewtrace/clew/delivery/internal/spool"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // The spool keeps a protobuf message with each body, so that another version of this
@@ -96,7 +97,7 @@ func (t *Transport) resume() error {
 	}
 	sp, err := spool.Open(t.cfg.SpoolDir, spool.Options{MaxBytes: t.cfg.SpoolSize, MaxRecord: t.cfg.QueueSize, Sync: t.cfg.SpoolSync})
 	if err != nil {
-		return fmt.Errorf("delivery: Config.SpoolDir: %w", err)
+		return fmt.Errorf("delivery: Config.SpoolDir: %w", redact.Error(err))
 	}
 	t.spool = sp
 	var unknown [numSignals]*destination
@@ -130,16 +131,16 @@ func (t *Transport) resume() error {
 		}
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("delivery: Config.SpoolDir: %w", err), sp.Close())
+		return errors.Join(fmt.Errorf("delivery: Config.SpoolDir: %w", redact.Error(err)), sp.Close())
 	}
 	if n := found.Damaged + unreadable; n > 0 {
-		t.report.warn("damaged", fmt.Errorf("delivery: %d damaged records in %s skipped", n, t.cfg.SpoolDir))
+		t.report.warn("damaged", fmt.Errorf("delivery: %d damaged records in %s skipped", n, redact.Text(t.cfg.SpoolDir)))
 	}
 	if found.Unread > 0 {
-		t.report.warn("unread", fmt.Errorf("delivery: %d files in %s stay for the next start: there was no time to read them", found.Unread, t.cfg.SpoolDir))
+		t.report.warn("unread", fmt.Errorf("delivery: %d files in %s stay for the next start: there was no time to read them", found.Unread, redact.Text(t.cfg.SpoolDir)))
 	}
 	if found.Shared {
-		t.report.warn("shared", fmt.Errorf("delivery: others than this user can write to %s: give it mode 0700, or name a directory below it, which is made so", t.cfg.SpoolDir))
+		t.report.warn("shared", fmt.Errorf("delivery: others than this user can write to %s: give it mode 0700, or name a directory below it, which is made so", redact.Text(t.cfg.SpoolDir)))
 	}
 	return nil
 }
@@ -161,7 +162,7 @@ func (t *Transport) store(s Signal, r *request) error {
 	}
 	ref, err := t.spool.Append(r.meta(s), r.body)
 	if err != nil {
-		return fmt.Errorf("delivery: requests are kept in memory only: %w", err)
+		return fmt.Errorf("delivery: requests are kept in memory only: %w", redact.Error(err))
 	}
 	r.ref = ref
 	return nil

@@ -46,7 +46,7 @@ func (b *builder) buildDelivery() {
 	if err != nil && cfg.SpoolDir != "" {
 		b.problems = append(b.problems, settings.Problem{
 			Name: delivery.EnvSpoolDir, Value: redact.Text(cfg.SpoolDir),
-			Reason: strings.TrimPrefix(err.Error(), "delivery: Config.SpoolDir: "), Using: "memory only",
+			Reason: strings.TrimPrefix(redact.Text(err.Error()), "delivery: Config.SpoolDir: "), Using: "memory only",
 		})
 		cfg.SpoolDir, cfg.Journal = "", false
 		b.delivery, err = delivery.New(cfg)

@@ -23,7 +23,7 @@ func (b *builder) buildSampler(ctx context.Context, s settings.Sampler) sdktrace
 	}
 	made, err := b.namedSampler(ctx, s)
 	if err != nil {
-		p := settings.Problem{Name: s.ArgAt, Value: redact.Text(s.Arg), Reason: s.Name + ": " + err.Error(), Using: settings.SamplerStandard}
+		p := settings.Problem{Name: s.ArgAt, Value: redact.Text(s.Arg), Reason: s.Name + ": " + redact.Text(err.Error()), Using: settings.SamplerStandard}
 		if s.Arg == "" {
 			p.Name, p.Value = s.Source, s.Name
 		}

@@ -52,8 +52,9 @@ func (p Parent) String() string {
 // Name and the values of Attributes are patterns: * stands for any run of characters,
 // including slashes and the empty run, ? for any one character, and a backslash makes
 // the next character stand for itself. A pattern must match the whole text, and upper
-// and lower case differ. A pattern with ?, a backslash or a * before its end looks only
-// at the first 8 KiB of a text.
+// and lower case differ. A pattern with ?, a backslash or a * before its end searches only
+// the first 8 KiB of a text. What stands behind its last * is compared with the end of a
+// longer text if it has no ? and no backslash; otherwise the pattern does not match one.
 type Match struct {
 	// Name is a pattern for the span name. Empty matches every name.
 	Name string

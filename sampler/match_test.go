@@ -117,11 +117,14 @@ func FuzzMatchName(f *testing.F) {
 }
 
 // TestLongTexts: of a text that a peer makes very long, a glob looks at the
-// beginning only.
+// beginning, and at the end for the plain text behind its last star.
 func TestLongTexts(t *testing.T) {
 	long := strings.Repeat("/a", 450_000)
 	for pattern, want := range map[string]bool{
 		"/a/*": true, "*": true, "*/b": false, "*?b": false, "*/a*/a?a*": true, "*a?a*b": false, `*\b`: false, long: true, long + "*": true, "*" + long[:4000]: true,
+		"*/a": true, "/a*/a": true, "/a?a*/a": true, "/b*/a": false, "*b*/a": false, "*b": false, "*" + long: true, "*/" + long: false,
+		strings.Repeat("?", 8<<10): false, strings.Repeat("?", 8<<10) + "*": true, strings.Repeat("?", 8<<10) + "*/a": true,
+		strings.Repeat("?", 8<<10) + "**b": false, "*?/a": false,
 	} {
 		m := sampler.Match{Name: pattern}.Compile()
 		if got := m.Matches(long, 0, sampler.NoParent, nil); got != want {

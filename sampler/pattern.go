@@ -67,7 +67,7 @@ func (p *pattern) matchesValue(v attribute.Value) bool {
 	}
 }
 
-// maxGlobText bounds the bytes of a text that a glob looks at, because a peer may
+// maxGlobText bounds the bytes of a text that a glob searches, because a peer may
 // choose the text and the decision is made for every request.
 const maxGlobText = 8 << 10
 
@@ -75,20 +75,21 @@ const maxGlobText = 8 << 10
 // it is, because the last star can match all that follows. It searches for the plain
 // text behind a star, so its time is proportional to the length of s. If the rest of
 // the pattern has ? or a backslash, it is proportional to the product of the two
-// lengths.
-func matchGlob(glob, s string) bool {
-	s = s[:min(len(s), maxGlobText)]
+// lengths. Plain text behind the last star is compared with the end of the whole text,
+// which takes no search.
+func matchGlob(glob, whole string) bool {
+	s := whole[:min(len(whole), maxGlobText)]
 	var i, j int         // positions in glob and s
 	star, taken := -1, 0 // the last star, and where in s its run ends
 	next := ""           // the plain text behind that star
-	for j < len(s) {
+	for j < len(s) || i < len(glob) && glob[i] == '*' {
 		if i < len(glob) && glob[i] == '*' {
 			star, taken = i, j
 			i++
 			rest := glob[i:]
 			plain := strings.IndexAny(rest, `*?\`)
 			if plain < 0 {
-				return len(s)-j >= len(rest) && strings.HasSuffix(s, rest)
+				return len(whole)-j >= len(rest) && strings.HasSuffix(whole, rest)
 			}
 			next = rest[:plain]
 		} else if gi, sj := matchOne(glob[i:], s[j:]); gi > 0 {
@@ -107,10 +108,7 @@ func matchGlob(glob, s string) bool {
 		taken += skip
 		i, j = star+1, taken
 	}
-	for i < len(glob) && glob[i] == '*' {
-		i++
-	}
-	return i == len(glob)
+	return i == len(glob) && len(s) == len(whole)
 }
 
 // matchOne matches one character and returns how many bytes that took of glob

@@ -112,7 +112,7 @@ func answers(t *testing.T, code int, contentType, body string) (url string) {
 			w.Header().Set("Location", body)
 		}
 		w.WriteHeader(code)
-		io.WriteString(w, strings.ReplaceAll(body, "{authorization}", r.Header.Get("Authorization")))
+		io.WriteString(w, strings.NewReplacer("{authorization}", r.Header.Get("Authorization"), "{query}", r.URL.RawQuery).Replace(body))
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
@@ -311,7 +311,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"black hole under TLS", []string{endpoint("https://" + listen(t, silent)), "OTEL_EXPORTER_OTLP_TIMEOUT=300"}, `no TLS connection`, `look at what the server logs`, 1},
 		{"unknown host", []string{endpoint("http://collector.invalid:4318")}, `there is no host called collector.invalid|cannot be resolved`, `correct the host in OTEL_EXPORTER_OTLP_ENDPOINT`, 1},
 		{"401 without headers", []string{endpoint(answers(t, 401, "text/plain", "who are you?"))}, `401 Unauthorized "who are you\?": the receiver wants credentials, and none are sent`, `set OTEL_EXPORTER_OTLP_HEADERS`, 3},
-		{"401 with headers", []string{endpoint(answers(t, 401, "text/plain", "no: {authorization}")), "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20s3cr3t"}, `401 Unauthorized "no: \*\*\*": the credentials are not accepted`, `correct OTEL_EXPORTER_OTLP_HEADERS`, 3},
+		{"401 with headers", []string{endpoint(answers(t, 401, "text/plain", "no: {authorization}")), "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20s3cr3t"}, `401 Unauthorized "no: \*+": the credentials are not accepted`, `correct OTEL_EXPORTER_OTLP_HEADERS`, 3},
 		{"401 over gRPC", []string{endpoint("http://" + guardedAddress), overGRPC}, `Unauthenticated "no token": the receiver wants credentials`, `set OTEL_EXPORTER_OTLP_HEADERS`, 3},
 		{"404, the signal's path twice", []string{endpoint(good.URL + "/v1/traces")}, `404 Not Found.*: nothing takes traces at the path /v1/traces/v1/traces`, `leave /v1/\.\.\. out of OTEL_EXPORTER_OTLP_ENDPOINT`, 3},
 		{"404, no path", []string{endpoint(good.URL), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + good.URL}, `404 Not Found.*: nothing takes traces at the path /$`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is.*ends in /v1/traces`, 1},

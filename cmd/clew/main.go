@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clewtrace/clew/cmd/clew/internal/demo"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 const usage = `Usage: clew <command> [flags]
@@ -96,7 +97,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprint(std.out, cmd.help)
 		return 0
 	}
-	fmt.Fprintf(std.err, "clew %s: %v\n", args[0], err)
+	fmt.Fprintf(std.err, "clew %s: %s\n", args[0], redact.Text(err.Error())) // which may quote an argument
 	if errors.Is(err, errInterrupted) {
 		return 130
 	}

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/internal/redact"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
@@ -100,6 +101,7 @@ type fetcher struct {
 func (f fetcher) Fetch(service string) ([]byte, error) {
 	strategy, err := f.fetch(service)
 	if err != nil {
+		err = redact.Error(err) // which quotes the endpoint
 		otel.Handle(fmt.Errorf("jaeger_remote sampler: no new strategy: %w", err))
 	}
 	return strategy, err
@@ -120,7 +122,7 @@ func (f fetcher) fetch(service string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", f.endpoint.Redacted(), resp.Status)
+		return nil, fmt.Errorf("%s answered %s", f.endpoint, resp.Status)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxStrategy))
 }

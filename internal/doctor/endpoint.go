@@ -157,7 +157,7 @@ func (t *target) hostPort() (host, port string) {
 func (t *target) resolve(ctx context.Context) bool {
 	host, _ := t.hostPort()
 	if t.proxy != nil {
-		t.notes = append(t.notes, fmt.Sprintf("%s is reached through the proxy %s, which HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide", t.endpoint.Address, t.proxy.Redacted()))
+		t.notes = append(t.notes, fmt.Sprintf("%s is reached through the proxy %s, which HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide", t.endpoint.Address, redact.Text(t.proxy.String())))
 	}
 	if _, err := netip.ParseAddr(host); err == nil || t.sends[0].Socket() != "" {
 		return true // nothing to resolve

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clewtrace/clew/internal/otlpjson"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 const (
@@ -53,6 +54,7 @@ func (s send) overHTTP(ctx context.Context, request, answer proto.Message) (deta
 	if err != nil {
 		return resp.Status, s.unanswered(ctx, err)
 	}
+	resp.Status = s.masked(resp.Status)
 	detail = "POST " + req.URL.Path + " " + resp.Status
 	if resp.StatusCode/100 != 2 {
 		return detail, s.refusedHTTP(resp, body)
@@ -110,7 +112,7 @@ func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Req
 
 // problem names the signal and where it goes.
 func (s send) problem(what, cure string) *Problem {
-	return &Problem{fmt.Sprintf("%s to %s: %s", s.Signal, s.Endpoint.Redacted(), what), cure}
+	return &Problem{fmt.Sprintf("%s to %s: %s", s.Signal, redact.URL(s.Endpoint, nil), what), cure}
 }
 
 func (s send) partial(answer proto.Message) *Problem {
@@ -195,17 +197,14 @@ func (s send) switchToHTTP() string {
 	return "set " + s.variable("PROTOCOL") + " to http/protobuf, or use the receiver's OTLP/gRPC port, 4317 by default, in " + s.variable("ENDPOINT")
 }
 
-// masked hides the values of the headers that were sent, which a receiver may
-// repeat, and the characters that would control a terminal.
+// masked hides what was sent for the receiver alone, which it may repeat, and the
+// characters that would control a terminal.
 func (s send) masked(text string) string {
+	header := http.Header{}
 	for name, value := range s.Headers {
-		if len(value) >= len("1234") {
-			text = strings.ReplaceAll(text, value, "***")
-		}
-		if _, credential, ok := strings.Cut(value, " "); ok && strings.EqualFold(name, "Authorization") && len(credential) >= len("1234") {
-			text = strings.ReplaceAll(text, credential, "***")
-		}
+		header.Set(name, value)
 	}
+	text = redact.Text(redact.SentIn(header, s.Endpoint).Text(text))
 	const most = 200
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {

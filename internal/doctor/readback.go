@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // readBack looks for the test span in trace stores.
@@ -90,13 +92,13 @@ func (s store) wait(ctx context.Context, traceID string, limit time.Duration) (S
 		}
 		if !errors.Is(err, errNotFound) && asking.Err() == nil {
 			step.Detail = "failed"
-			return step, &Problem{fmt.Sprintf("%s at %s: %v", s.title, s.base.Redacted(), err),
+			return step, &Problem{fmt.Sprintf("%s at %s: %s", s.title, redact.URL(s.base, nil), redact.Text(err.Error())),
 				fmt.Sprintf("correct the URL of -%s: it is that of the query API, on port %s by default", s.name, s.port)}
 		}
 		select {
 		case <-asking.Done():
 			step.Detail = "not there, trace " + traceID
-			return step, &Problem{fmt.Sprintf("%s at %s does not have the span that was accepted, trace %s, after %v", s.title, s.base.Redacted(), traceID, limit),
+			return step, &Problem{fmt.Sprintf("%s at %s does not have the span that was accepted, trace %s, after %v", s.title, redact.URL(s.base, nil), traceID, limit),
 				"look at what lies between: a Collector's log and sampling, and whether the store is the one it sends to"}
 		case <-time.After(pause):
 			pause = min(2*pause, maxPause)
@@ -114,7 +116,7 @@ func (s store) ask(ctx context.Context, traceID string) error {
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || status != http.StatusOK {
-		return fmt.Errorf("GET %s answers %d %s, which is not its API", s.base.JoinPath(s.path, traceID).Redacted(), status, http.StatusText(status))
+		return fmt.Errorf("GET %s answers %d %s, which is not its API", redact.URL(s.base.JoinPath(s.path, traceID), nil), status, http.StatusText(status))
 	}
 	n, err := s.spans(body)
 	if err == nil && n == 0 {

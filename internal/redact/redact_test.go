@@ -87,6 +87,7 @@ func TestText(t *testing.T) {
 		{"matrix parameters", "/list;jsessionid=0A1B/x", "/list;jsessionid=REDACTED/x"},
 		{"a private key", "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB\n-----END EC PRIVATE KEY-----\n", "REDACTED"},
 		{"a private key in a message", "open -----BEGIN PRIVATE KEY-----: no such file", "open REDACTED"},
+		{"a private key in lower case", "unknown -----begin private key-----\nmhccaqee", "unknown REDACTED"},
 		{"an @ and nothing before", "@host", "@host"},
 		{"empty", "", ""},
 	} {

@@ -14,13 +14,46 @@ import "strings"
 //
 // A text without any of them is returned as it is.
 func Text(s string) string {
-	if i := strings.Index(s, "-----BEGIN"); i >= 0 {
+	if i := pemStart(s); i >= 0 {
 		if strings.Contains(s[i:], "@") {
 			return Mask
 		}
 		return Text(s[:i]) + Mask
 	}
 	return pairs(locators(s))
+}
+
+// Error returns an error that says what err says, as [Text] does, and wraps it.
+func Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := Text(err.Error())
+	if text == err.Error() {
+		return err
+	}
+	return &redactedError{text, err}
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+
+func (e *redactedError) Unwrap() error { return e.err }
+
+// pemStart is where the first PEM block of s begins, or negative. A value that
+// was taken for a name may be in lower case.
+func pemStart(s string) int {
+	const begin = "-----BEGIN"
+	for i := 0; i+len(begin) <= len(s); i++ {
+		if s[i] == '-' && strings.EqualFold(s[i:i+len(begin)], begin) {
+			return i
+		}
+	}
+	return -1
 }
 
 // locators hides the user information, queries and fragments of what looks like

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 const configFileVariable = "OTEL_CONFIG_FILE"
@@ -35,7 +37,7 @@ func (r *reader) readFile(path string) (s Settings, ok bool) {
 	}
 	root, err := (*parse)(path, r.lookup)
 	if err != nil {
-		r.problem(configFileVariable, path, err.Error(), instead)
+		r.problem(configFileVariable, path, redact.Text(err.Error()), instead)
 		return s, false
 	}
 	r.record(configFileVariable, plain.show(path), configFileVariable)

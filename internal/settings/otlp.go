@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 const systemRoots = "the system's certificates"
@@ -141,7 +143,7 @@ func (r *reader) headers(names []string) map[string]string {
 			if !found {
 				key = mask // it may be the credential itself
 			}
-			bad = append(bad, key)
+			bad = append(bad, redact.Text(key))
 			continue
 		}
 		headers[http.CanonicalHeaderKey(key)] = value

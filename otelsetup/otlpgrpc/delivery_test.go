@@ -42,10 +42,13 @@ func (l *errorLog) Handle(err error) {
 
 // deliver returns a Transport that sends spans to an address, and the function that hands
 // them over, as one request. The test shuts the Transport down.
-func deliver(t *testing.T, address string, cfg delivery.Config, gzip bool) (*delivery.Transport, func(names ...string)) {
+func deliver(t *testing.T, address string, cfg delivery.Config, gzip bool, headers ...map[string]string) (*delivery.Transport, func(names ...string)) {
 	t.Helper()
 	to := endpoint(t, "http://"+address)
 	to.Gzip = gzip
+	for _, h := range headers {
+		to.Headers = h
+	}
 	s, err := otlpgrpc.New(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)

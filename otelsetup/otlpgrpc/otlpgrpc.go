@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/internal/redact"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
@@ -56,7 +58,7 @@ func New(_ context.Context, c extend.OTLP) (delivery.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{to: to, header: header}
+	s := &sender{to: to, header: header, sent: redact.SentIn(http.Header(header), nil)}
 	if c.Gzip {
 		s.options = append(s.options, grpc.UseCompressor(gzip.Name))
 	}
@@ -74,6 +76,7 @@ var methods = map[delivery.Signal]string{
 type sender struct {
 	to      *connection
 	header  metadata.MD
+	sent    redact.Sent // what an answer may repeat of header
 	options []grpc.CallOption
 	leave   sync.Once
 }
@@ -91,8 +94,9 @@ func (s *sender) Send(ctx context.Context, signal delivery.Signal, request []byt
 	connected := server.Addr != nil
 	s.to.release(link, err != nil && (!connected || ctx.Err() != nil))
 	if err != nil {
-		return nil, sendError(ctx, err, connected)
+		return nil, sendError(ctx, s.sent, err, connected)
 	}
+	s.sent.Hide(response)
 	return response, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/clewtrace/clew/delivery"
+	"github.com/clewtrace/clew/internal/redact"
 )
 
 // names are the codes as the specification spells them.
@@ -23,16 +24,19 @@ var names = map[codes.Code]string{
 	codes.DataLoss: "DATA_LOSS", codes.Unauthenticated: "UNAUTHENTICATED",
 }
 
-// sendError says what the error of a call means.
-func sendError(ctx context.Context, err error, connected bool) error {
+// sendError says what the error of a call means, without what the server repeats of the
+// headers that were sent.
+func sendError(ctx context.Context, sent redact.Sent, err error, connected bool) error {
 	s := status.Convert(err)
 	if ctx.Err() != nil && (s.Code() == codes.DeadlineExceeded || s.Code() == codes.Canceled) {
 		return ctx.Err()
 	}
 	if !connected && s.Code() == codes.Unavailable {
-		return unreachable(s.Message())
+		return unreachable(sent.Text(s.Message()))
 	}
-	return judge(s)
+	answer := judge(s)
+	answer.Err = errors.New(sent.Text(s.Message()))
+	return answer
 }
 
 // judge decides what a status means for the request. OpenTelemetry Protocol
