@@ -87,10 +87,10 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown delivers what has been recorded, the metrics after the rest, of which
-// some of them tell, stops the SDK and puts the globals back as Start found them,
-// but for the SDK's own logger, which prints errors to [slog.Default] from then on.
-// It returns when that is
-// done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
+// some of them tell, stops the SDK and puts the globals back as Start found them.
+// What stays is a default logger or an output of package log that the program has set
+// since, and the SDK's own logger, which prints errors to [slog.Default] from then on.
+// It returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now if it has none), with
 // what was not delivered since Start ([*delivery.UndeliveredError]), and why. With a
 // spool, it does not wait for a collector that is away: what is left is kept for
 // the next start. Later calls return the result of the first.
