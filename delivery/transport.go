@@ -221,7 +221,7 @@ func redirect(req *http.Request, via []*http.Request) error {
 	if req.Method != http.MethodPost || len(via) >= 10 {
 		return http.ErrUseLastResponse
 	}
-	if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
+	if !sameOrigin(req.URL, via[0].URL) {
 		maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 			return name != "Content-Type" && name != "Content-Encoding" && name != "User-Agent"
 		})
