@@ -192,7 +192,8 @@ func newRoute(base http.RoundTripper, timeout time.Duration) *route {
 	return &route{client: &http.Client{Transport: base, CheckRedirect: redirect}, timeout: timeout}
 }
 
-// route fills in the defaults of a Route. Shutdown closes its Sender.
+// route fills in the defaults of a Route. Shutdown closes its Sender, which is closed at
+// once if that was before.
 func (t *Transport) route(r Route) *route {
 	if r.Base == nil && r.Timeout == 0 && !r.Gzip && !r.JSON && r.Sender == nil {
 		return t.direct
@@ -206,10 +207,17 @@ func (t *Transport) route(r Route) *route {
 	}
 	via := newRoute(base, timeout)
 	via.gzip, via.json, via.sender = r.Gzip, r.JSON, r.Sender
-	if r.Sender != nil {
-		t.mu.Lock()
+	if r.Sender == nil {
+		return via
+	}
+	t.mu.Lock()
+	ended := t.ctx.Err() != nil // so that Shutdown may not see it any more
+	if !ended {
 		t.senders = append(t.senders, r.Sender)
-		t.mu.Unlock()
+	}
+	t.mu.Unlock()
+	if ended {
+		_ = r.Sender.Close() // nobody is left to tell
 	}
 	return via
 }
