@@ -177,8 +177,8 @@ func (t *Transport) skipPauses() {
 			d.until = time.Time{}
 			d.failures = min(d.failures, 1)
 		}
-		for r := d.waiting.front; r != nil && r.attempts > 0; r = r.next {
-			r.attempts, r.notBefore = 1, time.Time{}
+		for r := d.waiting.front; r != nil; r = r.next {
+			r.attempts, r.notBefore = min(r.attempts, 1), time.Time{}
 		}
 	}
 	for r := range t.sending {

@@ -106,3 +106,44 @@ func TestRedirectFromTLSIsAnotherOrigin(t *testing.T) {
 		}
 	}
 }
+
+type answering func(*http.Request) *http.Response
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// TestRedirectWithinAnOrigin: an origin may be spelt in several ways.
+func TestRedirectWithinAnOrigin(t *testing.T) {
+	for _, tc := range []struct {
+		from, to string
+		same     bool
+	}{
+		{"https://collector", "https://collector:443", true},
+		{"https://collector:443", "https://Collector", true},
+		{"http://collector", "http://collector:80", true},
+		{"http://[::1]", "http://[::1]:80", true},
+		{"http://collector", "https://collector", false},
+		{"http://collector", "http://collector:443", false},
+		{"https://collector:4318", "https://collector", false},
+	} {
+		t.Run(tc.from+" "+tc.to, func(t *testing.T) {
+			got := make(chan string, 1)
+			cfg := quick(new(handled))
+			cfg.Base = answering(func(r *http.Request) *http.Response {
+				resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}
+				if r.URL.Path == "/v1/traces" {
+					resp.StatusCode = http.StatusTemporaryRedirect
+					resp.Header.Set("Location", tc.to+"/end")
+				} else {
+					got <- r.Header.Get("Api-Key")
+				}
+				return resp
+			})
+			tr := newTransport(t, cfg)
+			via(t, tr.Client(delivery.Traces), tc.from+"/v1/traces", nil, "Api-Key", "secret")
+			flush(t, tr)
+			if sent := <-got == "secret"; sent != tc.same {
+				t.Errorf("the headers were sent: %v, want %v", sent, tc.same)
+			}
+		})
+	}
+}

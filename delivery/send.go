@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/clewtrace/clew/internal/otlp"
@@ -89,6 +91,14 @@ func (via *route) post(ctx context.Context, to string, header http.Header, conte
 		out.err = errors.Join(out.err, err)
 	}
 	return out
+}
+
+// sameOrigin compares scheme, host and port (RFC 6454, "Comparing Origins").
+func sameOrigin(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
 var errAttemptTimeout = errors.New("attempt timed out")

@@ -208,3 +208,42 @@ func (silent) Send(ctx context.Context, _ delivery.Signal, _ []byte) ([]byte, er
 }
 
 func (silent) Close() error { return nil }
+
+func TestSenderOfALateRouteIsClosed(t *testing.T) {
+	s := newSends(func(int, []string) ([]byte, error) { return nil, nil })
+	tr := newTransport(t, quick(new(handled)))
+	if err := tr.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tr.SpanProcessor(delivery.Route{Sender: s}, delivery.Batch{})
+	if s.closed != 1 {
+		t.Errorf("closed %d times, want 1", s.closed)
+	}
+}
+
+// TestFlushEndsThePauseOfEachRequest: one that was never tried may stand before one that
+// waits after a failure, because requests that linger are sent together past larger ones.
+func TestFlushEndsThePauseOfEachRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSends(func(attempt int, _ []string) ([]byte, error) {
+			if attempt == 1 {
+				return nil, errors.New("away")
+			}
+			return nil, nil
+		})
+		cfg := quick(new(handled))
+		cfg.Senders, cfg.Linger, cfg.MinBackoff, cfg.MaxBackoff = 1, time.Hour, time.Hour, time.Hour
+		tr := newTransport(t, cfg)
+		client := tr.ClientVia(delivery.Traces, delivery.Route{Sender: s, URL: target})
+		for _, name := range []string{"a", strings.Repeat("large", 100<<10), "b"} {
+			via(t, client, target, traceRequest(name))
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := tr.ForceFlush(ctx); err == nil {
+			t.Fatal("delivered by the first attempt")
+		}
+		flush(t, tr)
+	})
+}

@@ -190,7 +190,8 @@ func newRoute(base http.RoundTripper, timeout time.Duration) *route {
 	return &route{client: &http.Client{Transport: base, CheckRedirect: redirect}, timeout: timeout}
 }
 
-// route fills in the defaults of a Route. Shutdown closes its Sender.
+// route fills in the defaults of a Route. Shutdown closes its Sender, which is closed at
+// once if that was before.
 func (t *Transport) route(r Route) *route {
 	if r.Base == nil && r.Timeout == 0 && !r.Gzip && !r.JSON && r.Sender == nil {
 		return t.direct
@@ -204,10 +205,17 @@ func (t *Transport) route(r Route) *route {
 	}
 	via := newRoute(base, timeout)
 	via.gzip, via.json, via.sender = r.Gzip, r.JSON, r.Sender
-	if r.Sender != nil {
-		t.mu.Lock()
+	if r.Sender == nil {
+		return via
+	}
+	t.mu.Lock()
+	ended := t.ctx.Err() != nil // so that Shutdown may not see it any more
+	if !ended {
 		t.senders = append(t.senders, r.Sender)
-		t.mu.Unlock()
+	}
+	t.mu.Unlock()
+	if ended {
+		_ = r.Sender.Close() // nobody is left to tell
 	}
 	return via
 }
@@ -219,7 +227,7 @@ func redirect(req *http.Request, via []*http.Request) error {
 	if req.Method != http.MethodPost || len(via) >= 10 {
 		return http.ErrUseLastResponse
 	}
-	if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
+	if !sameOrigin(req.URL, via[0].URL) {
 		maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 			return name != "Content-Type" && name != "Content-Encoding" && name != "User-Agent"
 		})

@@ -7,13 +7,14 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
 )
 
 // SetDefault makes h the default of log/slog and of log, and returns what puts
-// the previous ones back. printer is the handler that h prints with, in the end;
+// the previous ones back, except where the program has set another since. printer is the handler that h prints with, in the end;
 // it is nil if h prints nothing.
 //
 // From then on a line of package log is a record for h, as [slog.SetDefault] has
@@ -42,9 +43,22 @@ func SetDefault(h, printer slog.Handler) (restore func()) {
 	slog.SetDefault(slog.New(&standard{h, o}))
 	log.SetOutput(toLines)
 	return func() {
-		slog.SetDefault(previous)
-		log.SetOutput(writer)
-		log.SetFlags(flags)
+		set, ok := slog.Default().Handler().(*standard)
+		ours := ok && set.output == o
+		output, flagsSet := log.Writer(), log.Flags()
+		// A default logger that the program made of ours has given package log a writer
+		// of its own, of the same type.
+		if output == toLines || ours && reflect.TypeOf(output) == reflect.TypeOf(toLines) {
+			output = writer
+			if flagsSet == 0 { // as slog.SetDefault leaves them
+				flagsSet = flags
+			}
+		}
+		if ours {
+			slog.SetDefault(previous) // which may change the output and the flags
+		}
+		log.SetOutput(output)
+		log.SetFlags(flagsSet)
 	}
 }
 

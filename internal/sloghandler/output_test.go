@@ -328,3 +328,44 @@ func TestWhatWasBeforeIsThereAfterwards(t *testing.T) {
 		t.Errorf("a logger of meanwhile printed %q, want %q", got, want)
 	}
 }
+
+// TestWhatTheProgramSetMeanwhileStays: neither a default logger of its own nor the file
+// that it gave package log is taken back.
+func TestWhatTheProgramSetMeanwhileStays(t *testing.T) {
+	var before, own, printed buffer
+	for _, test := range []struct {
+		rule           string
+		set            func()
+		logger, output bool // stays
+		printed        string
+	}{
+		{"nothing", func() {}, false, false, "line\n"},
+		{"a logger made of the default one", func() { slog.SetDefault(slog.With("a", 1)) }, false, false, "line\n"},
+		{"a logger of its own", func() { slog.SetDefault(slog.New(slog.NewTextHandler(&own, quietly(false)))) }, true, true, "level=INFO msg=line\n"},
+		{"a file for package log", func() { log.SetOutput(&own); log.SetFlags(log.Lmsgprefix) }, false, true, "line\n"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			writeTo(t, &before, "", 0)
+			logger := slog.Default()
+			t.Cleanup(func() { slog.SetDefault(logger) })
+			text := slog.NewTextHandler(&printed, quietly(false))
+			restore := sloghandler.SetDefault(sloghandler.WithIDs(text), text)
+			test.set()
+			restore()
+			if stays := slog.Default() != logger; stays != test.logger {
+				t.Errorf("the default logger stays: %v, want %v", stays, test.logger)
+			}
+			log.Print("line")
+			to, other := &before, &own
+			if test.output {
+				to, other = other, to
+			}
+			if got := to.take(); got != test.printed {
+				t.Errorf("package log printed %q, want %q", got, test.printed)
+			}
+			if got := other.take(); got != "" {
+				t.Errorf("it printed %q elsewhere", got)
+			}
+		})
+	}
+}
