@@ -103,12 +103,17 @@ func addFiles(t Toolchain, dir string, files map[string][]byte) error {
 	return errors.Join(append(errs, err)...)
 }
 
+// toolVersion changes when [runTool] changes what the compiler makes in another
+// way than by patches.
+const toolVersion = 1
+
 // patchesID tells the patches apart from those of other versions of clew: it is
 // part of the identity of the compiler, and so of every package in the build
 // cache. It is not that of the executable, so that a rebuilt clew finds what it
 // has built before.
 var patchesID = sync.OnceValue(func() string {
 	h := sha256.New()
+	fmt.Fprintln(h, toolVersion)
 	for _, p := range stdPatches {
 		p.hash(h, "std")
 	}

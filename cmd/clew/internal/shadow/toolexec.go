@@ -59,7 +59,11 @@ func runTool(goroot, encoded string, command []string) error {
 	case tool == "compile" && len(args) == 1 && strings.HasPrefix(args[0], "-V"):
 		return printIdentity(command)
 	case tool == "compile":
+		nameFiles(args, goroot)
 		err = patchModule(args)
+	case tool == "link":
+		// What runtime.GOROOT returns.
+		os.Setenv("GOROOT", toolchainOf(goroot))
 	case tool == "cover":
 		// It knows nothing of overlays.
 		for i, a := range args {
@@ -77,6 +81,23 @@ func runTool(goroot, encoded string, command []string) error {
 		return err
 	}
 	return syscall.Exec(path, command, os.Environ())
+}
+
+// nameFiles gives the files of the standard library the names that they have in
+// the toolchain, which stack traces print.
+func nameFiles(args []string, goroot string) {
+	if i := slices.Index(args, "-trimpath"); i >= 0 && i+1 < len(args) {
+		args[i+1] += ";" + goroot + "=>" + toolchainOf(goroot)
+	}
+}
+
+// toolchainOf is the directory of the toolchain that a Goroot was made of.
+func toolchainOf(goroot string) string {
+	bin, err := os.Readlink(filepath.Join(goroot, "bin"))
+	if err != nil {
+		return goroot
+	}
+	return filepath.Dir(bin)
 }
 
 // fields splits a command as the go command does: words may be quoted.
