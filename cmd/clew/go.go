@@ -14,7 +14,7 @@ const goHelp = `Usage: clew go build|install|run|test|vet [arguments of the go c
 Runs the go command with a standard library that has hooks: the program it
 builds is traced, without a line of tracing in it. No file of the program is
 changed, and nothing is added to its modules. The OTEL_* variables say where a
-program sends its telemetry when it runs; OTEL_SDK_DISABLED=true switches it off.
+program sends its telemetry when it runs; OTEL_SDK_DISABLED=true turns it off.
 
   OTEL_SERVICE_NAME=server clew go run ./server
   clew go build -o server ./cmd/server

@@ -13,7 +13,7 @@ func mark() string { return strings.Join([]string{"\xff clew", "go built with "}
 
 // builtFile is the file of clew/auto that has the mark.
 func builtFile(version, id string) string {
-	return fmt.Sprintf("package auto\n\nconst built = %q\n", mark()+version+" "+id+"\n")
+	return fmt.Sprintf("package auto\n\nvar built = %q\n", mark()+version+" "+id+"\n")
 }
 
 // BuiltWith returns what "clew go" has built an executable with, such as

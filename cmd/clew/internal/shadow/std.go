@@ -40,6 +40,11 @@ var stdPatches = []filePatch{
 		instead("func (t *Transport) roundTrip(req *Request) (_ *Response, err error)", "origReq := req",
 			"origReq := req; if clewOriginal != nil { origReq = clewOriginal(req) }"),
 	}},
+	{"net/http/httputil/dump.go", []step{
+		// It sends a request to nobody.
+		instead("func DumpRequestOut(req *http.Request, body bool) ([]byte, error)", "_, err := t.RoundTrip(reqSend)",
+			"_, err := http.ClewUntraced(t, reqSend)"),
+	}},
 	{"log/slog/logger.go", []step{
 		field("Logger", "clew Handler"),
 		instead("func (l *Logger) log(ctx context.Context, level Level, msg string, args ...any)", "_ = l.Handler().Handle(ctx, r)",

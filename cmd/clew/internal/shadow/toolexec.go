@@ -59,10 +59,9 @@ func runTool(goroot, encoded string, command []string) error {
 	case tool == "compile" && len(args) == 1 && strings.HasPrefix(args[0], "-V"):
 		return printIdentity(command)
 	case tool == "compile":
-		nameFiles(args, goroot)
 		err = patchModule(args)
 	case tool == "link":
-		// What runtime.GOROOT returns.
+		// What runtime.GOROOT returns, and where stack traces say that files are.
 		os.Setenv("GOROOT", toolchainOf(goroot))
 	case tool == "cover":
 		// It knows nothing of overlays.
@@ -81,14 +80,6 @@ func runTool(goroot, encoded string, command []string) error {
 		return err
 	}
 	return syscall.Exec(path, command, os.Environ())
-}
-
-// nameFiles gives the files of the standard library the names that they have in
-// the toolchain, which stack traces print.
-func nameFiles(args []string, goroot string) {
-	if i := slices.Index(args, "-trimpath"); i >= 0 && i+1 < len(args) {
-		args[i+1] += ";" + goroot + "=>" + toolchainOf(goroot)
-	}
 }
 
 // toolchainOf is the directory of the toolchain that a Goroot was made of.
