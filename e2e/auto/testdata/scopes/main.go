@@ -109,6 +109,7 @@ func main() {
 	}
 	close(answered)
 	done.Wait()
+	http.DefaultClient.CloseIdleConnections() // a request over a new connection is not repeated
 	http.Get(front + "/panics")
 	load := workers(64)
 	var wg sync.WaitGroup
