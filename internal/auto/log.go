@@ -3,9 +3,9 @@ package auto
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"time"
 	_ "unsafe" // for go:linkname
 
@@ -104,7 +104,7 @@ func (m *mirror) with(groups bool, step func(slog.Handler) slog.Handler) slog.Ha
 // printed exports a message of a log.Logger, and returns what is written behind
 // it.
 func printed(out io.Writer, message []byte) string {
-	if current() == suppressed || fmt.Sprintf("%T", out) == "*slog.handlerWriter" {
+	if current() == suppressed || out != nil && reflect.TypeOf(out).String() == "*slog.handlerWriter" {
 		return "" // of the latter, record gets the message
 	}
 	ctx := withParent(context.Background())

@@ -3,7 +3,7 @@ package auto
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
+	"reflect"
 	"strings"
 	_ "unsafe" // for go:linkname
 
@@ -36,7 +36,7 @@ func query(ctx context.Context, text string, args int, d driver.Driver) (context
 	if args == 0 {
 		text = sqltext.Sanitize(text) // with arguments, the values are not in the text
 	}
-	system := systemOf(fmt.Sprintf("%T", d))
+	system := systemOf(reflect.TypeOf(d).String())
 	name := operation
 	if name == "" {
 		name = system
