@@ -44,3 +44,14 @@ func TestOldReleaseIsRefused(t *testing.T) {
 		t.Errorf("clew go says:\n%s", got)
 	}
 }
+
+// TestOtherSystem builds for a system that this test does not run on.
+func TestOtherSystem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	cmd := clew(t, module(t, "exits"), "go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0")
+	output(t, cmd)
+	if out := output(t, clew(t, ".", "doctor", "-binary", path)); !strings.Contains(out, "was built by clew go") {
+		t.Errorf("clew doctor -binary says %q", out)
+	}
+}

@@ -113,7 +113,7 @@ func (m *maker) make(ctx context.Context, origin, version string, progress io.Wr
 // identity tells Goroots apart.
 func (m *maker) identity(version string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%s\n", m.toolchain.Root, version, patchesID())
+	fmt.Fprintf(h, "%s\n%s\n%s\n", m.toolchain.Root, version, filesID())
 	for _, name := range sortedKeys(m.files) {
 		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(m.files[name]))
 	}

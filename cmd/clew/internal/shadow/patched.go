@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,17 +124,30 @@ var patchesID = sync.OnceValue(func() string {
 	for _, choice := range stdVariants {
 		fmt.Fprintf(h, "%q\n", choice)
 	}
-	fs.WalkDir(added, ".", func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // files of this executable
+	hashFiles(h, "std")
+	hashFiles(h, "variants")
+	return hex.EncodeToString(h.Sum(nil))[:12]
+})
+
+// filesID tells the file that joins OpenTelemetry apart as well.
+var filesID = sync.OnceValue(func() string {
+	h := sha256.New()
+	fmt.Fprintln(h, patchesID())
+	hashFiles(h, "bridge")
+	return hex.EncodeToString(h.Sum(nil))[:12]
+})
+
+func hashFiles(h io.Writer, dir string) {
+	fs.WalkDir(added, dir, func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // files of this executable
 		if err == nil && !d.IsDir() {
 			text, _ := added.ReadFile(path)
 			fmt.Fprintf(h, "%s %x\n", path, sha256.Sum256(text))
 		}
 		return err
 	})
-	return hex.EncodeToString(h.Sum(nil))[:12]
-})
+}
 
-func (p filePatch) hash(h interface{ Write([]byte) (int, error) }, of string) {
+func (p filePatch) hash(h io.Writer, of string) {
 	for _, s := range p.steps {
 		fmt.Fprintf(h, "%q %q %q %q %q\n", of, p.file, s.where, s.what, s.text)
 	}

@@ -30,7 +30,7 @@ type input struct {
 
 // openStamp returns the stamp of what the words say.
 func openStamp(cache string, words ...string) *stamp {
-	h := sha256.Sum256([]byte(strings.Join(append(words, patchesID()), "\x00")))
+	h := sha256.Sum256([]byte(strings.Join(append(words, filesID()), "\x00")))
 	return &stamp{filepath.Join(cache, "stamps", hex.EncodeToString(h[:8])+".json")}
 }
 
