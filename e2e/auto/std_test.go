@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -15,10 +14,22 @@ import (
 // stdPackages are those that have hooks, or whose behaviour the scopes touch.
 var stdPackages = []string{"context", "database/sql", "log", "log/slog", "net/http", "net/http/httptest", "net/http/httputil", "os/signal", "time"}
 
+const (
+	sendsContext = "compares the whole header of a request, which has a traceparent now"
+	exports      = "counts allocations of a record, which is exported now"
+)
+
 // allowed are the tests of the standard library that fail, with the reason.
 var allowed = map[string]map[string]string{
-	"hooks nil":    {},
-	"hooks active": {},
+	"hooks nil": {},
+	"hooks active": {
+		"TestRetryRequestsOnError":        sendsContext,
+		"TestTransportFlushesBodyChunks":  sendsContext,
+		"TestClientCopyHeadersOnRedirect": sendsContext,
+		"ExampleDumpRequest":              sendsContext,
+		"TestJSONAllocs":                  exports,
+		"TestAlloc":                       exports,
+	},
 }
 
 // TestStandardLibrary runs the standard library's own tests over the patched
@@ -62,24 +73,20 @@ func checkStd(t *testing.T, out string, allowed map[string]string) {
 			passed++
 		}
 	}
-	wrong := false
-	names := []string{}
-	for _, m := range failed.FindAllStringSubmatch(out, -1) {
-		names = append(names, m[1])
-	}
-	for _, name := range names {
-		covered := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"/") })
-		if allowed[name] == "" && !covered {
-			t.Errorf("%s fails", name)
+	wrong, failures := false, failed.FindAllStringSubmatch(out, -1)
+	for _, m := range failures {
+		test, _, _ := strings.Cut(m[1], "/")
+		if allowed[test] == "" {
+			t.Errorf("%s fails", m[1])
 			wrong = true
 		}
 	}
-	if len(names) == 0 && passed != len(stdPackages) {
+	if len(failures) == 0 && passed != len(stdPackages) {
 		t.Errorf("%d packages of %d pass", passed, len(stdPackages))
 		wrong = true
 	}
-	if wrong {
-		t.Log(out)
+	if wrong || strings.Contains(out, "build failed") || strings.Contains(out, "\npanic: ") {
+		t.Error(out)
 	}
 }
 
