@@ -12,6 +12,9 @@ import (
 // program has left open, and of requests that it has not answered, end with it.
 var open = &openSpans{spans: map[trace.SpanID]sdktrace.ReadWriteSpan{}}
 
+// maxOpen bounds them, for a program that never closes a body.
+const maxOpen = 10_000
+
 type openSpans struct {
 	mu    sync.Mutex
 	spans map[trace.SpanID]sdktrace.ReadWriteSpan
@@ -23,7 +26,9 @@ func (o *openSpans) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 		s.AddLink(trace.Link{SpanContext: ended})
 	}
 	o.mu.Lock()
-	o.spans[s.SpanContext().SpanID()] = s
+	if len(o.spans) < maxOpen {
+		o.spans[s.SpanContext().SpanID()] = s
+	}
 	o.mu.Unlock()
 }
 

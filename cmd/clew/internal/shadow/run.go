@@ -31,7 +31,7 @@ func Run(ctx context.Context, args []string, std Streams) error {
 		return &ArgumentError{err}
 	}
 	for _, p := range a.packages {
-		if a.command != "vet" && strings.Contains(p, "@") {
+		if a.command != "vet" && strings.Contains(p, "@") && p[0] != '.' && !filepath.IsAbs(p) {
 			return fmt.Errorf("%s is built outside of the module cache only: get the source of that version, and run clew go %s . there", p, a.command)
 		}
 	}
