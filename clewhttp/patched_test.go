@@ -59,7 +59,7 @@ func TestPatchedServerTells(t *testing.T) {
 						t.Errorf("the panic went on as %v", v)
 					}
 				}()
-				handler.ServeHTTP(own, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+				handler.ServeHTTP(own, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 			}()
 			span := tel.only(t, trace.SpanKindServer)
 			if got := text(span, "http.response.status_code"); got != test.status {

@@ -62,7 +62,7 @@ func watchRefusals(_ string, next http.RoundTripper) http.RoundTripper { return 
 type watched struct{ next http.RoundTripper }
 
 func (t *watched) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	within(suppressed, func() { resp, err = t.next.RoundTrip(r) })
+	within(suppressed, func() { resp, err = t.next.RoundTrip(r) }) //nolint:bodyclose // by the caller
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		if cancel := refused.Load(); cancel != nil {
 			(*cancel)()

@@ -86,7 +86,7 @@ func quoted(s string, quote byte) int {
 // dollarQuoted is the length of $tag$...$tag$, and 0 for $1.
 func dollarQuoted(s string) int {
 	end := 1
-	for end < len(s) && isWord(s[end]) && !(end == 1 && isDigit(s[end])) {
+	for end < len(s) && isWord(s[end]) && (end > 1 || !isDigit(s[end])) {
 		end++
 	}
 	if end >= len(s) || s[end] != '$' {

@@ -34,15 +34,16 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 			continue
 		}
-		got := a.command
+		words := []string{a.command}
 		for _, f := range [][2]string{{"C", a.chdir}, {"overlay", a.overlay}, {"toolexec", a.toolexec}} {
 			if f[1] != "" {
-				got += " -" + f[0] + "=" + f[1]
+				words = append(words, "-"+f[0]+"="+f[1])
 			}
 		}
 		for _, list := range [][]string{a.flags, a.packages, a.rest} {
-			got += " [" + strings.Join(list, " ") + "]"
+			words = append(words, "["+strings.Join(list, " ")+"]")
 		}
+		got := strings.Join(words, " ")
 		if got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}

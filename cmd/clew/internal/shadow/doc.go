@@ -6,7 +6,7 @@
 // in the user's cache with links to the toolchain's files, and the patches of
 // std.go put into some of them. Each patch finds its place by the signature of a
 // function and the text of one statement; a place that is not there exactly once
-// is a [Mismatch], and there is no Goroot then.
+// is a [PlaceError], and there is no Goroot then.
 //
 // clew's package internal/auto, which sets the hooks, and all that it imports
 // are copied into that directory as standard packages: clew/auto and

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,9 +143,7 @@ func (b *build) writeOverlay(replace map[string]string) (string, error) {
 		if err := json.Unmarshal(text, &users); err != nil {
 			return "", fmt.Errorf("-overlay=%s: %w", b.arguments.overlay, err)
 		}
-		for from, to := range users.Replace {
-			replace[from] = to
-		}
+		maps.Copy(replace, users.Replace)
 	}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {

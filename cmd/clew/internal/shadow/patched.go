@@ -84,7 +84,7 @@ func addVariant(t Toolchain, choice []variant, files map[string][]byte) error {
 		}
 		wanted = append(wanted, v.has)
 	}
-	return &Mismatch{choice[0].has, inFile, "one of these to be there: " + strings.Join(wanted, ", ")}
+	return &PlaceError{choice[0].has, inFile, "one of these to be there: " + strings.Join(wanted, ", ")}
 }
 
 // addFiles adds the files below a directory of [added].
@@ -96,7 +96,7 @@ func addFiles(t Toolchain, dir string, files map[string][]byte) error {
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(path, dir+"/"), ".txt")
 		if _, err := os.Lstat(t.source(name)); err == nil {
-			errs = append(errs, &Mismatch{name, inFile, "not to be there"})
+			errs = append(errs, &PlaceError{name, inFile, "not to be there"})
 		}
 		files[name], err = added.ReadFile(path)
 		return err

@@ -28,14 +28,14 @@ type edit struct {
 	text     string
 }
 
-// Mismatch says that a file is not what a patch expects.
-type Mismatch struct {
+// PlaceError says that a place in a file is not what a patch expects.
+type PlaceError struct {
 	File  string // net/http/server.go
 	Where string // the function, or "the file"
 	Want  string // what had to be there once
 }
 
-func (m *Mismatch) Error() string { return m.File + ": " + m.Where + ": expected " + m.Want }
+func (m *PlaceError) Error() string { return m.File + ": " + m.Where + ": expected " + m.Want }
 
 // inFile is the Where of a mismatch that is in no function.
 const inFile = "the file"
@@ -43,7 +43,7 @@ const inFile = "the file"
 func readSource(path, name string) (*source, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &Mismatch{name, inFile, "to be there: " + err.Error()}
+		return nil, &PlaceError{name, inFile, "to be there: " + err.Error()}
 	}
 	return parseSource(name, text)
 }
@@ -53,7 +53,7 @@ func parseSource(name string, text []byte) (*source, error) {
 	var err error
 	s.file, err = parser.ParseFile(s.fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
-		return nil, &Mismatch{name, inFile, "to be Go: " + err.Error()}
+		return nil, &PlaceError{name, inFile, "to be Go: " + err.Error()}
 	}
 	return s, nil
 }
@@ -83,7 +83,7 @@ func (s *source) function(signature string) (*ast.FuncDecl, error) {
 			return f, nil
 		}
 	}
-	return nil, &Mismatch{s.name, inFile, signature}
+	return nil, &PlaceError{s.name, inFile, signature}
 }
 
 // statement finds the one statement of a function that is written like this.
@@ -101,7 +101,7 @@ func (s *source) statement(signature, text string) (ast.Stmt, error) {
 		return true
 	})
 	if len(found) != 1 {
-		return nil, &Mismatch{s.name, signature, fmt.Sprintf("the statement %q once, found it %d times", text, len(found))}
+		return nil, &PlaceError{s.name, signature, fmt.Sprintf("the statement %q once, found it %d times", text, len(found))}
 	}
 	return found[0], nil
 }
@@ -121,7 +121,7 @@ func (s *source) structType(name string) (*ast.StructType, error) {
 		}
 	}
 	if found == nil || len(found.Fields.List) == 0 {
-		return nil, &Mismatch{s.name, inFile, "type " + name + " struct, with a field"}
+		return nil, &PlaceError{s.name, inFile, "type " + name + " struct, with a field"}
 	}
 	return found, nil
 }
