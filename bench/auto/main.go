@@ -141,7 +141,7 @@ var rows = []struct {
 }
 
 func measureRequests(p paths, rounds int) (string, error) {
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })) //nolint:errcheck // a sink
+	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })) //nolint:errcheck // a sink
 	defer sink.Close()
 	sends := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + sink.URL}
 	var workers []*worker

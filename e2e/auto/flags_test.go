@@ -111,3 +111,18 @@ func TestX(t *testing.T) {
 	compare(t, shapes(c.Spans()), map[string]int{"client GET(server GET)": 1})
 	output(t, exec.CommandContext(t.Context(), "ls", dir))
 }
+
+// TestCgo builds a program with C in it.
+func TestCgo(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("there is no C compiler")
+	}
+	dir := module(t, "exits")
+	write(t, filepath.Join(dir, "c.go"), "package main\n\n// int one(void) { return 1; }\nimport \"C\"\n\nfunc init() { println(C.one()) }\n")
+	c := newCollector(t)
+	p := c.start(t, build(t, dir), []string{"return"})
+	if code := p.Wait(t, limit); code != 0 || p.Stderr() != "1\n" {
+		t.Errorf("exit code %d, standard error %q", code, p.Stderr())
+	}
+	compare(t, shapes(c.Spans()), map[string]int{"client GET(server GET)": 1})
+}

@@ -12,11 +12,7 @@ import (
 // require makes the program of dir a module that requires these versions.
 func require(t *testing.T, dir string, versions ...string) {
 	t.Helper()
-	text := "module plain.example/program\n\ngo 1.25.0\n"
-	for _, v := range versions {
-		text += "\nrequire " + v + "\n"
-	}
-	write(t, filepath.Join(dir, "go.mod"), text)
+	write(t, filepath.Join(dir, "go.mod"), "module plain.example/program\n\ngo 1.25.0\n\nrequire "+strings.Join(versions, "\nrequire ")+"\n")
 	cmd := exec.CommandContext(t.Context(), "go", "mod", "tidy")
 	cmd.Dir = dir
 	output(t, cmd)

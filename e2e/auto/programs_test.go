@@ -1,9 +1,9 @@
 package auto_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,7 +65,7 @@ func TestTwoPrograms(t *testing.T) {
 			t.Errorf("db.query.text is %q", text)
 		}
 		if s.GetName() == "GET /greet/{name}" {
-			checkLines(t, server, fmt.Sprintf("%x", s.GetTraceId()), fmt.Sprintf("%x", s.GetSpanId()))
+			checkLines(t, server, hex.EncodeToString(s.GetTraceId()), hex.EncodeToString(s.GetSpanId()))
 			checkRecords(t, c, s)
 		}
 	}

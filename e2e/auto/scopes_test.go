@@ -2,9 +2,10 @@ package auto_test
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/hex"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestScopes(t *testing.T) {
 	const requests = 3000
 	path := build(t, module(t, "scopes"), "-race")
 	c := newCollector(t)
-	if p := c.start(t, path, []string{fmt.Sprint(requests)}); p.Wait(t, 3*limit) != 0 || strings.Contains(p.Stderr(), "DATA RACE") {
+	if p := c.start(t, path, []string{strconv.Itoa(requests)}); p.Wait(t, 3*limit) != 0 || strings.Contains(p.Stderr(), "DATA RACE") {
 		t.Fatal("the program failed")
 	}
 	const up = "client GET(server GET)"
@@ -98,7 +99,7 @@ func checkIDs(t *testing.T, spans []otlpreceiver.Span) {
 		if s.GetKind() != tracepb.Span_SPAN_KIND_SERVER || (!ok && !strings.HasPrefix(path, "/fan/")) {
 			continue
 		}
-		trace := fmt.Sprintf("%x", s.GetTraceId())
+		trace := hex.EncodeToString(s.GetTraceId())
 		if before := requests[id]; before != "" && before != trace {
 			t.Errorf("request %s has spans in the traces %s and %s", id, before, trace)
 		}

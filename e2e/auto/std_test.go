@@ -68,7 +68,7 @@ var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 func checkStd(t *testing.T, out string, allowed map[string]string) {
 	t.Helper()
 	passed := 0
-	for _, line := range strings.Split(out, "\n") {
+	for line := range strings.SplitSeq(out, "\n") {
 		if strings.HasPrefix(line, "ok  \t") {
 			passed++
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +50,7 @@ var thirdParties = map[string]thirdParty{
 	"vegeta": {
 		"github.com/tsenart/vegeta/v12", "v12.13.0", ".",
 		func(t *testing.T, _, target string) []string {
+			t.Helper()
 			file := filepath.Join(t.TempDir(), "targets")
 			write(t, file, "GET "+target+"\n")
 			return []string{"attack", "-targets", file, "-rate", "100", "-duration", "200ms", "-output", os.DevNull}
@@ -63,6 +65,7 @@ var thirdParties = map[string]thirdParty{
 	"mailpit": {
 		"github.com/axllent/mailpit", "v1.33.1", ".",
 		func(t *testing.T, addr, _ string) []string {
+			t.Helper()
 			return []string{"--listen", addr, "--smtp", process.FreeAddrs(t, 1)[0], "--disable-version-check", "--database", filepath.Join(t.TempDir(), "db")}
 		}, "/api/v1/messages", func(spans []otlpreceiver.Span) string {
 			if wrong := served("GET /api/v1/messages", "200")(spans); wrong != "" {
@@ -79,6 +82,7 @@ var thirdParties = map[string]thirdParty{
 	"alertmanager": { // uses OpenTelemetry's API and SDK, which it leaves off
 		"github.com/prometheus/alertmanager", "v0.28.1", "./cmd/alertmanager",
 		func(t *testing.T, addr, _ string) []string {
+			t.Helper()
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "config.yml"), "route:\n  receiver: none\nreceivers:\n  - name: none\n")
 			return []string{"--config.file", filepath.Join(dir, "config.yml"), "--storage.path", dir, "--web.listen-address", addr, "--cluster.listen-address="}
@@ -91,7 +95,7 @@ func served(name, status string) func([]otlpreceiver.Span) string {
 	return func(spans []otlpreceiver.Span) string {
 		for _, s := range spans {
 			code := otlpreceiver.Attribute(s.GetAttributes(), "http.response.status_code").GetIntValue()
-			if s.GetKind() == tracepb.Span_SPAN_KIND_SERVER && (name == "" || s.GetName() == name) && fmt.Sprint(code) == status {
+			if s.GetKind() == tracepb.Span_SPAN_KIND_SERVER && (name == "" || s.GetName() == name) && strconv.FormatInt(code, 10) == status {
 				return ""
 			}
 		}

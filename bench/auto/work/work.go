@@ -19,7 +19,7 @@ import (
 // Mux answers with a greeting.
 func Mux() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /hello/{name}", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+	mux.HandleFunc("GET /hello/{name}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
 	return mux
 }
 
@@ -27,16 +27,16 @@ func Mux() http.Handler {
 // the nanoseconds of processor time and the allocations of one operation.
 func Main(h http.Handler) {
 	runtime.GOMAXPROCS(1)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // as programs do that know nothing of tracing
 	if err != nil {
 		log.Fatal(err)
 	}
-	go http.Serve(l, h)
-	conn, err := net.Dial("tcp", l.Addr().String())
+	go http.Serve(l, h) //nolint:errcheck // until the end
+	conn, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // the same
 	if err != nil {
 		log.Fatal(err)
 	}
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil)) //nolint:sloglint // it has to format
 	buf, wg := make([]byte, 4096), sync.WaitGroup{}
 	operations := map[string]func(){
 		"server": func() {
@@ -48,11 +48,11 @@ func Main(h http.Handler) {
 			}
 		},
 		"both": func() {
-			resp, err := http.Get("http://" + l.Addr().String() + "/hello/x")
+			resp, err := http.Get("http://" + l.Addr().String() + "/hello/x") //nolint:noctx // the same
 			if err != nil {
 				log.Fatal(err)
 			}
-			io.Copy(io.Discard, resp.Body)
+			io.Copy(io.Discard, resp.Body) //nolint:errcheck // of no interest
 			resp.Body.Close()
 		},
 		"go":        func() { wg.Add(1); go wg.Done(); wg.Wait() },
