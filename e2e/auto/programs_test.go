@@ -133,3 +133,23 @@ func TestDisabled(t *testing.T) {
 		})
 	}
 }
+
+// TestProtocols reads status and size from the servers of both protocols, which
+// have writers of their own.
+func TestProtocols(t *testing.T) {
+	c := newCollector(t)
+	p := c.start(t, build(t, module(t, "protocols")), nil)
+	if code := p.Wait(t, limit); code != 0 || p.Stdout() != "503 Service Unavailable HTTP/2.0\necho hi\n" {
+		t.Errorf("exit code %d, output %q", code, p.Stdout())
+	}
+	compare(t, shapes(c.Spans()), map[string]int{
+		"client GET(server GET(client GET(server GET /http2)))": 1, "client GET(server GET /upgrade)": 1,
+	})
+	for _, s := range c.Spans() {
+		status := otlpreceiver.Attribute(s.GetAttributes(), "http.response.status_code").GetIntValue()
+		size := otlpreceiver.Attribute(s.GetAttributes(), "http.response.body.size").GetIntValue()
+		if s.GetName() == "GET /http2" && (status != 503 || size != int64(len("HTTP/2.0"))) || s.GetName() == "GET /upgrade" && status != 101 {
+			t.Errorf("%s has the status %d and the size %d", s.GetName(), status, size)
+		}
+	}
+}
