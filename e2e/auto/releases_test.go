@@ -9,7 +9,7 @@ import (
 
 // releases are those that clew go is tested with, besides the one that runs the
 // tests.
-var releases = []string{"go1.27.0"}
+var releases = []string{"go1.27.4"}
 
 // TestOtherReleases builds with toolchains that the go command downloads.
 func TestOtherReleases(t *testing.T) {
