@@ -31,7 +31,7 @@ func Main(h http.Handler) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go http.Serve(l, h) //nolint:errcheck // until the end
+	go http.Serve(l, h)                             //nolint:errcheck // until the end
 	conn, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // the same
 	if err != nil {
 		log.Fatal(err)
