@@ -32,11 +32,10 @@ func query(ctx context.Context, text string, args int, d driver.Driver) (context
 	if !trace.SpanContextFromContext(parent).IsValid() {
 		return ctx, noEnd
 	}
-	operation := sqltext.Operation(text)
-	if args == 0 {
-		text = sqltext.Sanitize(text) // with arguments, the values are not in the text
+	operation, system := sqltext.Operation(text), systemOf(reflect.TypeOf(d).String())
+	if args == 0 { // with arguments, the values are not in the text
+		text = sqltext.Sanitize(text, system == "postgresql" || system == "oracle.db" || system == "microsoft.sql_server")
 	}
-	system := systemOf(reflect.TypeOf(d).String())
 	name := operation
 	if name == "" {
 		name = system

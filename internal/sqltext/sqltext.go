@@ -17,18 +17,24 @@ func Operation(query string) string {
 // Sanitize puts a question mark in place of each literal: Semantic Conventions
 // 1.43.0, "Sanitization of db.query.text". It knows the quotes and comments of
 // standard SQL and the dollar quotes of PostgreSQL, and leaves no part of what
-// it does not understand: a literal that does not end goes to the end.
-func Sanitize(query string) string {
+// it does not understand: a literal that does not end, or of which databases
+// disagree where it ends, goes to the end. What stands in double quotes is a
+// literal too, unless quotedNames says that it is a name.
+func Sanitize(query string, quotedNames bool) string {
 	var b strings.Builder
 	for i := 0; i < len(query); {
 		c := query[i]
-		switch n := literal(query[i:]); {
+		switch n := literal(query[i:], quotedNames); {
 		case n > 0:
 			b.WriteByte('?')
 			i += n
 		case c == '"' || c == '`': // a name
 			n := quoted(query[i:], c)
-			b.WriteString(query[i : i+n])
+			if end := query[i : i+n]; len(end) < 2 || end[n-1] != c {
+				b.WriteByte('?')
+			} else {
+				b.WriteString(end)
+			}
 			i += n
 		case isWord(c) || c == '$': // in one piece, so that t1 and $1 keep their digits
 			n := 1
@@ -46,10 +52,10 @@ func Sanitize(query string) string {
 }
 
 // literal is the length of the literal, or comment, that s begins with.
-func literal(s string) int {
+func literal(s string, quotedNames bool) int {
 	switch {
-	case s[0] == '\'':
-		return quoted(s, '\'')
+	case s[0] == '\'' || s[0] == '"' && !quotedNames:
+		return quoted(s, s[0])
 	case strings.HasPrefix(s, "--"):
 		return until(s, "\n")
 	case strings.HasPrefix(s, "/*"):
@@ -66,19 +72,25 @@ func literal(s string) int {
 	return 0
 }
 
-// quoted is the length of a text in quotes, in which two quotes, or one behind a
-// backslash, stand for one.
+// quoted is the length of a text in quotes, in which two quotes stand for one.
+// Some databases take a quote behind a backslash for the end and some do not:
+// the text has no end then.
 func quoted(s string, quote byte) int {
+	backslashes := 0
 	for i := 1; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && quote == '\'':
-			i++
+		case s[i] == '\\':
+			backslashes++
+			continue
 		case s[i] != quote:
+		case backslashes%2 == 1:
+			return len(s)
 		case i+1 < len(s) && s[i+1] == quote:
 			i++
 		default:
 			return i + 1
 		}
+		backslashes = 0
 	}
 	return len(s)
 }
