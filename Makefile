@@ -7,7 +7,7 @@ LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 in_each = @set -e; for m in $(1); do echo "== $$m $(2)"; (cd $$m && $(2)); done
 
-.PHONY: test check lint race busy hostile demo e2e release-check docker-check screenshots
+.PHONY: test check lint race busy hostile demo e2e e2e-auto release-check docker-check screenshots
 
 test: ## every test that needs nothing but Go, in the modules that are released
 	$(call in_each,$(RELEASED),go test ./...)
@@ -50,8 +50,11 @@ demo: ## one trace across two processes
 
 e2e: ## real backends and browsers, built or installed as needed; the modules at the same time, because they mostly wait
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
-	@all=; failed=0; for m in $(filter $(BACKENDS),$(MODULES)); do (cd $$m && go test -count=1 -timeout 40m ./...) & all="$$all $$!"; done; \
+	@all=; failed=0; for m in $(filter $(BACKENDS),$(MODULES)); do (cd $$m && go test -count=1 -timeout 40m $$(go list ./... | grep -v /e2e/auto)) & all="$$all $$!"; done; \
 	for m in $$all; do wait $$m || failed=1; done; exit $$failed
+
+e2e-auto: ## clew go: programs built by it, and the standard library's own tests over the patched one
+	cd e2e && go test -count=1 -timeout 12m ./auto
 
 release-check: ## a release into a module proxy on disk, and its use; part of e2e
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release

@@ -31,6 +31,7 @@ type exchange struct {
 	ctx       context.Context // with the span
 	span      trace.Span
 	recording bool
+	own       bool // out is the server's own writer, which tells what was written: WithPatched
 	untraced  bool // a filter left the request out
 	returned  bool // the handler did not panic
 

@@ -128,9 +128,17 @@ func (x *exchange) copyRequest() {
 // the handler ended.
 func (x *exchange) end() {
 	x.giveBack()
+	if x.own {
+		x.takeResponse()
+	}
 	if x.returned {
 		x.finish("", "")
 		return
+	}
+	if p := x.server.patched; p != nil {
+		v, _ := p.Panic()
+		x.finishPanic(v)
+		return // the panic, or runtime.Goexit, goes on by itself
 	}
 	v := recover()
 	x.finishPanic(v)

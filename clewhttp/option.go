@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/internal/patched"
 	"github.com/clewtrace/clew/internal/redact"
 )
 
@@ -37,6 +38,7 @@ type handlerConfig struct {
 	config
 	boundary      func(http.Handler) http.Handler // of WithTrust; nil: none
 	serverAddress bool
+	patched       *patched.Server // of WithPatched; nil: none
 }
 
 type transportConfig struct {
@@ -146,4 +148,12 @@ func WithPropagator(p propagation.TextMapPropagator) HandlerTransportOption {
 // unknown hosts, a caller can make any number of series. Spans always have them.
 func WithServerAddress() HandlerOption {
 	return handlerOption(func(c *handlerConfig) { c.serverAddress = true })
+}
+
+// WithPatched is for programs that "clew go" builds: what a wrapper around the
+// writer and a recovered panic would tell comes from net/http and the runtime.
+// The writer that the handler is given is the server's own, and a panic is not
+// logged besides what the server logs.
+func WithPatched(s *patched.Server) HandlerOption {
+	return handlerOption(func(c *handlerConfig) { c.patched = s })
 }

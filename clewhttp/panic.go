@@ -48,6 +48,9 @@ func (x *exchange) finishPanic(v any) {
 func (x *exchange) recordPanic(err error) {
 	stack := string(debug.Stack())
 	x.span.RecordError(fmt.Errorf("panic: %w", err), trace.WithAttributes(semconv.ExceptionStacktrace(stack)))
+	if x.server.patched != nil {
+		return // the server logs it, as it would without a Handler
+	}
 	slog.ErrorContext(x.ctx, "panic", slog.Any("error", err), slog.String("stack", stack))
 }
 

@@ -37,9 +37,15 @@ func SetPattern(r *http.Request, pattern string) {
 	if pattern == "" {
 		return
 	}
+	before := r.Pattern
 	r.Pattern = pattern
-	if x, _ := r.Context().Value(exchangeKey{}).(*exchange); x != nil && (x.isRequest(r) || x.isPeer(r)) {
-		x.pattern.Store(&pattern)
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	if x == nil || r == x.inner && before == pattern && x.pattern.Load() == nil {
+		return // it is found there
+	}
+	if x.isRequest(r) || x.isPeer(r) {
+		told := pattern
+		x.pattern.Store(&told)
 	}
 }
 

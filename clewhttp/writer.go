@@ -39,6 +39,11 @@ type (
 
 // wrapWriter returns what the handler writes to.
 func (x *exchange) wrapWriter() http.ResponseWriter {
+	if p := x.server.patched; p != nil {
+		if _, x.own = p.Response(x.writer); x.own {
+			return x.writer
+		}
+	}
 	_, pushes := x.writer.(http.Pusher)
 	if _, ok := x.writer.(http1Writer); ok && !pushes {
 		return (*http1Exchange)(x)
@@ -105,6 +110,14 @@ func (x *exchange) noteStatus(code int) {
 	}
 	x.status.CompareAndSwap(0, int32(code)) //nolint:gosec // of three digits
 	x.closeAfterLimit()
+}
+
+// takeResponse notes what the server's own writer says.
+func (x *exchange) takeResponse() {
+	r, _ := x.server.patched.Response(x.writer)
+	x.status.Store(int32(r.Status)) //nolint:gosec // of three digits
+	x.written.Store(r.Written)
+	x.hijacked.Store(r.Hijacked)
 }
 
 // statusCode is the status that was sent, or 0. A connection that was taken over

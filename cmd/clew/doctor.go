@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clewtrace/clew/cmd/clew/internal/shadow"
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/plaintext"
 )
@@ -22,6 +23,7 @@ is wrong is listed with its cure; the exit code is 1 then.
 
   -tempo url      read the span back from Tempo, such as http://localhost:3200
   -jaeger url     read the span back from Jaeger, such as http://localhost:16686
+  -binary path    say instead whether "clew go" has built that program
   -wait duration  most time for the span to appear there (default 30s)
   -json           print the result as JSON
 
@@ -37,11 +39,15 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 	f.Func("jaeger", "", baseURL(&c.Jaeger))
 	f.DurationVar(&c.Wait, "wait", 30*time.Second, "")
 	asJSON := f.Bool("json", false, "")
+	binary := f.String("binary", "", "")
 	if err := parse(f, args); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
 		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
+	}
+	if *binary != "" {
+		return examineBinary(*binary, std.out)
 	}
 	result := doctor.Run(ctx, c)
 	if ctx.Err() != nil {
@@ -61,6 +67,20 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 	if !result.OK {
 		return errProblems
 	}
+	return nil
+}
+
+// examineBinary says whether a program was built by "clew go".
+func examineBinary(path string, out io.Writer) error {
+	with, err := shadow.BuiltWith(path)
+	if err != nil {
+		return err
+	}
+	if with == "" {
+		return fmt.Errorf("%s was not built by clew go: it is traced only if its source says so", path)
+	}
+	toolchain, patches, _ := strings.Cut(with, " ")
+	fmt.Fprintf(out, "%s was built by clew go, with %s and hooks %s\n", path, toolchain, patches)
 	return nil
 }
 

@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"github.com/clewtrace/clew/cmd/clew/internal/demo"
+	"github.com/clewtrace/clew/cmd/clew/internal/shadow"
 	"github.com/clewtrace/clew/internal/redact"
 )
 
 const usage = `Usage: clew <command> [flags]
 
 Commands:
+  go          build or run a Go program with tracing built in: clew go run .
+  check       say whether this Go toolchain fits clew go
   demo        run two example services and print their trace as a tree
   view        receive traces and show them on a web page
   tail        print the traces of a running clew view as they end
@@ -38,6 +41,7 @@ Runs the example server and client, and prints the trace they make together.
 
 func main() {
 	demo.Run()
+	shadow.RunTool()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
@@ -62,6 +66,8 @@ type command struct {
 
 func commands() map[string]command {
 	return map[string]command{
+		"go":         {goHelp, runGo},
+		"check":      {checkHelp, runCheck},
 		"demo":       {demoHelp, runDemo},
 		"view":       {viewHelp, runViewCommand},
 		"tail":       {tailHelp, runTail},

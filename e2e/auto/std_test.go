@@ -1,0 +1,200 @@
+package auto_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// stdPackages are those that have hooks, or whose behaviour the scopes touch.
+var stdPackages = []string{"context", "database/sql", "log", "log/slog", "net/http", "net/http/httptest", "net/http/httputil", "os/signal", "time"}
+
+const (
+	sendsContext = "compares the whole header of a request, which has a traceparent now"
+	exports      = "counts allocations of a record, which is exported now"
+)
+
+// allowed are the tests of the standard library that fail, with the reason.
+var allowed = map[string]map[string]string{
+	"hooks nil": {},
+	"hooks active": {
+		"TestRetryRequestsOnError":        sendsContext,
+		"TestTransportFlushesBodyChunks":  sendsContext,
+		"TestClientCopyHeadersOnRedirect": sendsContext,
+		"ExampleDumpRequest":              sendsContext,
+		"TestJSONAllocs":                  exports,
+		"TestAlloc":                       exports,
+	},
+}
+
+// TestStandardLibrary runs the standard library's own tests over the patched
+// one: with no hook set, and with all of them set and every span recorded.
+func TestStandardLibrary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the tests of the standard library")
+	}
+	goroot := withTests(t)
+	for _, hooks := range []string{"hooks nil", "hooks active"} {
+		t.Run(hooks, func(t *testing.T) {
+			c := newCollector(t)
+			if hooks == "hooks active" {
+				activate(t, goroot)
+			}
+			path, err := clewCommand()
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"test", "-short", "-toolexec='" + path + "' go-toolexec '" + goroot + "' ="}
+			cmd := exec.CommandContext(t.Context(), filepath.Join(goroot, "bin", "go"), append(args, stdPackages...)...)
+			cmd.Dir = filepath.Join(goroot, "src")
+			cmd.Env = append(append(os.Environ(), "GOROOT="+goroot, "GOTOOLCHAIN=local", "GOFLAGS="), c.env...)
+			out, _ := cmd.CombinedOutput() //nolint:errcheck // the output says it
+			checkStd(t, string(out), allowed[hooks])
+			if got, want := len(c.Spans()) > 1000, hooks == "hooks active"; got != want {
+				t.Errorf("%d spans arrive", len(c.Spans()))
+			}
+		})
+	}
+}
+
+var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+// checkStd looks for tests that fail and may not.
+func checkStd(t *testing.T, out string, allowed map[string]string) {
+	t.Helper()
+	passed := 0
+	for line := range strings.SplitSeq(out, "\n") {
+		if strings.HasPrefix(line, "ok  \t") {
+			passed++
+		}
+	}
+	wrong, failures := false, failed.FindAllStringSubmatch(out, -1)
+	for _, m := range failures {
+		test, _, _ := strings.Cut(m[1], "/")
+		if allowed[test] == "" {
+			t.Errorf("%s fails", m[1])
+			wrong = true
+		}
+	}
+	if len(failures) == 0 && passed != len(stdPackages) {
+		t.Errorf("%d packages of %d pass", passed, len(stdPackages))
+		wrong = true
+	}
+	if wrong || strings.Contains(out, "build failed") || strings.Contains(out, "\npanic: ") {
+		t.Error(out)
+	}
+}
+
+// withTests is the GOROOT that clew go has made, with the tests of the packages.
+func withTests(t *testing.T) string {
+	t.Helper()
+	build(t, module(t, "exits")) // makes it
+	out, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	toolchain, goroot := strings.TrimSpace(string(out)), t.TempDir()
+	link(t, made(t, toolchain), goroot)
+	for _, p := range stdPackages {
+		from := filepath.Join(toolchain, "src", p)
+		err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, _ := filepath.Rel(from, path) //nolint:errcheck // it is below
+			test := strings.HasSuffix(rel, "_test.go") || strings.Contains(rel, "testdata")
+			if d.IsDir() || !test {
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			if err == nil {
+				write(t, filepath.Join(goroot, "src", p, rel), string(text))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return goroot
+}
+
+// made is the newest GOROOT of that toolchain in the cache.
+func made(t *testing.T, toolchain string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir := os.Getenv("CLEW_GO_CACHE"); dir != "" {
+		cache = dir
+	} else {
+		cache = filepath.Join(cache, "clew-go")
+	}
+	found, err := filepath.Glob(filepath.Join(cache, "goroot", "go*", "CLEW"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, when := "", int64(0)
+	for _, f := range found {
+		bin, err := os.Readlink(filepath.Join(filepath.Dir(f), "bin"))
+		info, err2 := os.Stat(f)
+		if err == nil && err2 == nil && filepath.Dir(bin) == toolchain && info.ModTime().UnixNano() > when {
+			newest, when = filepath.Dir(f), info.ModTime().UnixNano()
+		}
+	}
+	if newest == "" {
+		t.Fatal("clew go has made no GOROOT")
+	}
+	return newest
+}
+
+// link fills a directory with links to the files of another one.
+func link(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(target, 0o755)
+		case d.Type()&fs.ModeSymlink != 0:
+			pointed, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(pointed, target)
+		}
+		if os.Link(path, target) == nil {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(target, text, 0o600)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// activate adds what clew go adds to tests.
+func activate(t *testing.T, goroot string) {
+	t.Helper()
+	for _, p := range stdPackages {
+		name := filepath.Base(p)
+		write(t, filepath.Join(goroot, "src", p, "zz_clew_auto_test.go"), fmt.Sprintf("package %s_test\n\nimport _ \"clew/auto\"\n", name))
+	}
+}

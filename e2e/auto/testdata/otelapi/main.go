@@ -1,0 +1,47 @@
+// Command otelapi makes spans by OpenTelemetry's API, and instruments its HTTP by
+// otelhttp, but installs no SDK.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+func get(ctx context.Context, client *http.Client, url string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		panic(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		panic(err)
+	}
+	resp.Body.Close()
+}
+
+func main() {
+	tracer := otel.Tracer("program")
+	up := httptest.NewServer(http.NotFoundHandler())
+	instrumented := &http.Client{Transport: otelhttp.NewTransport(http.DefaultTransport)}
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("program.attribute", "on the server's span"))
+		ctx, span := tracer.Start(r.Context(), "inner", trace.WithAttributes(attribute.Int("n", 1)))
+		get(ctx, http.DefaultClient, up.URL)
+		span.End()
+		_, span = tracer.Start(context.Background(), "without a context")
+		span.End()
+	}))
+	twice := httptest.NewServer(otelhttp.NewHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		get(r.Context(), instrumented, up.URL)
+	}), "named by the program"))
+	get(context.Background(), http.DefaultClient, plain.URL)
+	get(context.Background(), http.DefaultClient, twice.URL)
+	fmt.Println("done")
+}
