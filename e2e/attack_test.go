@@ -133,6 +133,7 @@ func (c *ordinaryCollector) start(t *testing.T, protocol string) string {
 // send makes so many requests a second over one connection for a time and returns
 // how many were answered.
 func send(t *testing.T, addr, path, agent string, rate int, lasts time.Duration) (answered int64) {
+	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Error(err)

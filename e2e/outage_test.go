@@ -66,6 +66,7 @@ type restartable struct {
 }
 
 func startRestartable(t *testing.T, protocol string) *restartable {
+	t.Helper()
 	c := &restartable{addr: "127.0.0.1:0"}
 	c.server = func() *http.Server {
 		s := &http.Server{Handler: c.store.Handler()}

@@ -43,6 +43,7 @@ func TestDeadConnectionIsReplacedIn15Seconds(t *testing.T) {
 // loseConnection puts a balancer between the program and its collector, which
 // keeps what it takes in a store.
 func loseConnection(t *testing.T, program string, store *otlpreceiver.Store, collector, scheme string, env ...string) {
+	t.Helper()
 	between, err := balancer.New(collector)
 	if err != nil {
 		t.Fatal(err)
