@@ -29,9 +29,9 @@ type Config struct {
 	Base http.RoundTripper
 
 	// QueueSize bounds the bytes of all requests of the three signals together that are
-	// waiting or being sent, and of what processors collect. Waiting requests are compressed, so the queue holds about
-	// ten times as much uncompressed OTLP. When it is full, the oldest request is
-	// dropped. Zero means 64 MiB; the minimum is 64 KiB.
+	// waiting or being sent, and of what processors collect. Waiting requests are
+	// compressed, so the queue holds about ten times as much uncompressed OTLP. When it
+	// is full, the oldest request is dropped. Zero means 64 MiB; the minimum is 64 KiB.
 	QueueSize int64
 
 	// SignalFloor is the part of QueueSize that is reserved for each signal, so that a

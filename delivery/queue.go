@@ -97,8 +97,9 @@ func (l *requestList) remove(r *request) {
 }
 
 // budget bounds the bytes of all requests, waiting or being sent, of all signals
-// together, and of what the processors have not handed over. Requests of a signal are dropped only while it holds more than its floor,
-// so that a flood of spans cannot displace metrics.
+// together, and of what the processors have not handed over. Requests of a signal are
+// dropped only while it holds more than its floor, so that a flood of spans cannot
+// displace metrics.
 type budget struct {
 	max, floor int64
 	total      int64

@@ -91,8 +91,9 @@ func New(cfg Config) (*Transport, error) {
 //	sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter, sdktrace.WithBlocking()))
 //
 // Each of its requests is answered at once. The batch processor may block therefore
-// instead of dropping spans: an export takes no longer than the encoding. An exporter ignores its own TLS and proxy options once it is given a client. Set
-// those in [Config].Base or in a [Route] instead.
+// instead of dropping spans: an export takes no longer than the encoding. An exporter
+// ignores its own TLS and proxy options once it is given a client. Set those in
+// [Config].Base or in a [Route] instead.
 func (t *Transport) Client(s Signal) *http.Client {
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }

@@ -79,7 +79,7 @@ func (t *Telemetry) LoggerProvider() log.LoggerProvider { return loggers }
 // ForceFlush delivers what has been recorded so far, all signals at once. It
 // returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now
 // if it has none), with what went wrong: nil means that collectors reached by
-// OTLP over HTTP have taken all of it.
+// OTLP have taken all of it.
 func (t *Telemetry) ForceFlush(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

@@ -159,7 +159,7 @@ type OTLP struct {
 	TLS      TLS
 }
 
-// OverHTTP reports whether requests are sent over HTTP, by store and forward.
+// OverHTTP reports whether requests are sent over HTTP, and not by a registered protocol.
 func (c *OTLP) OverHTTP() bool { return c.Protocol == ProtocolProtobuf || c.Protocol == ProtocolJSON }
 
 // Delivery is how requests are delivered, in the terms of package delivery.

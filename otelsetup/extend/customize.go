@@ -29,8 +29,8 @@ type Customizers struct {
 	MetricExporter func(sdkmetric.Exporter) sdkmetric.Exporter // not of a registered reader
 	LogExporter    func(sdklog.Exporter) sdklog.Exporter
 
-	// Delivery changes how what is sent by OTLP over HTTP is delivered: the
-	// queue and the spool, which CLEW_DELIVERY_* set otherwise. Base and
+	// Delivery changes how what is sent by OTLP is delivered: the queue and the
+	// spool, which CLEW_DELIVERY_* set otherwise. Base and
 	// Timeout follow from the OTEL_EXPORTER_OTLP_* variables and have no effect
 	// here.
 	Delivery func(delivery.Config) delivery.Config
