@@ -53,7 +53,7 @@ func (t *Transport) maxInFlight(d *destination) int64 {
 	if t.spool == nil || t.flushing > 0 || t.budget.total > t.budget.max/4 {
 		return math.MaxInt64
 	}
-	return max(minInFlight, d.delivered/16)
+	return max(minInFlight, d.delivered/24)
 }
 
 // next removes from the list what is to be sent now: nothing, one request, or several

@@ -72,8 +72,8 @@ func (t *Transport) ForceFlush(ctx context.Context) error {
 // delivered. With a spool, it does not wait for a server that is known to be
 // unreachable, because the spool keeps the requests for the next process. Without one,
 // it gives up after Config.RefusedTimeout where nothing listens. Shut the providers down
-// first: what processors are given later is counted as dropped. Later
-// calls return nil.
+// first: what processors are given later is counted as dropped. Later calls return nil.
+// The ErrorHandler must not call Shutdown, which waits for it.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
 	if t.stopping {

@@ -175,13 +175,3 @@ func dropOverride() error {
 	}
 	return nil
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if errors.Is(err, syscall.EPERM) {
-		t.Skipf("needs the right to mount: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -553,5 +554,16 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		if _, err := delivery.New(cfg); err == nil || !strings.Contains(err.Error(), "Config."+field) {
 			t.Errorf("%s: error is %v", field, err)
 		}
+	}
+}
+
+// must skips the test if it lacks a right that it needs, such as that to mount.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skipf("%v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

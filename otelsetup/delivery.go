@@ -86,9 +86,12 @@ func (b *builder) httpTransport(c *settings.OTLP) http.RoundTripper {
 	b.idle = append(b.idle, own.CloseIdleConnections)
 	var base http.RoundTripper = own
 	for _, by := range b.config.custom {
-		if by.OTLPTransport != nil {
-			base = by.OTLPTransport(c.Signal, base)
-		}
+		base = custom(func(next http.RoundTripper) http.RoundTripper {
+			if by.OTLPTransport == nil {
+				return next
+			}
+			return by.OTLPTransport(c.Signal, next)
+		}, base)
 	}
 	return base
 }

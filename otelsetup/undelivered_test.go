@@ -299,3 +299,24 @@ func TestBadCustomDelivery(t *testing.T) {
 		t.Errorf("%d spans arrived, want 1", len(store.Spans()))
 	}
 }
+
+// TestATransportThatIsNilChangesNothing: what sends then still has the certificates.
+func TestATransportThatIsNilChangesNothing(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	var got []http.RoundTripper
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler),
+		otelsetup.Customize(extend.Customizers{OTLPTransport: func(string, http.RoundTripper) http.RoundTripper { return nil }}),
+		otelsetup.Customize(extend.Customizers{OTLPTransport: func(_ string, next http.RoundTripper) http.RoundTripper {
+			got = append(got, next)
+			return next
+		}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = telemetry.Shutdown(ended) // nobody listens
+	if len(got) != 3 || slices.Contains(got, nil) {
+		t.Errorf("the next one was given %v", got)
+	}
+}

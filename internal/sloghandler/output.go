@@ -14,8 +14,8 @@ import (
 )
 
 // SetDefault makes h the default of log/slog and of log, and returns what puts
-// the previous ones back, except where the program has set another since. printer is the handler that h prints with, in the end;
-// it is nil if h prints nothing.
+// the previous ones back, except where the program has set another since. printer
+// is the handler that h prints with, in the end; it is nil if h prints nothing.
 //
 // From then on a line of package log is a record for h, as [slog.SetDefault] has
 // it, and so is what a logger writes that was made before, from slog's own
