@@ -174,6 +174,9 @@ func (b *builder) buildLoggers(ctx context.Context) {
 		sdklog.WithAttributeCountLimit(b.settings.LogLimits.AttributeCount),
 		sdklog.WithAttributeValueLengthLimit(b.settings.LogLimits.AttributeValueLength),
 	}
+	if b.encodesLogs() {
+		opts = append(opts, sdklog.WithAllowKeyDuplication()) // the encoder looks after that, for less
+	}
 	exported := false
 	for _, e := range b.settings.Logs {
 		processor, err := b.logProcessor(ctx, e)
@@ -188,6 +191,13 @@ func (b *builder) buildLoggers(ctx context.Context) {
 	b.loggers = loggers
 	b.lives = append(b.lives, life{settings.SignalLogs, loggers.ForceFlush, loggers.Shutdown})
 	b.buildHandler(exported)
+}
+
+// encodesLogs reports whether all records are encoded by delivery, and nobody
+// else gets them.
+func (b *builder) encodesLogs() bool {
+	return !slices.ContainsFunc(b.settings.Logs, func(e settings.Export) bool { return e.OTLP == nil }) &&
+		!slices.ContainsFunc(b.config.custom, func(c extend.Customizers) bool { return c.LogExporter != nil })
 }
 
 func (b *builder) logExporter(ctx context.Context, e settings.Export) (sdklog.Exporter, error) {

@@ -233,9 +233,6 @@ func (g *generator) record() *sdklog.Record {
 	options := []sdklog.LoggerProviderOption{
 		sdklog.WithProcessor(&emitted), sdklog.WithAttributeCountLimit(g.limit()), sdklog.WithAttributeValueLengthLimit(g.limit()),
 	}
-	if g.bool() {
-		options = append(options, sdklog.WithAllowKeyDuplication())
-	}
 	if r := g.resource(); r != nil {
 		options = append(options, sdklog.WithResource(intendedResource(r))) // those of a record cannot be replaced
 	}

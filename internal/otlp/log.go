@@ -53,10 +53,51 @@ func appendLogRecord(b []byte, r *sdklog.Record) []byte {
 	}
 	b = appendFixed32(b, logFlags, uint32(r.TraceFlags()))
 
-	b = appendAnyValue(b, logBody, r.Body(), 0)
+	b = appendAnyValue(b, logBody, uniqueIn(r.Body(), 0), 0)
+	b = appendLogAttributes(b, r)
+	return appendCount(b, logDroppedAttributes, r.DroppedAttributes())
+}
+
+// appendLogAttributes writes each key once, because the provider may have left that to the
+// exporter (sdklog.WithAllowKeyDuplication).
+func appendLogAttributes(b []byte, r *sdklog.Record) []byte {
+	if logRepeats(r) {
+		list := make([]attribute.KeyValue, 0, r.AttributesLen())
+		r.WalkAttributes(func(kv attribute.KeyValue) bool {
+			list = append(list, kv)
+			return true
+		})
+		for _, kv := range unique(list) {
+			b = appendLogAttribute(b, kv)
+		}
+		return b
+	}
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		b = appendKeyValue(b, logAttributes, kv)
+		b = appendLogAttribute(b, kv)
 		return true
 	})
-	return appendCount(b, logDroppedAttributes, r.DroppedAttributes())
+	return b
+}
+
+func appendLogAttribute(b []byte, kv attribute.KeyValue) []byte {
+	kv.Value = uniqueIn(kv.Value, 0)
+	return appendKeyValue(b, logAttributes, kv)
+}
+
+// logRepeats is repeats for the attributes of a record.
+func logRepeats(r *sdklog.Record) bool {
+	if r.AttributesLen() > maxCompared {
+		return true
+	}
+	var keys [maxCompared]attribute.Key
+	n, found := 0, false
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		for _, key := range keys[:n] {
+			found = found || key == kv.Key
+		}
+		keys[n] = kv.Key
+		n++
+		return !found
+	})
+	return found
 }
