@@ -18,10 +18,28 @@ const configFileVariable = "OTEL_CONFIG_FILE"
 // refers to.
 type FileParser func(path string, lookup func(name string) (string, bool)) (map[string]any, error)
 
-var fileParser atomic.Pointer[FileParser]
+// fileReader reads the file at path. It is nil without a parser, so that programs that
+// read no file do not link what understands one.
+var fileReader atomic.Pointer[func(r *reader, path string) (Settings, error)]
 
 // RegisterFileParser makes OTEL_CONFIG_FILE usable.
-func RegisterFileParser(parse FileParser) { fileParser.Store(&parse) }
+func RegisterFileParser(parse FileParser) {
+	read := func(r *reader, path string) (Settings, error) {
+		root, err := parse(path, r.lookup)
+		if err != nil {
+			return Settings{}, err
+		}
+		r.record(configFileVariable, plain.show(path), configFileVariable)
+		s := Settings{ConfigFile: path, lookup: r.lookup}
+		f := &file{reader: r, document: newDocument(root), settings: &s}
+		f.read(&s)
+		for _, key := range f.unused() {
+			f.reject(key, "not supported, and ignored")
+		}
+		return s, nil
+	}
+	fileReader.Store(&read)
+}
 
 // readFile reads the file at path in place of the variables: OpenTelemetry
 // Environment Variable Specification, "Declarative configuration". What the
@@ -30,22 +48,15 @@ func RegisterFileParser(parse FileParser) { fileParser.Store(&parse) }
 // cannot be used at all.
 func (r *reader) readFile(path string) (s Settings, ok bool) {
 	const instead = "the other variables"
-	parse := fileParser.Load()
-	if parse == nil {
+	read := fileReader.Load()
+	if read == nil {
 		r.problem(configFileVariable, path, "a configuration file needs the import of "+ConfigFileImport, instead)
 		return s, false
 	}
-	root, err := (*parse)(path, r.lookup)
+	s, err := (*read)(r, path)
 	if err != nil {
 		r.problem(configFileVariable, path, redact.Text(err.Error()), instead)
 		return s, false
-	}
-	r.record(configFileVariable, plain.show(path), configFileVariable)
-	s = Settings{ConfigFile: path, lookup: r.lookup}
-	f := &file{reader: r, document: newDocument(root), settings: &s}
-	f.read(&s)
-	for _, key := range f.unused() {
-		f.reject(key, "not supported, and ignored")
 	}
 	s.Effective = r.effective
 	return s, true

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // exports reads the processors and the metric readers. What they send by
@@ -169,7 +167,7 @@ func (f *file) headers(c *OTLP, variable, path string) {
 		if value == nil {
 			continue
 		}
-		if text := fmt.Sprint(value); !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) {
+		if text := fmt.Sprint(value); !validHeader(name, text) {
 			bad = append(bad, name)
 		} else {
 			c.Headers[http.CanonicalHeaderKey(name)] = text

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/clewtrace/clew/internal/redact"
 )
 
@@ -139,7 +137,7 @@ func (r *reader) headers(names []string) map[string]string {
 		key, value, found := strings.Cut(pair, "=")
 		key = strings.TrimSpace(key)
 		value, err := url.PathUnescape(strings.TrimSpace(value))
-		if !found || err != nil || !httpguts.ValidHeaderFieldName(key) || !httpguts.ValidHeaderFieldValue(value) {
+		if !found || err != nil || !validHeader(key, value) {
 			if !found {
 				key = mask // it may be the credential itself
 			}
