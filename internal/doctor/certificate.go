@@ -86,9 +86,10 @@ func clientCertificate(err error) bool {
 }
 
 // cutOff reports whether the other side ended the connection. gRPC's errors have
-// no more than the text.
+// no more than the text, and neither has the one of net/http if that happens before
+// HTTP/2 has begun.
 func cutOff(err error) bool {
-	for _, text := range []string{"EOF", syscall.EPIPE.Error(), syscall.ECONNRESET.Error()} {
+	for _, text := range []string{"EOF", syscall.EPIPE.Error(), syscall.ECONNRESET.Error(), "http2: client conn could not be established"} {
 		if strings.Contains(err.Error(), text) {
 			return true
 		}
