@@ -126,9 +126,7 @@ func write(bare *program, compared []*program) error {
 	row("bad values reported", unless(func(p *program) string { return fmt.Sprintf("%d of %d", p.counts.Reported, p.counts.BadValues) }))
 	row("bad values that end the program", unless(func(p *program) string { return strconv.Itoa(len(p.counts.Died)) }))
 	row("spans lost while the collector is away for 5 s", func(p *program) string { return p.lost.String() })
-	row("binary, beside the SDK and its exporters alone", func(p *program) string {
-		return fmt.Sprintf("%+.2f MB", float64(p.size-bare.size)/1e6)
-	})
+	row("binary, stripped", func(p *program) string { return fmt.Sprintf("%.1f MB", float64(p.size)/1e6) })
 	row("time to set up", func(p *program) string {
 		return fmt.Sprintf("%.2f ms, x%.2f", p.median().Seconds()*1e3, p.median().Seconds()/bare.median().Seconds())
 	})
@@ -142,10 +140,10 @@ metrics and logs over OTLP/HTTP, the logger, the HTTP client and the runtime met
   and values beyond the specification left out. otelconf reads a file in place of the variables: OTEL_CONFIG_FILE is the one.
   To run them, otelsetup has its opt-in imports for gRPC, Zipkin, Prometheus, Jaeger and files; its binary above is
   without, as otelsetup comes.
-- Each of %d variables gets each of %d bad values, one at a time, but for -1 where that means no limit. One is reported if the program prints the variable's
-  name or the value, whatever else it says.
+- Each of %d variables gets each of %d bad values, one at a time, but for -1 where that means no limit. One is reported if the
+  program prints the variable's name or the value, whatever else it says.
 - The collector is away from the 5th to the 10th second of %d at 1,000 spans per second; what arrives twice counts once.
-- Binaries are stripped; the one of the SDK alone has %.1f MB. Times are the median of %d starts, in turns, of the set-up
+- No program is a server. The binary of the SDK and its exporters alone has %.1f MB. Times are the median of %d starts, in turns, of the set-up
   call alone, and beside that of the SDK alone.
 `, "`go run . > RESULTS.md`", table.String(), (compared[0].counts.BadValues+len(badValues)-1)/len(badValues), len(badValues), seconds, float64(bare.size)/1e6, rounds)
 	return writeDocument(table.String())
