@@ -103,7 +103,11 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprint(std.out, cmd.help)
 		return 0
 	}
-	fmt.Fprintf(std.err, "clew %s: %s\n", args[0], redact.Text(err.Error())) // which may quote an argument
+	text := err.Error()
+	if args[0] != "go" && args[0] != "check" {
+		text = redact.Text(text) // it may quote an argument; theirs are packages, as in example.com/x@latest
+	}
+	fmt.Fprintf(std.err, "clew %s: %s\n", args[0], text)
 	if errors.Is(err, errInterrupted) {
 		return 130
 	}
