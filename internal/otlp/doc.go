@@ -14,7 +14,7 @@
 //     bound the depth of a message, most often to 100, and refuse the request beyond it.
 //   - The tracestate of a link is sent.
 //   - An empty resource is no message, also for spans.
-//   - A log record has each key once, with its last value, also if its provider allows keys twice
-//     (sdklog.WithAllowKeyDuplication).
+//   - A map has each key once, with its last value, and so has a log record, also if its provider
+//     allows keys twice (sdklog.WithAllowKeyDuplication).
 //   - A span or a log record can be bounded, see [AppendSpan].
 package otlp

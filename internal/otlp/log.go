@@ -53,7 +53,7 @@ func appendLogRecord(b []byte, r *sdklog.Record) []byte {
 	}
 	b = appendFixed32(b, logFlags, uint32(r.TraceFlags()))
 
-	b = appendAnyValue(b, logBody, uniqueIn(r.Body(), 0), 0)
+	b = appendAnyValue(b, logBody, r.Body(), 0)
 	b = appendLogAttributes(b, r)
 	return appendCount(b, logDroppedAttributes, r.DroppedAttributes())
 }
@@ -67,21 +67,13 @@ func appendLogAttributes(b []byte, r *sdklog.Record) []byte {
 			list = append(list, kv)
 			return true
 		})
-		for _, kv := range unique(list) {
-			b = appendLogAttribute(b, kv)
-		}
-		return b
+		return appendKeyValues(b, logAttributes, unique(list))
 	}
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		b = appendLogAttribute(b, kv)
+		b = appendKeyValue(b, logAttributes, kv)
 		return true
 	})
 	return b
-}
-
-func appendLogAttribute(b []byte, kv attribute.KeyValue) []byte {
-	kv.Value = uniqueIn(kv.Value, 0)
-	return appendKeyValue(b, logAttributes, kv)
 }
 
 // logRepeats is repeats for the attributes of a record.

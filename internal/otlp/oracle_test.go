@@ -163,7 +163,8 @@ func checkEqual(tb testing.TB, got, want proto.Message) {
 }
 
 // The stock exporters lose a request with a text that is not UTF-8, and write values that are nested
-// deeper than most decoders go. So they are given what this package makes of those.
+// deeper than most decoders go, and keys of a map twice. So they are given what this package makes of
+// those.
 
 func intendedText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
@@ -184,11 +185,21 @@ func nestedValue(v attribute.Value, depth int) attribute.Value {
 	case attribute.SLICE:
 		return attribute.SliceValue(each(v.AsSlice(), func(v attribute.Value) attribute.Value { return nestedValue(v, depth+1) })...)
 	case attribute.MAP:
-		return attribute.MapValue(each(v.AsMap(), func(kv attribute.KeyValue) attribute.KeyValue {
+		return attribute.MapValue(each(lastOfEach(v.AsMap()), func(kv attribute.KeyValue) attribute.KeyValue {
 			return attribute.KeyValue{Key: attribute.Key(intendedText(string(kv.Key))), Value: nestedValue(kv.Value, depth+1)}
 		})...)
 	}
 	return v
+}
+
+// lastOfEach returns each key once, with its last value.
+func lastOfEach(kvs []attribute.KeyValue) (kept []attribute.KeyValue) {
+	for i, kv := range kvs {
+		if !slices.ContainsFunc(kvs[i+1:], func(later attribute.KeyValue) bool { return later.Key == kv.Key }) {
+			kept = append(kept, kv)
+		}
+	}
+	return kept
 }
 
 func intendedAttribute(kv attribute.KeyValue) attribute.KeyValue {

@@ -41,26 +41,3 @@ func repeats(kvs []attribute.KeyValue) bool {
 	}
 	return false
 }
-
-// uniqueIn returns the value with the keys of each map in it once. What is nested so deep
-// that it is written as text stays as it is.
-func uniqueIn(v attribute.Value, nesting int) attribute.Value {
-	if nesting == maxNesting {
-		return v
-	}
-	switch v.Type() {
-	case attribute.MAP:
-		entries := unique(v.AsMap())
-		for i := range entries {
-			entries[i].Value = uniqueIn(entries[i].Value, nesting+1)
-		}
-		return attribute.MapValue(entries...)
-	case attribute.SLICE:
-		elements := v.AsSlice()
-		for i := range elements {
-			elements[i] = uniqueIn(elements[i], nesting+1)
-		}
-		return attribute.SliceValue(elements...)
-	}
-	return v
-}

@@ -116,7 +116,7 @@ func appendCollection(b []byte, v attribute.Value, nesting int) []byte {
 		return closeMessage(b, at)
 	case attribute.MAP:
 		b, at := openMessage(b, anyKvlist)
-		for _, entry := range v.AsMap() {
+		for _, entry := range unique(v.AsMap()) {
 			b = appendKeyValueAt(b, listValues, entry, nesting+1)
 		}
 		return closeMessage(b, at)
