@@ -1,12 +1,14 @@
 package delivery
 
 import (
-	"encoding/json"
+	"fmt"
 	"mime"
 	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clewtrace/clew/internal/jsonvalue"
 )
 
 // The three export requests have the same shape (opentelemetry/proto/collector):
@@ -221,74 +223,69 @@ func partialSuccess(contentType string, body []byte) (rejected int64, message st
 	return max(rejected, 0), message
 }
 
-// jsonRequest has the fields of the three requests in the JSON encoding. A request has
-// only those of its own signal.
-type jsonRequest struct {
-	ResourceSpans []struct {
-		ScopeSpans []struct{ Spans []json.RawMessage }
-	}
-	ResourceLogs []struct {
-		ScopeLogs []struct{ LogRecords []json.RawMessage }
-	}
-	ResourceMetrics []struct {
-		ScopeMetrics []struct {
-			Metrics []struct {
-				Gauge, Sum, Histogram, ExponentialHistogram, Summary struct{ DataPoints []json.RawMessage }
-			}
-		}
-	}
+// itemsOfJSON are the names that lead to the items of a request in the JSON encoding.
+var itemsOfJSON = map[Signal][]string{
+	Traces:  {"resourceSpans", "scopeSpans", "spans"},
+	Logs:    {"resourceLogs", "scopeLogs", "logRecords"},
+	Metrics: {"resourceMetrics", "scopeMetrics", "metrics"},
 }
 
 func countJSON(s Signal, body []byte) int64 {
-	var req jsonRequest
-	if json.Unmarshal(body, &req) != nil {
-		return 0
+	request, _ := jsonvalue.Parse(body)
+	var n int64
+	eachOf(request, itemsOfJSON[s], func(item any) {
+		if s != Metrics {
+			n++
+			return
+		}
+		for _, kind := range [...]string{"gauge", "sum", "histogram", "exponentialHistogram", "summary"} {
+			data, _ := member(item, kind)
+			eachOf(data, []string{"dataPoints"}, func(any) { n++ })
+		}
+	})
+	return n
+}
+
+// eachOf calls fn with each entry of the list that the names lead to, through
+// each entry of the lists before it.
+func eachOf(value any, names []string, fn func(any)) {
+	if len(names) == 0 {
+		fn(value)
+		return
 	}
-	n := 0
-	switch s {
-	case Traces:
-		for _, r := range req.ResourceSpans {
-			for _, sc := range r.ScopeSpans {
-				n += len(sc.Spans)
-			}
-		}
-	case Logs:
-		for _, r := range req.ResourceLogs {
-			for _, sc := range r.ScopeLogs {
-				n += len(sc.LogRecords)
-			}
-		}
-	case Metrics:
-		for _, r := range req.ResourceMetrics {
-			for _, sc := range r.ScopeMetrics {
-				for _, m := range sc.Metrics {
-					n += len(m.Gauge.DataPoints) + len(m.Sum.DataPoints) + len(m.Histogram.DataPoints) +
-						len(m.ExponentialHistogram.DataPoints) + len(m.Summary.DataPoints)
-				}
-			}
+	list, _ := member(value, names[0])
+	entries, _ := list.([]any)
+	for _, entry := range entries {
+		eachOf(entry, names[1:], fn)
+	}
+}
+
+// member returns a member of an object.
+func member(value any, name string) (any, bool) {
+	object, _ := value.(map[string]any)
+	if v, ok := object[name]; ok {
+		return v, true
+	}
+	for key, v := range object {
+		if strings.EqualFold(key, name) {
+			return v, true
 		}
 	}
-	return int64(n)
+	return nil, false
 }
 
 // partialSuccessJSON accepts the count as a number or, as proto3 JSON writes
 // 64-bit integers, as a string.
 func partialSuccessJSON(body []byte) (rejected int64, message string) {
-	var answer struct {
-		PartialSuccess struct {
-			RejectedSpans, RejectedDataPoints, RejectedLogRecords json.RawMessage
-
-			ErrorMessage string
-		}
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return 0, ""
-	}
-	p := answer.PartialSuccess
-	for _, raw := range []json.RawMessage{p.RejectedSpans, p.RejectedDataPoints, p.RejectedLogRecords} {
-		if v, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64); err == nil {
+	answer, _ := jsonvalue.Parse(body)
+	partial, _ := member(answer, "partialSuccess")
+	for _, name := range [...]string{"rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"} {
+		count, _ := member(partial, name)
+		if v, err := strconv.ParseInt(fmt.Sprint(count), 10, 64); err == nil {
 			rejected += max(v, 0)
 		}
 	}
-	return rejected, p.ErrorMessage
+	text, _ := member(partial, "errorMessage")
+	message, _ = text.(string)
+	return rejected, message
 }
