@@ -6,14 +6,11 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/felixge/httpsnoop"
 )
 
 // The writers of net/http have two sets of optional interfaces, one for each
 // protocol. What is handed on has exactly the same ones, because programs ask
-// for them by type assertion. Any other writer is wrapped by httpsnoop, which
-// knows all combinations.
+// for them by type assertion. The writers of others are in foreign.go.
 type (
 	controls interface {
 		http.Flusher
@@ -53,7 +50,7 @@ func (x *exchange) wrapWriter() http.ResponseWriter {
 	if _, ok := x.writer.(http2Writer); ok && !hijacks && !readsFrom {
 		return (*http2Exchange)(x)
 	}
-	return x.snoop()
+	return x.foreign()
 }
 
 // The methods of both sets.
@@ -137,21 +134,6 @@ func (x *exchange) bodySize() int64 {
 		return 0
 	}
 	return x.written.Load()
-}
-
-// snoop is for the writers of others.
-func (x *exchange) snoop() http.ResponseWriter {
-	return httpsnoop.Wrap(x.writer, httpsnoop.Hooks{
-		WriteHeader: func(httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc { return x.writeHeader },
-		Write:       func(httpsnoop.WriteFunc) httpsnoop.WriteFunc { return x.write },
-		WriteString: func(httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc { return x.writeString },
-		ReadFrom:    func(httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc { return x.readFrom },
-		Flush:       func(httpsnoop.FlushFunc) httpsnoop.FlushFunc { return x.flush },
-		Hijack:      func(httpsnoop.HijackFunc) httpsnoop.HijackFunc { return x.hijack },
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error { x.noteStatus(http.StatusOK); return next() }
-		},
-	})
 }
 
 // http1Exchange has the methods of the writer for HTTP/1.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/clewtrace/clew/internal/jsonvalue"
 	"github.com/clewtrace/clew/internal/plaintext"
 )
 
@@ -113,19 +114,33 @@ func notAnswer(contentType string, answer []byte) string {
 
 // jsonError reports whether a JSON answer has a member that names an error.
 func jsonError(answer []byte) bool {
-	var members struct {
-		Error, Errors  json.RawMessage
-		PartialSuccess json.RawMessage
-	}
-	if json.Unmarshal(answer, &members) != nil || members.PartialSuccess != nil {
+	value, _ := jsonvalue.Parse(answer)
+	if _, ok := jsonvalue.Member(value, "partialSuccess"); ok {
 		return false
 	}
-	for _, member := range []json.RawMessage{members.Error, members.Errors} {
-		switch string(member) {
-		case "", "null", "false", "0", `""`, "[]", "{}":
-		default:
+	for _, name := range [...]string{"error", "errors"} {
+		if what, _ := jsonvalue.Member(value, name); !isNothing(what) {
 			return true
 		}
+	}
+	return false
+}
+
+// isNothing reports whether a member of a JSON object says as much as none.
+func isNothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case json.Number:
+		return v == "0"
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
 	}
 	return false
 }

@@ -29,6 +29,7 @@ func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {
 		{"JSON", "application/json", "{}", 200, true},
 		{"JSON with a parameter", "application/json; charset=utf-8", `{"partialSuccess":{}}`, 200, true},
 		{"JSON of a vendor", "application/json", `{"status":"ok","errors":false,"error":null}`, 200, true},
+		{"JSON of a vendor, with nothing in it", "application/json", `{"error":"","errors":[ ]}`, 200, true},
 		{"partial success whatever else is said", "application/json", `{"partialSuccess":{},"error":"x"}`, 200, true},
 		{"a word", "text/plain; charset=utf-8", "ok\n", 200, true},
 		{"no type", "none", "\x0a\x00", 200, true},

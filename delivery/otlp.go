@@ -1,11 +1,11 @@
 package delivery
 
 import (
-	"encoding/json"
 	"mime"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clewtrace/clew/internal/jsonvalue"
 	"github.com/clewtrace/clew/internal/otlp"
 )
 
@@ -198,52 +198,39 @@ func partialSuccess(contentType string, body []byte) otlp.Answer {
 	return a
 }
 
-// jsonRequest has the fields of the three requests in the JSON encoding. A request has
-// only those of its own signal.
-type jsonRequest struct {
-	ResourceSpans []struct {
-		ScopeSpans []struct{ Spans []json.RawMessage }
-	}
-	ResourceLogs []struct {
-		ScopeLogs []struct{ LogRecords []json.RawMessage }
-	}
-	ResourceMetrics []struct {
-		ScopeMetrics []struct {
-			Metrics []struct {
-				Gauge, Sum, Histogram, ExponentialHistogram, Summary struct{ DataPoints []json.RawMessage }
-			}
-		}
-	}
+// itemsOfJSON are the names that lead to the items of a request in the JSON encoding.
+var itemsOfJSON = map[Signal][]string{
+	Traces:  {"resourceSpans", "scopeSpans", "spans"},
+	Logs:    {"resourceLogs", "scopeLogs", "logRecords"},
+	Metrics: {"resourceMetrics", "scopeMetrics", "metrics"},
 }
 
 func countJSON(s Signal, body []byte) int64 {
-	var req jsonRequest
-	if json.Unmarshal(body, &req) != nil {
-		return 0
+	request, _ := jsonvalue.Parse(body)
+	var n int64
+	eachOf(request, itemsOfJSON[s], func(item any) {
+		if s != Metrics {
+			n++
+			return
+		}
+		for _, kind := range [...]string{"gauge", "sum", "histogram", "exponentialHistogram", "summary"} {
+			data, _ := jsonvalue.Member(item, kind)
+			eachOf(data, []string{"dataPoints"}, func(any) { n++ })
+		}
+	})
+	return n
+}
+
+// eachOf calls fn with each entry of the list that the names lead to, through
+// each entry of the lists before it.
+func eachOf(value any, names []string, fn func(any)) {
+	if len(names) == 0 {
+		fn(value)
+		return
 	}
-	n := 0
-	switch s {
-	case Traces:
-		for _, r := range req.ResourceSpans {
-			for _, sc := range r.ScopeSpans {
-				n += len(sc.Spans)
-			}
-		}
-	case Logs:
-		for _, r := range req.ResourceLogs {
-			for _, sc := range r.ScopeLogs {
-				n += len(sc.LogRecords)
-			}
-		}
-	case Metrics:
-		for _, r := range req.ResourceMetrics {
-			for _, sc := range r.ScopeMetrics {
-				for _, m := range sc.Metrics {
-					n += len(m.Gauge.DataPoints) + len(m.Sum.DataPoints) + len(m.Histogram.DataPoints) +
-						len(m.ExponentialHistogram.DataPoints) + len(m.Summary.DataPoints)
-				}
-			}
-		}
+	list, _ := jsonvalue.Member(value, names[0])
+	entries, _ := list.([]any)
+	for _, entry := range entries {
+		eachOf(entry, names[1:], fn)
 	}
-	return int64(n)
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/contrib/propagators/b3"
 	"go.opentelemetry.io/contrib/propagators/jaeger"
 	"go.opentelemetry.io/contrib/propagators/ot"
@@ -90,7 +89,7 @@ func (b *builder) buildSDK(ctx context.Context) {
 	}
 	b.buildTracers(ctx)
 	b.buildLoggers(ctx)
-	b.problem("", runtime.Start(runtime.WithMeterProvider(b.meters)))
+	b.problem("", observeRuntime(b.meters))
 }
 
 // problem notes why a part could not be made. Each of joined errors is one.

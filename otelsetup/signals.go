@@ -86,7 +86,7 @@ func plugged[T any](ctx context.Context, b *builder, names *extend.Names[extend.
 // buildMeters makes the meter provider with its readers and views.
 func (b *builder) buildMeters(ctx context.Context) {
 	m := b.settings.Metrics
-	opts := []sdkmetric.Option{sdkmetric.WithResource(b.resource), sdkmetric.WithExemplarFilter(exemplarFilter(m.Exemplars))}
+	opts := []sdkmetric.Option{sdkmetric.WithResource(b.resource), sdkmetric.WithExemplarFilter(exemplarFilter(m.Exemplars)), sdkmetric.WithView(m.Views...)}
 	for _, r := range m.Readers {
 		reader, err := b.metricReader(ctx, r)
 		if err != nil {
@@ -94,9 +94,6 @@ func (b *builder) buildMeters(ctx context.Context) {
 			continue
 		}
 		opts = append(opts, sdkmetric.WithReader(reader))
-	}
-	for _, v := range m.Views {
-		opts = append(opts, sdkmetric.WithView(sdkmetric.NewView(v.Instrument, v.Stream)))
 	}
 	meters := sdkmetric.NewMeterProvider(opts...)
 	b.meters = meters

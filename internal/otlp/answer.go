@@ -2,10 +2,13 @@ package otlp
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clewtrace/clew/internal/jsonvalue"
 )
 
 // The answers to the three export requests have the same shape (opentelemetry/proto/collector):
@@ -86,22 +89,18 @@ func eachField(msg []byte, fn func(num protowire.Number, typ protowire.Type, val
 // DecodeAnswerJSON reads the JSON encoding. It accepts the number as a number or, as proto3 JSON
 // writes 64-bit integers, as a string.
 func DecodeAnswerJSON(b []byte) (a Answer, err error) {
-	var answer struct {
-		PartialSuccess struct {
-			RejectedSpans, RejectedDataPoints, RejectedLogRecords json.RawMessage
-
-			ErrorMessage string
-		}
+	answer, ok := jsonvalue.Parse(b)
+	if _, object := answer.(map[string]any); !ok || !object {
+		return Answer{}, errors.New("not a JSON object")
 	}
-	if err := json.Unmarshal(b, &answer); err != nil {
-		return Answer{}, err
-	}
-	p := answer.PartialSuccess
-	for _, raw := range []json.RawMessage{p.RejectedSpans, p.RejectedDataPoints, p.RejectedLogRecords} {
-		if v, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64); err == nil {
+	partial, _ := jsonvalue.Member(answer, "partialSuccess")
+	for _, name := range [...]string{"rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"} {
+		count, _ := jsonvalue.Member(partial, name)
+		if v, err := strconv.ParseInt(fmt.Sprint(count), 10, 64); err == nil {
 			a.Rejected += max(v, 0)
 		}
 	}
-	a.Message = p.ErrorMessage
+	text, _ := jsonvalue.Member(partial, "errorMessage")
+	a.Message, _ = text.(string)
 	return a, nil
 }

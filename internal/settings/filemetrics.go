@@ -13,12 +13,6 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// View changes what is made of the instruments that it selects.
-type View struct {
-	Instrument sdkmetric.Instrument
-	Stream     sdkmetric.Stream
-}
-
 // readers reads the part of the file about metrics. Without a reader nothing
 // is recorded.
 func (f *file) readers(s *Settings) {
@@ -99,39 +93,39 @@ var instrumentKinds = map[string]sdkmetric.InstrumentKind{
 }
 
 // view reads a view: OpenTelemetry Configuration, "View".
-func (f *file) view(path string) (View, error) {
+func (f *file) view(path string) (sdkmetric.View, error) {
 	selector, stream := path+".selector.", path+".stream."
 	text := f.text
 	kind, known := instrumentKinds[text(selector+"instrument_type")]
 	if !known {
-		return View{}, fmt.Errorf("instrument_type %q is not known", text(selector+"instrument_type"))
+		return nil, fmt.Errorf("instrument_type %q is not known", text(selector+"instrument_type"))
 	}
-	v := View{
-		Instrument: sdkmetric.Instrument{
-			Name: text(selector + "instrument_name"), Unit: text(selector + "unit"), Kind: kind,
-			Scope: instrumentation.Scope{
-				Name: text(selector + "meter_name"), Version: text(selector + "meter_version"), SchemaURL: text(selector + "meter_schema_url"),
-			},
+	i := sdkmetric.Instrument{
+		Name: text(selector + "instrument_name"), Unit: text(selector + "unit"), Kind: kind,
+		Scope: instrumentation.Scope{
+			Name: text(selector + "meter_name"), Version: text(selector + "meter_version"), SchemaURL: text(selector + "meter_schema_url"),
 		},
-		Stream: sdkmetric.Stream{Name: text(stream + "name"), Description: text(stream + "description")},
 	}
-	if i := v.Instrument; i.Name == "" && i.Unit == "" && i.Kind == 0 && i.Scope == (instrumentation.Scope{}) {
-		return View{}, errors.New("a view needs a selector")
+	s := sdkmetric.Stream{Name: text(stream + "name"), Description: text(stream + "description")}
+	if i.Name == "" && i.Unit == "" && i.Kind == 0 && i.Scope == (instrumentation.Scope{}) {
+		return nil, errors.New("a view needs a selector")
 	}
-	if v.Stream.Name != "" && strings.ContainsAny(v.Instrument.Name, "*?") {
-		return View{}, errors.New("a view that renames must select one instrument by its whole name")
+	if s.Name != "" && strings.ContainsAny(i.Name, "*?") {
+		return nil, errors.New("a view that renames must select one instrument by its whole name")
 	}
 	included, excluded := f.texts(stream+"attribute_keys.included"), f.texts(stream+"attribute_keys.excluded")
 	if included != nil || excluded != nil {
-		v.Stream.AttributeFilter = func(a attribute.KeyValue) bool {
+		s.AttributeFilter = func(a attribute.KeyValue) bool {
 			return !slices.Contains(excluded, string(a.Key)) && (included == nil || slices.Contains(included, string(a.Key)))
 		}
 	}
-	var err error
 	if f.has(path + ".stream.aggregation") {
-		v.Stream.Aggregation, err = f.aggregation(stream + "aggregation")
+		var err error
+		if s.Aggregation, err = f.aggregation(stream + "aggregation"); err != nil {
+			return nil, err
+		}
 	}
-	return v, err
+	return sdkmetric.NewView(i, s), nil
 }
 
 func (f *file) aggregation(path string) (sdkmetric.Aggregation, error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -134,7 +135,7 @@ type Batch struct {
 type Metrics struct {
 	Exemplars string // trace_based, always_on or always_off
 	Readers   []Reader
-	Views     []View // from a file only
+	Views     []sdkmetric.View // from a file only
 }
 
 // Reader is where metrics go, and how often.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/clewtrace/clew/internal/jsonvalue"
 )
 
 // The bounds of one attribute. A value that contains itself is above them, and
@@ -270,12 +272,7 @@ func (c *converter) asJSON(v any, depth int) (attribute.Value, error) {
 	if err := to.Encode(v); err != nil {
 		return attribute.Value{}, err
 	}
-	from := json.NewDecoder(&text)
-	from.UseNumber()
-	var decoded any
-	if err := from.Decode(&decoded); err != nil {
-		return attribute.Value{}, err
-	}
+	decoded, _ := jsonvalue.Parse(text.Bytes())
 	return c.fromJSON(decoded, depth)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
 	"github.com/clewtrace/clew/internal/settings"
 	_ "github.com/clewtrace/clew/otelsetup/configfile"
 )
@@ -129,8 +131,8 @@ meter_provider:
 	if r := m.Readers[0]; r.Interval.Seconds() != 5 || r.Temporality != "lowmemory" || r.Histogram != "base2_exponential_bucket_histogram" || r.OTLP.Endpoint.String() != "http://localhost:4318/v1/metrics" {
 		t.Errorf("reader %+v", r)
 	}
-	if v := m.Views[0]; v.Instrument.Name != "orders" || v.Stream.Name != "sold" || v.Stream.AttributeFilter == nil || v.Stream.Aggregation == nil {
-		t.Errorf("view %+v", v)
+	if s, ok := m.Views[0](sdkmetric.Instrument{Name: "orders", Kind: sdkmetric.InstrumentKindCounter}); !ok || s.Name != "sold" || s.AttributeFilter == nil || s.Aggregation == nil {
+		t.Errorf("view %+v", s)
 	}
 }
 
