@@ -36,8 +36,10 @@ func measureBuilds(p paths, dir string, first bool) (string, error) {
 		edits++
 		return os.WriteFile(main, fmt.Appendf(text, "\nvar _ = %d\n", edits), 0o600)
 	}
-	plain := []string{"go", "build", "-C", source, "-o", "out", "."}
-	clew := []string{p.clew, "go", "build", "-C", source, "-o", "out", "."}
+	// Each has an executable of its own: the go command links again what it finds
+	// that another one has linked, and that is not a build with nothing to do.
+	plain := []string{"go", "build", "-C", source, "-o", "plain", "."}
+	clew := []string{p.clew, "go", "build", "-C", source, "-o", "clew", "."}
 	if first {
 		err := row(&b, "the first build, on empty caches", 1, edit, plain, clew,
 			[]string{"GOCACHE=" + filepath.Join(dir, "cache1")}, []string{"GOCACHE=" + filepath.Join(dir, "cache2"), "CLEW_GO_CACHE=" + filepath.Join(dir, "cache3")})

@@ -78,7 +78,8 @@ func TestScopes(t *testing.T) {
 		"client GET(server GET /late(" + up + "))":                             1,
 		"client GET(server GET /late)":                                         1,
 		"client GET(server GET /outlives)":                                     1,
-		"linked " + up:                                                         2, // of the second late one, and of what outlives
+		"client GET(server GET /timers-outlive)":                               1,
+		"linked " + up:                                                         4, // of the second late one, and of what outlives
 		"client GET(server GET /panics)":                                       1,
 	}
 	for _, shape := range slices.Sorted(keys(got, want)) {

@@ -57,16 +57,16 @@ func serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
 		return
 	}
-	s := &scope{serves: h}
 	if isHealthCheck(r) {
-		s = untraced
-	}
-	enter(s)
-	defer enter(before)
-	if s == untraced {
+		enter(untraced)
+		defer enter(before)
 		h.ServeHTTP(w, r)
 		return
 	}
+	s := scopes.Get().(*scope)
+	s.serves = h
+	enter(s)
+	defer s.leave(before)
 	server.ServeHTTP(w, r)
 }
 

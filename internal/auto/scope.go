@@ -2,6 +2,7 @@ package auto
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -23,6 +24,7 @@ func clewSet(p unsafe.Pointer)
 // scope is what a goroutine, and those that it starts, belong to. It has ids
 // and no span, so that a goroutine that lives on keeps nothing else alive.
 type scope struct {
+	shared  uint32 // not 0: other goroutines have it too, or will; the runtime sets it
 	span    trace.SpanContext
 	baggage baggage.Baggage
 	ended   atomic.Bool
@@ -39,6 +41,20 @@ var (
 func current() *scope { return (*scope)(clewGet()) }
 
 func enter(s *scope) { clewSet(unsafe.Pointer(s)) } //nolint:gosec // the runtime keeps it as such
+
+// scopes are those that no goroutine has had but the one that serves the request.
+var scopes = sync.Pool{New: func() any { return new(scope) }}
+
+// leave ends a scope of a request, after which before counts again.
+func (s *scope) leave(before *scope) {
+	enter(before)
+	if s.shared != 0 {
+		s.ended.Store(true)
+		return
+	}
+	*s = scope{}
+	scopes.Put(s)
+}
 
 // within runs f in a scope.
 func within(s *scope, f func()) {

@@ -10,7 +10,7 @@ var stdPatches = []filePatch{
 	{"runtime/proc.go", []step{
 		// The scope goes where the labels of the profiler go.
 		before("func newproc1(fn *funcval, callergp *g, callerpc uintptr, parked bool, waitreason waitReason) *g",
-			"newg.labels = mp.curg.labels", "newg.clew = mp.curg.clew"),
+			"newg.labels = mp.curg.labels", "newg.clew = clewShare(mp.curg.clew)"),
 		before("func gdestroy(gp *g)", "gp.labels = nil", "gp.clew = nil"),
 	}},
 	{"runtime/panic.go", []step{

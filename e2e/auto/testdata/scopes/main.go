@@ -97,6 +97,13 @@ func main() {
 	mux.HandleFunc("GET /outlives", func(w http.ResponseWriter, r *http.Request) {
 		done.Go(func() { <-answered; up("outlives") })
 	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var timer *time.Timer
+	mux.HandleFunc("GET /timers-outlive", func(w http.ResponseWriter, r *http.Request) {
+		done.Add(2)
+		timer = time.AfterFunc(time.Hour, func() { defer done.Done(); up("timer") })
+		context.AfterFunc(ctx, func() { defer done.Done(); up("context") })
+	})
 	mux.HandleFunc("GET /panics", func(w http.ResponseWriter, r *http.Request) { panic("boom") })
 	front, upstream = listen(mux), listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") }))
 
@@ -104,10 +111,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, path := range []string{"/timers", "/pull", "/early", "/late", "/late", "/outlives"} {
+	for _, path := range []string{"/timers", "/pull", "/early", "/late", "/late", "/outlives", "/timers-outlive"} {
 		get(front + path)
 	}
 	close(answered)
+	timer.Reset(0)
+	cancel()
 	done.Wait()
 	http.DefaultClient.CloseIdleConnections() // a request over a new connection is not repeated
 	http.Get(front + "/panics")
