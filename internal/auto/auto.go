@@ -41,6 +41,7 @@ func init() {
 	installHTTP()
 	installLog()
 	installSQL()
+	installRPC()
 	installExit()
 }
 
