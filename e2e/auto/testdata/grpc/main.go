@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -102,13 +103,31 @@ func get(url string) {
 	resp.Body.Close()
 }
 
+// handled tells when all calls have ended.
+type handled struct{ sync.WaitGroup }
+
+func (h *handled) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (h *handled) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (h *handled) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (h *handled) HandleRPC(_ context.Context, s stats.RPCStats) {
+	switch s.(type) {
+	case *stats.Begin:
+		h.Add(1)
+	case *stats.End:
+		h.Done()
+	}
+}
+
+var calls handled
+
 // server serves gRPC, and a client calls it.
 func server(s *service, opts ...grpc.ServerOption) (*grpc.Server, *grpc.ClientConn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv := grpc.NewServer(opts...)
+	srv := grpc.NewServer(append(opts, grpc.StatsHandler(&calls))...)
 	pb.RegisterTestServiceServer(srv, s)
 	healthpb.RegisterHealthServer(srv, health.NewServer())
 	reflection.Register(srv)
@@ -140,6 +159,7 @@ func unary(conn *grpc.ClientConn, ctx context.Context, what string, code codes.C
 
 func main() {
 	background := context.Background()
+	defer calls.Wait()
 	_, back := server(&service{})
 	backend := http.NewServeMux()
 	backend.HandleFunc("GET /chain", func(w http.ResponseWriter, r *http.Request) {
@@ -222,17 +242,19 @@ func main() {
 			unary(conn, background, "fail", codes.Internal)
 			_, err := healthpb.NewHealthClient(conn).Check(background, &healthpb.HealthCheckRequest{})
 			fmt.Println("check", err)
+			conn.Close()
+			over.Close()
 		}
 	case "panic":
 		unary(conn, background, "panic", codes.OK)
 	case "many":
-		calls, err := strconv.Atoi(os.Args[2])
+		n, err := strconv.Atoi(os.Args[2])
 		if err != nil {
 			log.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		slots := make(chan bool, 64)
-		for range calls {
+		for range n {
 			wg.Add(1)
 			slots <- true
 			go func() {
