@@ -282,3 +282,31 @@ func TestGRPCThatDoesNotFit(t *testing.T) {
 		})
 	}
 }
+
+// TestGRPCInterop runs the programs by which implementations of gRPC are
+// compared, as they are published.
+func TestGRPCInterop(t *testing.T) {
+	dir := thirdParty{module: "google.golang.org/grpc", version: newGRPC}.source(t)
+	programs := t.TempDir()
+	output(t, clew(t, dir, "go", "build", "-o", programs, "./interop/client", "./interop/server"))
+	c := newCollector(t)
+	_, port, _ := strings.Cut(process.FreeAddrs(t, 1)[0], ":")
+	server := c.start(t, filepath.Join(programs, "server"), []string{"-port", port})
+	for _, test := range []string{
+		"large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "cancel_after_first_response",
+		"status_code_and_message", "custom_metadata", "unimplemented_method", "unimplemented_service",
+	} {
+		if code := c.start(t, filepath.Join(programs, "client"), []string{"-server_port", port, "-test_case", test}).Wait(t, limit); code != 0 {
+			t.Errorf("%s ends with %d", test, code)
+		}
+	}
+	terminate(t, server)
+	compare(t, shapes(c.Spans()), map[string]int{
+		unaryCall + ")": 3,
+		"client " + testService + "StreamingInputCall(server " + testService + "StreamingInputCall)":   1,
+		"client " + testService + "StreamingOutputCall(server " + testService + "StreamingOutputCall)": 1,
+		"client " + testService + "FullDuplexCall(server " + testService + "FullDuplexCall)":           5,
+		"client " + testService + "UnimplementedCall(server " + testService + "UnimplementedCall)":     1,
+		"client grpc.testing.UnimplementedService/UnimplementedCall(server _OTHER)":                    1,
+	})
+}
