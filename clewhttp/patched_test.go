@@ -52,6 +52,7 @@ func TestPatchedServerTells(t *testing.T) {
 					return test.response, w == http.ResponseWriter(own)
 				},
 				Panic: func() (any, bool) { return test.panics, test.panics != nil },
+				Named: func() bool { return false },
 			}))
 			func() {
 				defer func() {

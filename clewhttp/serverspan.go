@@ -115,7 +115,9 @@ func (x *exchange) endSpan(status int, route, failure, description string) {
 	}
 	if route != "" {
 		a = append(a, semconv.HTTPRoute(route))
-		x.span.SetName(spanNames.get(methodName(x.method), route))
+		if p := x.server.patched; p == nil || !p.Named() {
+			x.span.SetName(spanNames.get(methodName(x.method), route))
+		}
 	}
 	if failure != "" {
 		a = append(a, attributeErrorType(failure))

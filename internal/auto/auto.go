@@ -41,6 +41,7 @@ func init() {
 	installHTTP()
 	installLog()
 	installSQL()
+	installRPC()
 	installExit()
 }
 
@@ -57,7 +58,7 @@ func start() {
 		otelsetup.WithoutDefaultTransport(),
 		otelsetup.WithLogHandler(newDiagnostics()),
 		otelsetup.WithSpanProcessor(open),
-		otelsetup.Customize(extend.Customizers{OTLPTransport: watchRefusals}))
+		otelsetup.Customize(extend.Customizers{OTLPTransport: watchRefusals, SpanProcessor: open.watch}))
 	exporting = slog.Default().Handler()
 }
 

@@ -15,6 +15,8 @@ type Joined interface {
 	Span(ctx context.Context) trace.SpanContext
 	// SendsHTTP reports whether that is a client span of HTTP already.
 	SendsHTTP(ctx context.Context) bool
+	// SendsRPC reports the same of a call of gRPC.
+	SendsRPC(ctx context.Context) bool
 	// Installed reports whether the program has installed an SDK of its own.
 	Installed() bool
 }

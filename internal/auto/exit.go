@@ -46,9 +46,9 @@ func flush() {
 		defer func() { _ = recover() }() // the program ends as it would have
 		within(suppressed, func() {
 			defer keepLoggers()()
-			open.end()
 			ctx, cancel := context.WithTimeout(context.Background(), settings.exitTimeout)
 			defer cancel()
+			open.end(ctx)
 			refused.Store(&cancel)
 			telemetry.Shutdown(ctx) //nolint:errcheck // it has reported what was not delivered
 		})

@@ -40,7 +40,7 @@ var (
 )
 
 func installHTTP() {
-	server = clewhttp.Handler(http.HandlerFunc(serveTraced), clewhttp.WithPatched(&patched.Server{Response: response, Panic: panicValue}))
+	server = clewhttp.Handler(http.HandlerFunc(serveTraced), clewhttp.WithPatched(&patched.Server{Response: response, Panic: panicValue, Named: isNamed}))
 	client = clewhttp.Transport(sender{})
 	hookServe, hookRoute, hookRoundTrip, hookOriginal = serve, route, roundTrip, original
 }
@@ -48,6 +48,13 @@ func installHTTP() {
 func response(w http.ResponseWriter) (r patched.Response, ok bool) {
 	r.Status, r.Written, r.Hijacked, ok = responseState(w)
 	return r, ok
+}
+
+// isNamed reports whether the request that this goroutine serves is a call of
+// gRPC, which has a better name than its path.
+func isNamed() bool {
+	s := current()
+	return s != nil && s.named.Load()
 }
 
 // serve serves a request that a server has read by h.
@@ -89,7 +96,7 @@ func serveTraced(w http.ResponseWriter, r *http.Request) {
 // isHealthCheck reports whether a request asks only whether the program is
 // there. The preface of HTTP/2 is no request either.
 func isHealthCheck(r *http.Request) bool {
-	if r.Method == "PRI" || r.URL != nil && settings.health[r.URL.Path] {
+	if r.Method == "PRI" || r.URL != nil && (settings.health[r.URL.Path] || isRPCProbe(r.URL.Path)) {
 		return true
 	}
 	agent := r.UserAgent()

@@ -2,7 +2,10 @@ package auto
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -16,8 +19,28 @@ var open = &openSpans{spans: map[trace.SpanID]sdktrace.ReadWriteSpan{}}
 const maxOpen = 10_000
 
 type openSpans struct {
-	mu    sync.Mutex
-	spans map[trace.SpanID]sdktrace.ReadWriteSpan
+	mu        sync.Mutex
+	spans     map[trace.SpanID]sdktrace.ReadWriteSpan
+	exporting int64        // the processors that export
+	ended     atomic.Int64 // how often they are told of the end of a span
+	exported  atomic.Int64 // how often they have been
+}
+
+// exports is a processor that exports.
+type exports struct {
+	sdktrace.SpanProcessor
+	open *openSpans
+}
+
+func (e exports) OnEnd(s sdktrace.ReadOnlySpan) {
+	e.SpanProcessor.OnEnd(s)
+	e.open.exported.Add(1)
+}
+
+// watch notes when p has been told of the end of a span.
+func (o *openSpans) watch(p sdktrace.SpanProcessor) (sdktrace.SpanProcessor, error) {
+	o.exporting++
+	return exports{p, o}, nil
 }
 
 // OnStart also links the first span of a goroutine that has outlived its own.
@@ -33,6 +56,7 @@ func (o *openSpans) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 }
 
 func (o *openSpans) OnEnd(s sdktrace.ReadOnlySpan) {
+	o.ended.Add(o.exporting)
 	o.mu.Lock()
 	delete(o.spans, s.SpanContext().SpanID())
 	o.mu.Unlock()
@@ -41,7 +65,8 @@ func (o *openSpans) OnEnd(s sdktrace.ReadOnlySpan) {
 func (o *openSpans) Shutdown(context.Context) error   { return nil }
 func (o *openSpans) ForceFlush(context.Context) error { return nil }
 
-func (o *openSpans) end() {
+// end ends them, and waits for what other goroutines are ending.
+func (o *openSpans) end(ctx context.Context) {
 	o.mu.Lock()
 	left := make([]sdktrace.ReadWriteSpan, 0, len(o.spans))
 	for _, s := range o.spans {
@@ -51,4 +76,19 @@ func (o *openSpans) end() {
 	for _, s := range left {
 		s.End()
 	}
+	wait := func(until func() bool) {
+		for !until() && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	wait(func() bool { return !o.hasAny(left) })
+	ended := o.ended.Load()
+	wait(func() bool { return o.exported.Load() >= ended })
+}
+
+// hasAny reports whether one of these spans is still there.
+func (o *openSpans) hasAny(of []sdktrace.ReadWriteSpan) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(of, func(s sdktrace.ReadWriteSpan) bool { return o.spans[s.SpanContext().SpanID()] != nil })
 }

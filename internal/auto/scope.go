@@ -28,6 +28,7 @@ type scope struct {
 	span    trace.SpanContext
 	baggage baggage.Baggage
 	ended   atomic.Bool
+	named   atomic.Bool  // the span is named by the call that the request serves
 	serves  http.Handler // until the span is there
 }
 

@@ -13,6 +13,9 @@ type Server struct {
 	// Panic is the value of the panic that unwinds this goroutine, without
 	// recovering it. It is false if the goroutine is about to exit.
 	Panic func() (v any, panicking bool)
+	// Named reports whether the span of the request that this goroutine serves has
+	// a name that its route does not change.
+	Named func() bool
 }
 
 // Response is what has been answered so far.

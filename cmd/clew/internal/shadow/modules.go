@@ -1,20 +1,48 @@
 package shadow
 
-// modulePatches are the changes to packages of modules, which tell net/http the
-// route that a router has found. The files are named without their directory.
-// What does not fit is compiled as it is, with a warning.
-var modulePatches = map[string]filePatch{
-	"github.com/gin-gonic/gin": {"gin.go", []step{
-		before("func (engine *Engine) handleHTTPRequest(c *Context)", "c.fullPath = value.fullPath", "http.ClewRoute(c.Request, value.fullPath)"),
-	}},
-	"github.com/labstack/echo/v4": {"echo.go", []step{
-		before("func (e *Echo) ServeHTTP(w http.ResponseWriter, r *http.Request)", "e.pool.Put(c)", "http.ClewRoute(r, c.Path())"),
-	}},
-	"github.com/gorilla/mux": {"mux.go", []step{
+// modulePatch changes a package of a module. A package that it does not fit is
+// compiled as it is, with a warning.
+type modulePatch struct {
+	files [][]filePatch // of each list, the first whose steps fit; the files are named without their directory
+	added string        // the directory below modules whose files are added
+	lost  string        // what the program is without if the patch does not fit
+}
+
+// modulePatches are the changes to packages of modules: routers tell net/http
+// the route that they have found, and grpc its calls.
+var modulePatches = map[string]modulePatch{
+	"github.com/gin-gonic/gin": routes("gin.go",
+		before("func (engine *Engine) handleHTTPRequest(c *Context)", "c.fullPath = value.fullPath", "http.ClewRoute(c.Request, value.fullPath)")),
+	"github.com/labstack/echo/v4": routes("echo.go",
+		before("func (e *Echo) ServeHTTP(w http.ResponseWriter, r *http.Request)", "e.pool.Put(c)", "http.ClewRoute(r, c.Path())")),
+	"github.com/gorilla/mux": routes("mux.go",
 		before("func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request)", "handler.ServeHTTP(w, req)",
-			"if match.Route != nil { if t, err := match.Route.GetPathTemplate(); err == nil { http.ClewRoute(req, t) } }"),
-	}},
-	"github.com/go-chi/chi/v5": {"mux.go", []step{
-		before("func (mx *Mux) routeHTTP(w http.ResponseWriter, r *http.Request)", "h.ServeHTTP(w, r)", "http.ClewRoute(r, rctx.RoutePattern())"),
-	}},
+			"if match.Route != nil { if t, err := match.Route.GetPathTemplate(); err == nil { http.ClewRoute(req, t) } }")),
+	"github.com/go-chi/chi/v5": routes("mux.go",
+		before("func (mx *Mux) routeHTTP(w http.ResponseWriter, r *http.Request)", "h.ServeHTTP(w, r)", "http.ClewRoute(r, rctx.RoutePattern())")),
+	"google.golang.org/grpc": {
+		files: [][]filePatch{
+			{{"server.go", []step{
+				atStart("func NewServer(opt ...ServerOption) *Server", "opt, clew := clewServerOptions(opt)"),
+				before("func NewServer(opt ...ServerOption) *Server", "chainUnaryServerInterceptors(s)", "clew.serves(s)"),
+			}}},
+			{
+				grpcClient("func NewClient(target string, opts ...DialOption) (conn *ClientConn, err error)"),
+				grpcClient("func newClient(target string, opts ...DialOption) (conn *ClientConn, err error)"),                        // 1.60 to 1.62
+				grpcClient("func DialContext(ctx context.Context, target string, opts ...DialOption) (conn *ClientConn, err error)"), // before
+			},
+		},
+		added: "grpc",
+		lost:  "spans of its calls",
+	},
+}
+
+// routes is the patch of a router.
+func routes(file string, steps ...step) modulePatch {
+	return modulePatch{files: [][]filePatch{{{file, steps}}}, lost: "routes in its spans"}
+}
+
+// grpcClient patches the function that all others go through that make a client.
+func grpcClient(signature string) filePatch {
+	return filePatch{"clientconn.go", []step{atStart(signature, "opts = clewDialOptions(target, opts)")}}
 }

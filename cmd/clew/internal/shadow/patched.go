@@ -17,7 +17,7 @@ import (
 // The files that are added to the standard library, with ".txt" behind their
 // names.
 //
-//go:embed std variants bridge
+//go:embed std variants bridge modules
 var added embed.FS
 
 // supported are the releases of Go whose standard library the patches are made
@@ -119,13 +119,18 @@ var patchesID = sync.OnceValue(func() string {
 		p.hash(h, "std")
 	}
 	for _, path := range sortedKeys(modulePatches) {
-		modulePatches[path].hash(h, path)
+		for _, choice := range modulePatches[path].files {
+			for _, p := range choice {
+				p.hash(h, path)
+			}
+		}
 	}
 	for _, choice := range stdVariants {
 		fmt.Fprintf(h, "%q\n", choice)
 	}
 	hashFiles(h, "std")
 	hashFiles(h, "variants")
+	hashFiles(h, "modules")
 	return hex.EncodeToString(h.Sum(nil))[:12]
 })
 

@@ -54,12 +54,15 @@ func runTool(goroot, encoded string, command []string) error {
 		return err
 	}
 	tool, args := filepath.Base(command[0]), command[1:]
-	command = slices.Concat(fields(users), command)
+	command = append(fields(users), command[0])
 	switch {
 	case tool == "compile" && len(args) == 1 && strings.HasPrefix(args[0], "-V"):
-		return printIdentity(command)
+		return printIdentity(append(command, args...))
 	case tool == "compile":
-		err = patchModule(args)
+		var done bool
+		if args, done = patchModule(command, args); done {
+			os.Exit(0)
+		}
 	case tool == "link":
 		// What runtime.GOROOT returns, and where stack traces say that files are.
 		os.Setenv("GOROOT", toolchainOf(goroot))
@@ -71,10 +74,7 @@ func runTool(goroot, encoded string, command []string) error {
 			}
 		}
 	}
-	if err != nil {
-		return err
-	}
-	command = append(command[:len(command)-len(args)], args...)
+	command = append(command, args...)
 	path, err := exec.LookPath(command[0])
 	if err != nil {
 		return err
@@ -119,39 +119,6 @@ func printIdentity(command []string) error {
 	fmt.Printf("%s clew-%s\n", strings.TrimSpace(string(out)), patchesID())
 	os.Exit(0)
 	return nil
-}
-
-// patchModule puts patched files in place of those of a package that has a
-// patch. A package that the patch does not fit is compiled as it is.
-func patchModule(args []string) error {
-	patch, ok := modulePatches[after(args, "-p")]
-	if !ok {
-		return nil
-	}
-	for i, a := range args {
-		if filepath.Base(a) != patch.file {
-			continue
-		}
-		text, err := patchFile(a, patch)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "clew go: %s has no routes in its spans: %v\n", after(args, "-p"), err)
-			continue
-		}
-		file := filepath.Join(filepath.Dir(after(args, "-o")), "clew_"+patch.file)
-		if err := os.WriteFile(file, append([]byte("//line "+a+":1:1\n"), text...), 0o600); err != nil {
-			return err
-		}
-		args[i] = file
-	}
-	return nil
-}
-
-func patchFile(file string, p filePatch) ([]byte, error) {
-	s, err := readSource(file, p.file)
-	if err != nil {
-		return nil, err
-	}
-	return p.apply(s)
 }
 
 // after returns the argument that follows a flag.
