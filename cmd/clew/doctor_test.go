@@ -338,6 +338,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"no such service over gRPC", []string{endpoint("http://" + noService), overGRPC}, `the receiver does not take traces`, `OTEL_TRACES_EXPORTER=none`, 3},
 		{"bad values", []string{endpoint(good.URL), "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=1.5", "OTEL_BSP_SCHEDULE_DELAY=5s"}, `OTEL_TRACES_SAMPLER_ARG="1.5": ratio must be between 0 and 1; using 1`, `change OTEL_TRACES_SAMPLER_ARG to what the message accepts`, 2},
 		{"bad endpoint", []string{endpoint(good.URL), "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=localhost:4318", "OTEL_LOGS_EXPORTER=otlp"}, `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="localhost:4318": must be a URL`, `set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT to a whole URL`, -1},
+		{"bad value for a program of clew go", []string{endpoint(good.URL), "CLEW_AUTO_EXIT_TIMEOUT=soon"}, `CLEW_AUTO_EXIT_TIMEOUT="soon": must be a whole number of milliseconds`, `change CLEW_AUTO_EXIT_TIMEOUT to what the message accepts`, 1},
 		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS: not a variable that is read; did you mean OTEL_EXPORTER_OTLP_HEADERS?`, `correct the name`, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {

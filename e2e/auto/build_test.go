@@ -125,7 +125,7 @@ func newCollector(t *testing.T) *collector {
 	srv := httptest.NewServer(c.Handler())
 	t.Cleanup(srv.Close)
 	c.env = []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=" + srv.URL, "OTEL_METRICS_EXPORTER=none", "CLEW_AUTO_EXIT_TIMEOUT=30s",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + srv.URL, "OTEL_METRICS_EXPORTER=none", "CLEW_AUTO_EXIT_TIMEOUT=30000",
 		"OTEL_BSP_MAX_QUEUE_SIZE=100000",
 	}
 	return c

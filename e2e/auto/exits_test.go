@@ -64,7 +64,7 @@ func checkLogs(t *testing.T, c *collector, how string) {
 // TestExitWithoutACollector ends at once when nobody listens.
 func TestExitWithoutACollector(t *testing.T) {
 	path := build(t, module(t, "exits"))
-	p := process.Start(t, path, []string{"exit"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + process.FreeAddrs(t, 1)[0], "CLEW_AUTO_EXIT_TIMEOUT=1h"})
+	p := process.Start(t, path, []string{"exit"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + process.FreeAddrs(t, 1)[0], "CLEW_AUTO_EXIT_TIMEOUT=3600000"})
 	if code := p.Wait(t, limit); code != 3 || p.Stderr() != "" {
 		t.Errorf("exit code %d, standard error %q", code, p.Stderr())
 	}
@@ -74,7 +74,7 @@ func TestExitWithoutACollector(t *testing.T) {
 func TestSilentCollector(t *testing.T) {
 	path := build(t, module(t, "exits"))
 	addr := silent(t)
-	p := process.Start(t, path, []string{"exit"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addr, "CLEW_AUTO_EXIT_TIMEOUT=100ms"})
+	p := process.Start(t, path, []string{"exit"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + addr, "CLEW_AUTO_EXIT_TIMEOUT=100"})
 	if code := p.Wait(t, limit); code != 3 || p.Stderr() != "" {
 		t.Errorf("exit code %d, standard error %q", code, p.Stderr())
 	}

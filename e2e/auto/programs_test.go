@@ -115,7 +115,7 @@ func checkRecords(t *testing.T, c *collector, s otlpreceiver.Span) {
 // TestDisabled is a plain program: nothing arrives, and there are no ids.
 func TestDisabled(t *testing.T) {
 	path := build(t, module(t, "server"))
-	for _, variable := range []string{"OTEL_SDK_DISABLED=true", "CLEW_AUTO=off", "CLEW_AUTO_LOG_IDS=off"} {
+	for _, variable := range []string{"OTEL_SDK_DISABLED=true", "CLEW_AUTO=false", "CLEW_AUTO_LOG_IDS=false"} {
 		t.Run(variable, func(t *testing.T) {
 			c := newCollector(t)
 			server := c.start(t, path, nil, variable)
@@ -127,7 +127,7 @@ func TestDisabled(t *testing.T) {
 			if out := server.Stdout() + server.Stderr(); strings.Contains(out, "_id") || !strings.Contains(out, "INFO slog") {
 				t.Errorf("output:\n%s", out)
 			}
-			if got, want := len(c.Spans()) > 0, variable == "CLEW_AUTO_LOG_IDS=off"; got != want {
+			if got, want := len(c.Spans()) > 0, variable == "CLEW_AUTO_LOG_IDS=false"; got != want {
 				t.Errorf("there are spans: %v, want %v", got, want)
 			}
 		})

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
@@ -26,13 +27,16 @@ const scopeName = "github.com/clewtrace/clew/internal/auto"
 var (
 	telemetry *otelsetup.Telemetry // nil: the program runs as if plain go had built it
 	tracer    trace.Tracer
+	config    settings.Auto
 )
 
 func init() {
-	if built == "" || is("OTEL_SDK_DISABLED", "true") || is("CLEW_AUTO", "off") {
+	if built == "" {
 		return
 	}
-	readSettings()
+	if config = settings.ReadAuto(os.LookupEnv); config.Off {
+		return
+	}
 	within(suppressed, start) // what the SDK starts inherits that
 	if telemetry == nil {
 		return
@@ -43,10 +47,6 @@ func init() {
 	installSQL()
 	installRPC()
 	installExit()
-}
-
-func is(variable, value string) bool {
-	return strings.EqualFold(strings.TrimSpace(os.Getenv(variable)), value)
 }
 
 // start starts the SDK. The loggers that it makes the default ones are the
@@ -60,6 +60,11 @@ func start() {
 		otelsetup.WithSpanProcessor(open),
 		otelsetup.Customize(extend.Customizers{OTLPTransport: watchRefusals, SpanProcessor: open.watch}))
 	exporting = slog.Default().Handler()
+	if !asked() {
+		for _, p := range telemetry.Report().Problems {
+			slog.New(onStderr()).Warn("telemetry", "error", p.String())
+		}
+	}
 }
 
 // keepLoggers returns what puts the default loggers back as they are now.
@@ -73,13 +78,21 @@ func keepLoggers() (restore func()) {
 	}
 }
 
-// newDiagnostics is the handler of what telemetry has to say of itself. The
-// output of the program stays as it is unless OTEL_LOG_LEVEL asks for it.
+// newDiagnostics returns the handler of what telemetry has to say of itself. The
+// output of the program stays as it is unless OTEL_LOG_LEVEL asks for it. Only a
+// setting that cannot be used is told in any case, once.
 func newDiagnostics() slog.Handler {
-	if os.Getenv("OTEL_LOG_LEVEL") == "" {
+	if !asked() {
 		return slog.DiscardHandler
 	}
-	return diagnostics{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})}
+	return diagnostics{onStderr()}
+}
+
+// asked reports whether telemetry may print all that it has to say.
+func asked() bool { return strings.TrimSpace(os.Getenv("OTEL_LOG_LEVEL")) != "" }
+
+func onStderr() slog.Handler {
+	return slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
 }
 
 // diagnostics leaves out the program's own records, which the program prints.

@@ -46,7 +46,7 @@ func flush() {
 		defer func() { _ = recover() }() // the program ends as it would have
 		within(suppressed, func() {
 			defer keepLoggers()()
-			ctx, cancel := context.WithTimeout(context.Background(), settings.exitTimeout)
+			ctx, cancel := context.WithTimeout(context.Background(), config.ExitTimeout)
 			defer cancel()
 			open.end(ctx)
 			refused.Store(&cancel)
@@ -56,7 +56,9 @@ func flush() {
 }
 
 // watchRefusals lets the end of the program not wait for a collector that is
-// not there. It also sends in no span, whoever has started the goroutine.
+// not there. Delivery by itself, with RefusedTimeout, tries twice with a
+// pause of up to 100 ms, which is too long for a command.
+// It also sends in no span, whoever has started the goroutine.
 func watchRefusals(_ string, next http.RoundTripper) http.RoundTripper { return &watched{next} }
 
 type watched struct{ next http.RoundTripper }

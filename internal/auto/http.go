@@ -3,6 +3,7 @@ package auto
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	_ "unsafe" // for go:linkname
 
@@ -96,7 +97,7 @@ func serveTraced(w http.ResponseWriter, r *http.Request) {
 // isHealthCheck reports whether a request asks only whether the program is
 // there. The preface of HTTP/2 is no request either.
 func isHealthCheck(r *http.Request) bool {
-	if r.Method == "PRI" || r.URL != nil && (settings.health[r.URL.Path] || isRPCProbe(r.URL.Path)) {
+	if r.Method == "PRI" || r.URL != nil && (slices.Contains(config.HealthPaths, r.URL.Path) || isRPCProbe(r.URL.Path)) {
 		return true
 	}
 	agent := r.UserAgent()

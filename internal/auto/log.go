@@ -55,7 +55,7 @@ func record(ctx context.Context, h, m slog.Handler, r slog.Record) error {
 		export(traced, own.Handler, r.Clone())
 	}
 	span := trace.SpanContextFromContext(traced)
-	if !span.IsValid() || !settings.logIDs || hasIDs(r) {
+	if !span.IsValid() || !config.LogIDs || hasIDs(r) {
 		return h.Handle(ctx, r)
 	}
 	ids := []slog.Attr{slog.String(otelsetup.TraceIDKey, span.TraceID().String()), slog.String(otelsetup.SpanIDKey, span.SpanID().String())}
@@ -110,7 +110,7 @@ func printed(out io.Writer, message []byte) string {
 	ctx := withParent(context.Background())
 	export(ctx, exporting, slog.NewRecord(time.Now(), slog.LevelInfo, string(bytes.TrimSuffix(message, []byte("\n"))), 0))
 	span := trace.SpanContextFromContext(ctx)
-	if !span.IsValid() || !settings.logIDs {
+	if !span.IsValid() || !config.LogIDs {
 		return ""
 	}
 	return " " + otelsetup.TraceIDKey + "=" + span.TraceID().String() + " " + otelsetup.SpanIDKey + "=" + span.SpanID().String()

@@ -113,6 +113,7 @@ func (r *reader) readSDK(s *Settings) {
 	s.PrintLogs = s.PrintLogs || len(s.Logs) == 0
 	r.logExportLevel(s)
 	r.plugged(s)
+	r.auto()
 }
 
 // logExportLevel reads which log records are exported, if any are.
@@ -281,7 +282,7 @@ func (r *reader) delivery(s *Settings) {
 	d.SpoolSize = read(r, size(delivery.MinSpoolSize), spoolSize(d.QueueSize), delivery.EnvSpoolSize)
 	d.SpoolSync = read(r, boolean, false, delivery.EnvSpoolSync)
 	d.Journal = read(r, boolean, false, delivery.EnvJournal)
-	d.RefusedTimeout = read(r, millisOr(math.MaxInt32*time.Millisecond), time.Second, delivery.EnvRefusedTimeout)
+	d.RefusedTimeout = read(r, unbounded, time.Second, delivery.EnvRefusedTimeout)
 }
 
 // spoolSize returns the default for a queue.

@@ -20,7 +20,7 @@ func (e environ) lookup(name string) (string, bool) { v, ok := e[name]; return v
 
 // all asks for everything that has variables of its own.
 func all() environ {
-	return environ{"OTEL_TRACES_EXPORTER": "otlp,zipkin", "OTEL_METRICS_EXPORTER": "otlp,prometheus"}
+	return environ{"OTEL_TRACES_EXPORTER": "otlp,zipkin", "OTEL_METRICS_EXPORTER": "otlp,prometheus", "CLEW_AUTO": "true"}
 }
 
 // TestTable compares the table with what is read: each default is the one in

@@ -22,6 +22,7 @@ const (
 	URL          Kind = "URL"
 	File         Kind = "path"
 	Pairs        Kind = "key=value,..."
+	Paths        Kind = "/path,..."
 	Text         Kind = "text"
 	Level        Kind = "level"
 )
@@ -46,7 +47,7 @@ func variable(name string) Variable {
 	return table[i]
 }
 
-var table = slices.Concat(general, exporters, otlp(), batches(), limits(), metrics, deliveries)
+var table = slices.Concat(general, exporters, otlp(), batches(), limits(), metrics, deliveries, autos)
 
 var general = []Variable{
 	{Name: "OTEL_CONFIG_FILE", Kind: File, Sentence: "A configuration file that is read in place of every other OTEL_* variable."},
@@ -139,6 +140,13 @@ var deliveries = []Variable{
 	{Name: "CLEW_DELIVERY_SPOOL_SYNC", Kind: Boolean, Default: "false", Sentence: "Waits until each request is on stable storage."},
 	{Name: "CLEW_DELIVERY_JOURNAL", Kind: Boolean, Default: "false", Sentence: "Spans and log records reach the directory as they end."},
 	{Name: "CLEW_DELIVERY_REFUSED_TIMEOUT", Kind: Milliseconds, Default: "1000", Sentence: "How long the end of the program waits for a collector where nothing listens; 0 as long as for any other."},
+}
+
+var autos = []Variable{
+	{Name: autoOn, Kind: Boolean, Default: "true", Sentence: "Of a program that clew go has built, as the next three: false makes it the one that plain go would have built."},
+	{Name: autoLogIDs, Kind: Boolean, Default: "true", Sentence: "Lines of log and log/slog get the ids of the trace and the span."},
+	{Name: autoExitTimeout, Kind: Milliseconds, Default: "1000", Sentence: "The most time that the end of the program waits for the collector; 0 is no limit."},
+	{Name: autoHealthPaths, Kind: Paths, Default: defaultHealth, Sentence: "Paths of requests that are not traced, or none."},
 }
 
 // optIn are values that a program gets by an import, and the package to

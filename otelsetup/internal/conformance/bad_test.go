@@ -58,7 +58,11 @@ func badVariables() []badVariable {
 		badVariable{"CLEW_DELIVERY_SPOOL_SIZE", fmt.Sprintf(size, "8388608"), "268435456"},
 		badVariable{"CLEW_DELIVERY_SPOOL_SYNC", "must be true or false", "false"},
 		badVariable{"CLEW_DELIVERY_JOURNAL", "must be true or false", "false"},
-		badVariable{"CLEW_DELIVERY_REFUSED_TIMEOUT", duration, "1000"})
+		badVariable{"CLEW_DELIVERY_REFUSED_TIMEOUT", duration, "1000"},
+		badVariable{"CLEW_AUTO", "must be true or false", "true"},
+		badVariable{"CLEW_AUTO_LOG_IDS", "must be true or false", "true"},
+		badVariable{"CLEW_AUTO_EXIT_TIMEOUT", duration, "1000"},
+		badVariable{"CLEW_AUTO_HEALTH_PATHS", "must be paths that begin with /, ", "/healthz,/livez,/readyz,/health,/health/live,/health/ready,/-/healthy,/-/ready"})
 	for _, limited := range []string{"SPAN", "LOGRECORD"} {
 		all = append(all,
 			badVariable{"OTEL_" + limited + "_ATTRIBUTE_VALUE_LENGTH_LIMIT", length, "16384"},
