@@ -253,5 +253,7 @@ func (b *batch) journal(sc *scope, item []byte) {
 	}
 	var c collection
 	c.add(sc, item)
-	_ = b.t.accept(b.dest, newRequest(b.dest.via, c.body(), 1)) // counted if it came too late
+	var told news
+	_ = b.t.enqueue(b.dest, newRequest(b.dest.via, c.body(), 1), func() {}, &told) // counted if it came too late
+	b.t.tell(told)
 }
