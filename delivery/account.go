@@ -20,14 +20,34 @@ type account struct {
 	delivered int64
 	retried   int64
 	kept      int64
-	lost      map[string]int64
+	lost      map[string]int64 // by reason
+	why       map[string]loss  // by reason: the last one
+	told      map[string]int64 // of lost, what a ForceFlush has returned
+}
+
+// loss is where something was to go that was dropped, and why.
+type loss struct {
+	url string // redacted
+	err error
 }
 
 func (a *account) drop(reason string, items int64) {
 	if a.lost == nil {
 		a.lost = make(map[string]int64)
+		a.why = make(map[string]loss)
 	}
 	a.lost[reason] += items
+}
+
+// dropFrom is drop for what was to go to a destination.
+func (a *account) dropFrom(d *destination, reason string, items int64, err error) *DroppedError {
+	a.drop(reason, items)
+	to := ""
+	if d.url != "" {
+		to = shownURL(d.url)
+	}
+	a.why[reason] = loss{to, err}
+	return &DroppedError{Signal: d.signal, Items: items, URL: to, Reason: reason, Err: err}
 }
 
 // Stats counts the items of one signal so far: spans, data points or log records. Every
@@ -54,6 +74,7 @@ func (s Stats) DroppedTotal() int64 {
 
 // Stats returns the counts of a signal.
 func (t *Transport) Stats(s Signal) Stats {
+	t.started()
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,12 +110,25 @@ func (t *Transport) Stats(s Signal) Stats {
 type DroppedError struct {
 	Signal Signal
 	Items  int64  // spans, data points or log records
+	URL    string // where the last of them were to go, without user information and query; empty if that is not known
 	Reason string // as in Stats.Dropped
 	Err    error
 }
 
 func (e *DroppedError) Error() string {
-	return fmt.Sprintf("delivery: %d %s dropped: %v", e.Items, e.Signal.items(), e.Err)
+	return fmt.Sprintf("delivery: %d %s dropped: %s", e.Items, e.Signal.items(), at(e.URL, e.Err))
+}
+
+// at puts a URL in front of an error. Either may be missing.
+func at(url string, err error) string {
+	text := ""
+	if err != nil {
+		text = strings.ReplaceAll(err.Error(), "\n", ": ")
+	}
+	if url == "" || text == "" {
+		return url + text
+	}
+	return url + ": " + text
 }
 
 // Unwrap returns Err.

@@ -148,7 +148,7 @@ func TestErrorsNameEachSignal(t *testing.T) {
 			return tr.ForceFlush(ctx)
 		}
 		endSpans(spans, 0, 3)
-		if err := flushed(); err == nil || err.Error() != "traces: 3 of 3 spans not delivered: dropped 3 (403)" {
+		if err := flushed(); err == nil || err.Error() != "traces: 3 of 3 spans not delivered: dropped 3 (403): http://sink/v1/traces" {
 			t.Errorf("ForceFlush: %v", err)
 		}
 		endSpans(spans, 3, 4)
@@ -165,7 +165,7 @@ func TestErrorsNameEachSignal(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		err := tr.Shutdown(ctx)
-		if err == nil || err.Error() != strings.Replace(left, "2 of 9", "5 of 9", 1)+"; dropped 3 (403)\n"+leftLogs {
+		if err == nil || err.Error() != strings.Replace(left, "2 of 9", "5 of 9", 1)+"; dropped 3 (403): http://sink/v1/traces\n"+leftLogs {
 			t.Errorf("Shutdown: %v", err)
 		}
 		u, ok := errors.AsType[*delivery.UndeliveredError](err)

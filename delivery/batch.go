@@ -25,7 +25,8 @@ type Batch struct {
 	// MaxQueueItems bounds the items that wait in the queue after they were handed
 	// over: beyond it, the oldest request is dropped. Zero means that only the bytes of
 	// the queue are bounded, [Config].QueueSize. It is what OTEL_BSP_MAX_QUEUE_SIZE and
-	// OTEL_BLRP_MAX_QUEUE_SIZE say, if they are set.
+	// OTEL_BLRP_MAX_QUEUE_SIZE say, if they are set. What an earlier process left in the
+	// spool is not counted, and not dropped for it.
 	MaxQueueItems int
 }
 
@@ -253,5 +254,7 @@ func (b *batch) journal(sc *scope, item []byte) {
 	}
 	var c collection
 	c.add(sc, item)
-	_ = b.t.accept(b.dest, newRequest(b.dest.via, c.body(), 1)) // counted if it came too late
+	var told news
+	_ = b.t.enqueue(b.dest, newRequest(b.dest.via, c.body(), 1), func() {}, &told) // counted if it came too late
+	b.t.tell(told)
 }

@@ -1,7 +1,9 @@
 package delivery_test
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -51,6 +53,36 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 				t.Errorf("%d connections", between.Made())
 			}
 		})
+	}
+}
+
+// TestAnAttemptWithoutALimit that gets no answer holds up no other request, and Shutdown
+// ends it.
+func TestAnAttemptWithoutALimit(t *testing.T) {
+	s := newStoppedSink(t)
+	silent := make(chan struct{}, 1)
+	s.fault = func(_ http.ResponseWriter, r *http.Request, body []byte) bool {
+		if spanNames(body)[0] != "silence" {
+			return false
+		}
+		silent <- struct{}{}
+		<-r.Context().Done()
+		return true
+	}
+	s.Start()
+	tr := newTransport(t, quick(new(handled)))
+	p := tr.SpanProcessor(delivery.Route{URL: s.URL + "/v1/traces", Timeout: -1}, delivery.Batch{MaxItems: 1})
+	p.OnEnd(named("silence"))
+	<-silent
+	endSpans(p, 0, 10)
+	for tr.Stats(delivery.Traces).Delivered < 10 {
+		<-time.After(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	u, ok := errors.AsType[*delivery.UndeliveredError](tr.Shutdown(ctx))
+	if !ok || u.Items != 1 || u.Accepted != 11 {
+		t.Errorf("%v", u)
 	}
 }
 

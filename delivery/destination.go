@@ -19,7 +19,7 @@ type destination struct {
 	via    *route
 	header http.Header // without what belongs to a single request
 
-	maxItems    int64 // in waiting; zero means no bound
+	maxItems    int64 // in waiting, without the recovered ones; zero means no bound
 	waiting     requestList
 	sending     int
 	inFlight    int64     // items being sent

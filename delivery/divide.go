@@ -73,7 +73,7 @@ func (t *Transport) halve(group []*request) []*request {
 	for _, raw := range [][]byte{a, b} {
 		half := &request{
 			seq: first.seq, dest: first.dest, contentType: first.contentType, wireGzip: first.wireGzip, accepted: first.accepted,
-			body: raw, rawSize: len(raw), solo: true,
+			body: raw, rawSize: len(raw), solo: true, recovered: first.recovered,
 			items: countItems(first.dest.signal, first.contentType, raw),
 		}
 		if first.packed {

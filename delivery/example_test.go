@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -253,8 +254,8 @@ func ExampleUndeliveredError() {
 
 	err = transport.Shutdown(ctx)
 	if undelivered, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
-		fmt.Println(undelivered)
+		fmt.Println(strings.Replace(undelivered.Error(), collector.URL, "http://collector", 1))
 	}
 	// Output:
-	// traces: 1 of 1 spans not delivered: dropped 1 (401)
+	// traces: 1 of 1 spans not delivered: dropped 1 (401): http://collector/v1/traces: 401 Unauthorized
 }

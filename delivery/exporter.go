@@ -22,12 +22,12 @@ import (
 // [Transport.Shutdown] deliver what it has handed over. Exports after the latter return
 // [ErrShutdown].
 func (t *Transport) SpanExporter(r Route) sdktrace.SpanExporter {
-	return &spanExporter{t.newExporter(Traces, r)}
+	return &spanExporter{t.started().newExporter(Traces, r)}
 }
 
 // LogExporter is [Transport.SpanExporter] for log records.
 func (t *Transport) LogExporter(r Route) sdklog.Exporter {
-	return &logExporter{t.newExporter(Logs, r)}
+	return &logExporter{t.started().newExporter(Logs, r)}
 }
 
 // MetricExporter is [Transport.SpanExporter] for metrics, for
@@ -40,7 +40,7 @@ func (t *Transport) MetricExporter(r Route, temporality sdkmetric.TemporalitySel
 	if aggregation == nil {
 		aggregation = sdkmetric.DefaultAggregationSelector
 	}
-	return &metricExporter{t.newExporter(Metrics, r), temporality, aggregation}
+	return &metricExporter{t.started().newExporter(Metrics, r), temporality, aggregation}
 }
 
 // exporter turns each export into requests of its own.

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 )
 
 // UndeliveredError says how much of a signal was not delivered. From ForceFlush, that is
-// what still waits and what was dropped since ForceFlush began. From Shutdown, it is
+// what still waits and what was dropped since the ForceFlush before. From Shutdown, it is
 // what was dropped since [New], and what is kept in the spool. If several signals have
 // something to say, their errors are joined.
 type UndeliveredError struct {
@@ -21,7 +22,7 @@ type UndeliveredError struct {
 	Items    int64  // spans, data points or log records
 	Accepted int64  // all that were accepted since New, with what an earlier process left
 	Kept     int64  // of Items, what is in the spool for the next process
-	URL      string // where the first of what is left was to go, without user information and query; empty if that is not known
+	URL      string // where the first of what is left or was dropped was to go, without user information and query; empty if that is not known
 	Dir      string // the directory of the spool, if Kept is not zero
 	Err      error  // why, as far as it is known: the last failures, the error of the context, the reasons of drops; may be nil
 }
@@ -51,18 +52,17 @@ func (e *UndeliveredError) Unwrap() error { return e.Err }
 // after failures, except those that a server asked for. It stops when the context ends,
 // or after Config.Timeout if the context has no deadline. It returns an
 // [UndeliveredError] for each signal of which something is left, which stays in the
-// queue, or was dropped meanwhile.
+// queue, or was dropped since the last ForceFlush returned.
 func (t *Transport) ForceFlush(ctx context.Context) error {
-	ctx, cancel := t.bounded(ctx)
+	ctx, cancel := t.started().bounded(ctx)
 	defer cancel()
-	before := t.droppedSoFar()
 	for _, b := range t.processors() {
 		b.flush()
 	}
 	left := t.flush(ctx, false)
 	var errs []error
 	for _, s := range signals {
-		errs = append(errs, t.undeliveredOf(s, left, before[s], false))
+		errs = append(errs, t.undeliveredOf(s, left, false))
 	}
 	return errors.Join(errs...)
 }
@@ -75,7 +75,7 @@ func (t *Transport) ForceFlush(ctx context.Context) error {
 // first: what processors are given later is counted as dropped. Later calls return nil.
 // The ErrorHandler must not call Shutdown, which waits for it.
 func (t *Transport) Shutdown(ctx context.Context) error {
-	t.mu.Lock()
+	t.started().mu.Lock()
 	if t.stopping {
 		t.mu.Unlock()
 		return nil
@@ -109,7 +109,7 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	t.abandon()
 	t.report.flush()
 	for _, s := range signals {
-		errs = append(errs, t.undeliveredOf(s, left, nil, true))
+		errs = append(errs, t.undeliveredOf(s, left, true))
 	}
 	if t.spool != nil {
 		errs = append(errs, t.spool.Close())
@@ -124,19 +124,11 @@ func (t *Transport) processors() []*batch {
 	return t.batches // only ever appended to
 }
 
-func (t *Transport) droppedSoFar() (lost [numSignals]map[string]int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for s := range lost {
-		lost[s] = maps.Clone(t.accounts[s].lost)
-	}
-	return lost
-}
-
 // undeliveredOf returns an [UndeliveredError] for what is left of a signal, what was
-// dropped beyond before, and what is kept, or nil if that is nothing. After the final
-// flush, what is left has been counted as dropped or kept.
-func (t *Transport) undeliveredOf(s Signal, left []leftover, before map[string]int64, final bool) error {
+// dropped since it was last called, and what is kept, or nil if that is nothing. After the
+// final flush, that is everything that was dropped, and what is left has been counted as
+// dropped or kept.
+func (t *Transport) undeliveredOf(s Signal, left []leftover, final bool) error {
 	st := t.Stats(s)
 	u := &UndeliveredError{Signal: s, Accepted: st.Accepted, Kept: st.Kept, Items: st.Kept, Dir: t.cfg.SpoolDir}
 	var why []error
@@ -144,28 +136,30 @@ func (t *Transport) undeliveredOf(s Signal, left []leftover, before map[string]i
 		if l.dest.signal != s {
 			continue
 		}
-		if u.URL == "" {
-			u.URL = l.url
-		}
+		u.URL = cmp.Or(u.URL, l.url)
 		why = append(why, l)
 		if !final {
 			u.Items += l.items
 			u.Kept += l.kept
 		}
 	}
-	var reasons []string
+	t.mu.Lock()
+	last, before := maps.Clone(t.accounts[s].why), t.accounts[s].told
+	t.accounts[s].told = st.Dropped
+	t.mu.Unlock()
+	if final {
+		before = nil
+	}
 	for _, reason := range slices.Sorted(maps.Keys(st.Dropped)) {
 		n := st.Dropped[reason] - before[reason]
 		u.Items += n
 		if n > 0 && reason != reasonShutdown {
-			reasons = append(reasons, fmt.Sprintf("%d (%s)", n, reason))
+			why = append(why, fmt.Errorf("dropped %d (%s): %s", n, reason, at(last[reason].url, last[reason].err)))
+			u.URL = cmp.Or(u.URL, last[reason].url)
 		}
 	}
 	if u.Items == 0 {
 		return nil
-	}
-	if reasons != nil {
-		why = append(why, errors.New("dropped "+strings.Join(reasons, ", ")))
 	}
 	if u.Kept == 0 {
 		u.Dir = ""
@@ -209,16 +203,7 @@ type leftover struct {
 	err   error // the last failure, joined with the error of the context
 }
 
-func (l leftover) Error() string {
-	var said []string
-	if l.url != "" {
-		said = append(said, l.url)
-	}
-	if l.err != nil {
-		said = append(said, strings.ReplaceAll(l.err.Error(), "\n", ": "))
-	}
-	return strings.Join(said, ": ")
-}
+func (l leftover) Error() string { return at(l.url, l.err) }
 
 func (l leftover) Unwrap() error { return l.err }
 

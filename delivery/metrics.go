@@ -43,7 +43,7 @@ func (t *Transport) Observe(mp metric.MeterProvider) {
 	if mp == nil {
 		return
 	}
-	t.self.once.Do(func() {
+	t.started().self.once.Do(func() {
 		s, err := newInstruments(t, mp)
 		if err != nil {
 			t.report.warn("metrics", fmt.Errorf("delivery: metrics about delivery are incomplete: %w", err))

@@ -18,13 +18,13 @@ import (
 // [Transport.ForceFlush] and [Transport.Shutdown] deliver it. A span that ends after
 // Shutdown is counted as dropped, with the reason "shutdown".
 func (t *Transport) SpanProcessor(r Route, b Batch) sdktrace.SpanProcessor {
-	return spanProcessor{t.newBatch(Traces, r, b)}
+	return spanProcessor{t.started().newBatch(Traces, r, b)}
 }
 
 // LogProcessor is [Transport.SpanProcessor] for log records. Register it with
 // sdklog.WithProcessor.
 func (t *Transport) LogProcessor(r Route, b Batch) sdklog.Processor {
-	return logProcessor{t.newBatch(Logs, r, b)}
+	return logProcessor{t.started().newBatch(Logs, r, b)}
 }
 
 type spanProcessor struct{ *batch }

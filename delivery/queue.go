@@ -22,6 +22,7 @@ type request struct {
 	attempts  int
 	notBefore time.Time // the earliest time of the next attempt
 	solo      bool      // never sent together with others
+	recovered bool      // an earlier process left it in the spool
 
 	ref spool.Ref // zero if it is in memory only
 
@@ -47,8 +48,8 @@ func newRequest(via *route, body []byte, items int64) *request {
 type requestList struct {
 	front, back *request
 	len         int
-	raw         int // sum of rawSize
-	items       int64
+	raw         int   // sum of rawSize
+	items       int64 // of those that were not recovered
 }
 
 // insert adds r in the order of seq. New requests belong at the back. Those that return
@@ -57,7 +58,9 @@ type requestList struct {
 func (l *requestList) insert(r *request) {
 	l.len++
 	l.raw += r.rawSize
-	l.items += r.items
+	if !r.recovered {
+		l.items += r.items
+	}
 	var after *request // r is inserted behind it, or at the front if it is nil
 	if l.back != nil && l.back.seq < r.seq {
 		after = l.back
@@ -79,10 +82,21 @@ func (l *requestList) insert(r *request) {
 	}
 }
 
+// oldest returns the first request that was not recovered, or nil.
+func (l *requestList) oldest() *request {
+	r := l.front
+	for r != nil && r.recovered {
+		r = r.next
+	}
+	return r
+}
+
 func (l *requestList) remove(r *request) {
 	l.len--
 	l.raw -= r.rawSize
-	l.items -= r.items
+	if !r.recovered {
+		l.items -= r.items
+	}
 	if r.prev == nil {
 		l.front = r.next
 	} else {
@@ -226,7 +240,7 @@ func (t *Transport) makeRoom() []*DroppedError {
 	}
 	for _, d := range t.dests {
 		for d.maxItems > 0 && d.waiting.items > d.maxItems {
-			drop(d.waiting.front, fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
+			drop(d.waiting.oldest(), fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
 		}
 	}
 	open := t.collected()

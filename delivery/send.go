@@ -258,8 +258,7 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 	if rejected == 0 {
 		return nil
 	}
-	t.accounts[s].drop(reasonRejected, rejected)
-	return &DroppedError{Signal: s, Items: rejected, Reason: reasonRejected, Err: fmt.Errorf("refused by %s: %s", shownURL(group[0].dest.url), out.message)}
+	return t.accounts[s].dropFrom(group[0].dest, reasonRejected, rejected, fmt.Errorf("the server took the request without them: %s", cmp.Or(out.message, "it does not say why")))
 }
 
 // replace puts the parts of a group into the queue instead of it. Each part is sent on
@@ -294,6 +293,5 @@ func (t *Transport) forget(r *request) {
 
 func (t *Transport) drop(r *request, reason string, err error) *DroppedError {
 	t.forget(r)
-	t.accounts[r.dest.signal].drop(reason, r.items)
-	return &DroppedError{Signal: r.dest.signal, Items: r.items, Reason: reason, Err: err}
+	return t.accounts[r.dest.signal].dropFrom(r.dest, reason, r.items, err)
 }

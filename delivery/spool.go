@@ -46,7 +46,7 @@ var errMeta = errors.New("description of a request is not readable")
 
 // fromRecord is the reverse of meta. It skips fields that it does not know.
 func fromRecord(rec spool.Record) (Signal, *request, error) {
-	r := &request{body: rec.Body, ref: rec.Ref}
+	r := &request{body: rec.Body, ref: rec.Ref, recovered: true}
 	signal := uint64(numSignals)
 	for b := rec.Meta; len(b) > 0; {
 		num, typ, n := protowire.ConsumeTag(b)

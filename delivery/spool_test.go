@@ -62,6 +62,32 @@ func TestKilledProcessLeavesItsRequestsToTheNext(t *testing.T) {
 	}
 }
 
+// TestRecoveredRequestsAreNotBoundByMaxQueueItems: a bound for what waits in memory takes
+// nothing away that is on disk.
+func TestRecoveredRequestsAreNotBoundByMaxQueueItems(t *testing.T) {
+	s := newStoppedSink(t)
+	addr := s.Listener.Addr().String()
+	_ = s.Listener.Close()
+	dir := t.TempDir()
+	cfg := spooled(dir)
+	cfg.MinBackoff, cfg.MaxBackoff = time.Hour, time.Hour
+	first := newTransport(t, cfg)
+	names := postSpans(t, first, "http://"+addr, 0, 100)
+
+	second := newTransport(t, spooled(killed(t, dir)))
+	p := second.SpanProcessor(delivery.Route{URL: "http://" + addr + "/v1/traces"}, delivery.Batch{MaxItems: 1, MaxQueueItems: 10})
+	endSpans(p, 100, 20)
+	_ = p.ForceFlush(t.Context())
+	if st := second.Stats(delivery.Traces); st.Queued < 110 || st.Dropped["queue_full"] < 9 || !sums(st) {
+		t.Errorf("%+v: want 100 recovered ones and about the 10 newest", st)
+	}
+	back := restart(t, addr)
+	flush(t, second)
+	if lost, twice := back.lost(names); lost+twice != 0 {
+		t.Errorf("of what was on disk, %d are lost and %d arrived twice", lost, twice)
+	}
+}
+
 func TestShutdownKeepsTheRestInTheSpool(t *testing.T) {
 	s := newStoppedSink(t)
 	addr := s.Listener.Addr().String()

@@ -20,8 +20,11 @@ import (
 // Transport takes telemetry from the processors and exporters that it makes, and
 // delivers it in the background. Make one with [New], register a
 // [Transport.SpanProcessor] and its siblings with the providers, and call Shutdown after
-// the Shutdown of the providers. It is safe for concurrent use.
+// the Shutdown of the providers. The zero value is that of New with the zero [Config], from
+// its first use on. A Transport is safe for concurrent use, and must not be copied.
 type Transport struct {
+	begin sync.Once
+
 	cfg    Config
 	own    *http.Transport // set if Config.Base was not
 	direct *route          // what [Transport.Client] uses
@@ -57,21 +60,36 @@ var ErrShutdown = errors.New("delivery: transport is shut down")
 // or says why the spool cannot be used. If another process uses the spool, the error
 // names that process.
 func New(cfg Config) (*Transport, error) {
-	cfg, err := cfg.withDefaults()
+	t := new(Transport)
+	var err error
+	t.begin.Do(func() { err = t.start(cfg) })
 	if err != nil {
 		return nil, err
 	}
-	t := &Transport{
-		cfg:     cfg,
-		report:  newReporter(cfg.ErrorHandler),
-		wake:    make(chan struct{}, 1),
-		ended:   make(chan struct{}),
-		budget:  budget{max: cfg.QueueSize, floor: cfg.SignalFloor},
-		sending: make(map[*request]struct{}),
-		failed:  make(chan struct{}),
+	return t, nil
+}
+
+// started makes a zero Transport work. Every method of Transport that is exported calls
+// it first.
+func (t *Transport) started() *Transport {
+	t.begin.Do(func() { _ = t.start(Config{}) }) // in which nothing can be wrong
+	return t
+}
+
+func (t *Transport) start(cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
 	}
+	t.cfg = cfg
+	t.report = newReporter(cfg.ErrorHandler)
+	t.wake = make(chan struct{}, 1)
+	t.ended = make(chan struct{})
+	t.budget = budget{max: cfg.QueueSize, floor: cfg.SignalFloor}
+	t.sending = make(map[*request]struct{})
+	t.failed = make(chan struct{})
 	if err := t.resume(); err != nil {
-		return nil, err
+		return err
 	}
 	base := cfg.Base
 	if base == nil {
@@ -82,7 +100,7 @@ func New(cfg Config) (*Transport, error) {
 	t.direct = newRoute(base, cfg.Timeout)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	go t.dispatch()
-	return t, nil
+	return nil
 }
 
 // Client returns the HTTP client for an exporter of a signal that is not of this package:
@@ -96,6 +114,7 @@ func New(cfg Config) (*Transport, error) {
 // ignores its own TLS and proxy options once it is given a client. Set those in
 // [Config].Base, or in the [Route] of [Transport.ClientVia], instead.
 func (t *Transport) Client(s Signal) *http.Client {
+	t.started()
 	return &http.Client{Transport: exporterTransport{t: t, signal: s, via: t.direct}}
 }
 
@@ -138,7 +157,7 @@ type Route struct {
 // have one: all requests that wait for one URL and Route are sent with the headers of the
 // last one.
 func (t *Transport) ClientVia(s Signal, r Route) *http.Client {
-	via := t.route(r)
+	via := t.started().route(r)
 	if r.URL != "" {
 		t.mu.Lock()
 		t.destination(s, via, r.URL, r.Header)

@@ -43,6 +43,10 @@ func TestWayOfASpan(t *testing.T) {
 			called(t, other[2], other[1])
 		}
 	}
+	// With a journal, it takes the place of handOver.
+	if !called(t, "../delivery/batch.go", "add")["journal"] || !called(t, "../delivery/batch.go", "journal")["enqueue"] {
+		t.Error("the way of the journal is another one, or longer")
+	}
 	// This is how batches come to the dispatcher.
 	if !called(t, "../delivery/transport.go", "dispatch")["handOverDue"] || !called(t, "../delivery/transport.go", "handOverDue")["handOver"] {
 		t.Error("the dispatcher does not hand batches over")

@@ -57,11 +57,11 @@ func (d *diagnostics) Handle(err error) {
 
 // fromDelivery handles what delivery has to say, from the beginning: what a
 // spool has lost is found while the SDK is built. While Shutdown runs, its
-// result says what is left; only what was lost for good has a reason of its own.
+// result says what was lost, and why.
 func (d *diagnostics) fromDelivery(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, lost := errors.AsType[*delivery.DroppedError](err); lost || !d.collecting {
+	if !d.collecting {
 		d.report(err)
 	}
 }

@@ -5,6 +5,10 @@ import (
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/internal/sloghandler"
@@ -15,11 +19,9 @@ import (
 // a bad value.
 func (t *Telemetry) diagnose(c *config, level slog.Level) {
 	t.diagnostics = &diagnostics{printer: sloghandler.WithIDs(c.printer), level: level, silent: true}
-	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(t.diagnostics)
+	replace[otel.ErrorHandler](t, t.diagnostics, otel.GetErrorHandler, otel.SetErrorHandler)
 	otel.SetLogger(logr.New(sink{diagnostics: t.diagnostics}))
 	t.onShutdown(func() {
-		otel.SetErrorHandler(previous)
 		// The logger before cannot be asked for. The default one prints errors.
 		otel.SetLogger(logr.New(sink{diagnostics: &diagnostics{printer: slog.Default().Handler(), level: slog.LevelError}}))
 	})
@@ -30,25 +32,19 @@ func (t *Telemetry) install(c *config) {
 	p := t.parts
 	t.diagnostics.silence(false)
 
-	propagator := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(p.propagator)
-	t.onShutdown(func() { otel.SetTextMapPropagator(propagator) })
+	replace[propagation.TextMapPropagator](t, &installed{p.propagator}, otel.GetTextMapPropagator, otel.SetTextMapPropagator)
 
-	tracerProvider, meterProvider, loggerProvider := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
 	tracers.sdk.Store(p.tracers)
 	meters.use(p.meters)
 	loggers.sdk.Store(p.loggers)
-	otel.SetTracerProvider(tracers)
-	otel.SetMeterProvider(meters)
-	otel.SetLoggerProvider(loggers)
 	t.onShutdown(func() {
 		tracers.sdk.Store(nil)
 		meters.use(nil)
 		loggers.sdk.Store(nil)
-		otel.SetTracerProvider(tracerProvider)
-		otel.SetMeterProvider(meterProvider)
-		otel.SetLoggerProvider(loggerProvider)
 	})
+	replace[trace.TracerProvider](t, tracers, otel.GetTracerProvider, otel.SetTracerProvider)
+	replace[metric.MeterProvider](t, meters, otel.GetMeterProvider, otel.SetMeterProvider)
+	replace[log.LoggerProvider](t, loggers, otel.GetLoggerProvider, otel.SetLoggerProvider)
 
 	t.onShutdown(sloghandler.SetDefault(p.handler, p.printer))
 	if !c.defaultTransport {
@@ -60,5 +56,20 @@ func (t *Telemetry) install(c *config) {
 	}
 	t.onShutdown(stop)
 }
+
+// replace sets a global. At the end it puts back what was there before, unless the
+// program has set one of its own since. It must be possible to compare ours.
+func replace[T any](t *Telemetry, ours T, get func() T, set func(T)) {
+	before := get()
+	set(ours)
+	t.onShutdown(func() {
+		if any(get()) == any(ours) {
+			set(before)
+		}
+	})
+}
+
+// installed is a propagator that can be compared, whatever it is made of.
+type installed struct{ propagation.TextMapPropagator }
 
 func (t *Telemetry) onShutdown(f func()) { t.restore = append(t.restore, f) }

@@ -73,6 +73,7 @@ type program struct {
 	received  atomic.Int32  // the signal
 	returned  chan struct{} // closed when run has
 	ending    atomic.Bool   // somebody has begun to end the program
+	stopping  chan struct{} // closed when the telemetry is about to be shut down
 	flushed   chan struct{} // closed when what had been recorded at the signal is sent
 }
 
@@ -90,7 +91,7 @@ func runMain(run func(ctx context.Context) error, opts []MainOption) (code int) 
 	recorded := &recordings{}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), recordingsKey{}, recorded))
 	defer cancel()
-	p := &program{telemetry: telemetry, grace: c.grace, cancel: cancel, returned: make(chan struct{}), flushed: make(chan struct{})}
+	p := &program{telemetry: telemetry, grace: c.grace, cancel: cancel, returned: make(chan struct{}), stopping: make(chan struct{}), flushed: make(chan struct{})}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go p.await(signals)
@@ -121,7 +122,7 @@ func (p *program) code(err error) int {
 	return 1
 }
 
-// flush sends what has been recorded until run returns.
+// flush sends what has been recorded until the telemetry is shut down.
 func (p *program) flush() {
 	defer close(p.flushed)
 	if p.telemetry == nil {
@@ -130,14 +131,16 @@ func (p *program) flush() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
-		<-p.returned
+		<-p.stopping
 		cancel()
 	}()
 	p.telemetry.parts.sendRecorded(ctx)
 }
 
-// shutdown sends the rest within [ShutdownTimeout], flush included.
+// shutdown sends the rest within [ShutdownTimeout]. It takes over from flush: two that
+// wait for the same collector would wait twice.
 func (p *program) shutdown() {
+	close(p.stopping)
 	if p.telemetry == nil {
 		return
 	}

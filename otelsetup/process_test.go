@@ -275,7 +275,7 @@ func TestForceFlushTellsWhatWasDropped(t *testing.T) {
 	}
 	_, span := otel.Tracer("test").Start(t.Context(), "work")
 	span.End()
-	if err := telemetry.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "traces: 1 of 1 spans not delivered: dropped 1 (400)") {
+	if err := telemetry.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "traces: 1 of 1 spans not delivered: dropped 1 (400): "+server.URL+"/v1/traces: span \"work\" of trace ") {
 		t.Errorf("ForceFlush returned %v", err)
 	}
 	err = telemetry.Shutdown(context.Background())

@@ -88,9 +88,8 @@ func (t *Telemetry) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown delivers what has been recorded, stops the SDK, and puts the globals
-// back as Start found them. What stays is a default logger or an output of package
-// log that the program has set since, and the SDK's own logger, which prints errors
-// to [slog.Default] from then on. The metrics come last, because some of them tell of
+// back as Start found them. What the program has set itself since stays. So does the
+// SDK's own logger, which prints errors to [slog.Default] from then on. The metrics come last, because some of them tell of
 // the spans and log records before them.
 //
 // It returns when that is done, or at ctx's deadline ([ShutdownTimeout] from now if

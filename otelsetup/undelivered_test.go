@@ -169,6 +169,43 @@ func TestLossIsSaid(t *testing.T) {
 	}
 }
 
+// TestShutdownSaysOnceWhatWasDropped, with the reason and where it was to go.
+func TestShutdownSaysOnceWhatWasDropped(t *testing.T) {
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such tenant", http.StatusUnauthorized) }))
+	defer refuses.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		name, url string
+		flush     context.Context
+		want      string
+	}{
+		{"the queue was full", "http://127.0.0.1:1", ended, "dropped 4 (queue_full): http://127.0.0.1:1/v1/traces: the queue of 1 spans is full"},
+		{"the collector refused", refuses.URL, t.Context(), `dropped 5 (401): ` + refuses.URL + `/v1/traces: 401 Unauthorized: "no such tenant"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", test.url)
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+			t.Setenv("CLEW_DELIVERY_REFUSED_TIMEOUT", "1")
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				_, span := otel.Tracer("test").Start(t.Context(), "work")
+				span.End()
+				_ = telemetry.ForceFlush(test.flush)
+			}
+			err = telemetry.Shutdown(t.Context())
+			lost, ok := errors.AsType[*delivery.UndeliveredError](err)
+			if !ok || lost.Items != 5 || lost.URL != test.url+"/v1/traces" || strings.Count(err.Error(), "dropped") != 1 || !strings.HasSuffix(err.Error(), test.want) {
+				t.Errorf("Shutdown returned %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
 // TestTextThatIsNotUTF8 has everything delivered, bad texts with U+FFFD.
 func TestTextThatIsNotUTF8(t *testing.T) {
 	for _, protocol := range []string{"http/protobuf", "http/json"} {

@@ -155,6 +155,17 @@ func TestWhatAStatusMeans(t *testing.T) {
 	}
 }
 
+// TestAStatusWithoutAMessage is told by its name alone.
+func TestAStatusWithoutAMessage(t *testing.T) {
+	var c collector
+	c.answers(func(context.Context, proto.Message) error { return status.Error(codes.Unavailable, "") })
+	l := listen(t, "tcp", "127.0.0.1:0")
+	c.serve(t, l, nil)
+	if _, err := sender(t, endpoint(t, "http://"+l.Addr().String())).Send(t.Context(), delivery.Traces, nil); err == nil || err.Error() != "UNAVAILABLE" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestATooLargeMessageIsDivided(t *testing.T) {
 	var c collector
 	l := listen(t, "tcp", "127.0.0.1:0")

@@ -34,15 +34,21 @@ func sendError(ctx context.Context, sent redact.Sent, err error, connected bool)
 	if !connected && s.Code() == codes.Unavailable {
 		return unreachable(sent.Text(s.Message()))
 	}
-	answer := judge(s)
-	answer.Err = errors.New(sent.Text(s.Message()))
-	return answer
+	return judge(s, said(sent.Text(s.Message())))
 }
 
-// judge decides what a status means for the request. OpenTelemetry Protocol
-// Specification, "Failures" of OTLP/gRPC.
-func judge(s *status.Status) *delivery.SendError {
-	e := &delivery.SendError{Reason: names[s.Code()], Err: errors.New(s.Message())}
+// said returns a message as an error, or nil if it is empty.
+func said(message string) error {
+	if message == "" {
+		return nil
+	}
+	return errors.New(message)
+}
+
+// judge decides what a status means for the request, about which the server said why.
+// OpenTelemetry Protocol Specification, "Failures" of OTLP/gRPC.
+func judge(s *status.Status, why error) *delivery.SendError {
+	e := &delivery.SendError{Reason: names[s.Code()], Err: why}
 	if e.Reason == "" {
 		e.Reason = "UNKNOWN"
 	}
@@ -77,7 +83,7 @@ func retryInfo(s *status.Status) *errdetails.RetryInfo {
 // unreachable says why there is no connection. gRPC tells that in words alone, which are
 // those of package net.
 func unreachable(message string) *delivery.SendError {
-	e := &delivery.SendError{Reason: "network", Retry: true, Err: errors.New(message)}
+	e := &delivery.SendError{Reason: "network", Retry: true, Err: said(message)}
 	says := func(words string) bool { return strings.Contains(message, words) }
 	switch {
 	case says(syscall.ECONNREFUSED.Error()), says("actively refused"), // the latter on Windows
