@@ -24,7 +24,7 @@ var stdSuites = []stdSuite{
 	{"packages", []string{
 		"context", "database/sql", "log", "log/slog", "net/http", "net/http/httptest", "net/http/httputil", "os/signal", "time",
 	}, ""},
-	{"runtime", []string{"runtime"}, "PIE$|^TestGdb|^TestFakeTime$"},
+	{"runtime", []string{"runtime"}, "Pprof|^TestGdb|^TestFakeTime$"},
 }
 
 const (
