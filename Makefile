@@ -54,7 +54,8 @@ e2e: ## real backends and browsers, built or installed as needed; the modules at
 	for m in $$all; do wait $$m || failed=1; done; exit $$failed
 
 e2e-auto: ## clew go: programs built by it, and the standard library's own tests over the patched one
-	cd e2e && go test -count=1 -timeout 12m ./auto
+	command -v qemu-aarch64-static >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends qemu-user-static; }
+	cd e2e && go test -v -count=1 -timeout 12m ./auto
 
 release-check: ## a release into a module proxy on disk, and its use; part of e2e
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release

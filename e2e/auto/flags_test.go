@@ -10,7 +10,7 @@ import (
 
 // TestBuildModes builds in the ways that people build, and looks for the trace.
 func TestBuildModes(t *testing.T) {
-	for _, flags := range []string{"-trimpath", "-buildmode=pie", "-ldflags=-s -w", "-cover", "-tags=netgo,osusergo", "-buildvcs=false -v -x"} {
+	for _, flags := range []string{"-trimpath -buildmode=pie -tags=netgo,osusergo", "-ldflags=-s -w", "-cover", "-buildvcs=false -v -x"} {
 		t.Run(flags, func(t *testing.T) {
 			args := strings.Fields(flags)
 			if strings.HasPrefix(flags, "-ldflags") {

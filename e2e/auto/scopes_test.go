@@ -61,9 +61,12 @@ func shapes(spans []otlpreceiver.Span) map[string]int {
 // TestScopes makes 3,000 requests at the same time, each with three goroutines
 // that call an upstream without a context, under the race detector; and uses
 // timers and worker pools.
-func TestScopes(t *testing.T) {
+func TestScopes(t *testing.T) { testScopes(t, "-race") }
+
+func testScopes(t *testing.T, flags ...string) {
+	t.Helper()
 	const requests = 3000
-	path := build(t, module(t, "scopes"), "-race")
+	path := build(t, module(t, "scopes"), flags...)
 	c := newCollector(t)
 	if p := c.start(t, path, []string{strconv.Itoa(requests)}); p.Wait(t, 3*limit) != 0 || strings.Contains(p.Stderr(), "DATA RACE") {
 		t.Fatal("the program failed")
