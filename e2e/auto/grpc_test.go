@@ -62,6 +62,7 @@ func TestGRPC(t *testing.T) {
 				},
 				"probes":  {},
 				"workers": {unaryCall + "(client GET(server GET /)))": 3},
+				"h2c":     {unaryCall + "(client GET(server GET /)))": 2, "client GET(server GET /page/{id})": 1},
 				"nethttp": {unaryCall + "(client GET(server GET /)))": 2, unaryCall + ")": 2},
 			} {
 				t.Run(mode, func(t *testing.T) { checkGRPC(t, path, mode, want) })
