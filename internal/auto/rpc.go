@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -229,17 +228,28 @@ func (c *rpc) panicked() {
 
 // rpcTarget has the attributes for where a client sends its calls to.
 func rpcTarget(target string) any {
-	endpoint := target
-	if u, err := url.Parse(target); err == nil && strings.Contains(target, ":/") {
-		endpoint = u.Path
-		if u.Scheme != "unix" && u.Scheme != "unix-abstract" {
-			endpoint = strings.TrimPrefix(endpoint, "/")
+	if endpoint := rpcEndpoint(target); endpoint != "" {
+		return appendAddress(nil, endpoint)
+	}
+	return []attribute.KeyValue(nil)
+}
+
+// rpcEndpoint is the endpoint of a target of gRPC: "scheme://authority/endpoint",
+// "scheme:endpoint" or "endpoint".
+func rpcEndpoint(target string) string {
+	scheme, rest, _ := strings.Cut(target, ":")
+	if path, ok := strings.CutPrefix(rest, "//"); ok {
+		_, endpoint, _ := strings.Cut(path, "/")
+		if scheme == "unix" {
+			endpoint = "/" + endpoint
 		}
+		return endpoint
 	}
-	if endpoint == "" {
-		endpoint = target
+	switch scheme {
+	case "dns", "passthrough", "unix", "unix-abstract", "ipv4", "ipv6":
+		return rest
 	}
-	return appendAddress(nil, endpoint)
+	return target
 }
 
 func appendAddress(attrs []attribute.KeyValue, endpoint string) []attribute.KeyValue {

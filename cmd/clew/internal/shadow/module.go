@@ -44,7 +44,7 @@ func (p modulePatch) apply(args []string) ([]string, error) {
 	args = slices.Clone(args)
 	dir := filepath.Dir(after(args, "-o"))
 	for _, choice := range p.files {
-		i := slices.IndexFunc(args, func(a string) bool { return filepath.Base(a) == choice[0].file })
+		i := slices.IndexFunc(args, func(a string) bool { return isFile(a, choice[0].file) })
 		if i < 0 {
 			return nil, &PlaceError{choice[0].file, inFile, "to be there"}
 		}
@@ -74,6 +74,13 @@ func (p modulePatch) apply(args []string) ([]string, error) {
 		args = append(args, file)
 	}
 	return args, err
+}
+
+// isFile reports whether an argument for the compiler is a file of this name,
+// or what -cover has made of it.
+func isFile(arg, name string) bool {
+	base := filepath.Base(arg)
+	return base == name || base == strings.TrimSuffix(name, ".go")+".cover.go"
 }
 
 // patchFile returns the file with the first patch that fits.

@@ -9,7 +9,8 @@ type modulePatch struct {
 }
 
 // modulePatches are the changes to packages of modules: routers tell net/http
-// the route that they have found, and grpc its calls.
+// the route that they have found, h2c the requests that it serves past net/http,
+// and grpc its calls.
 var modulePatches = map[string]modulePatch{
 	"github.com/gin-gonic/gin": routes("gin.go",
 		before("func (engine *Engine) handleHTTPRequest(c *Context)", "c.fullPath = value.fullPath", "http.ClewRoute(c.Request, value.fullPath)")),
@@ -20,6 +21,13 @@ var modulePatches = map[string]modulePatch{
 			"if match.Route != nil { if t, err := match.Route.GetPathTemplate(); err == nil { http.ClewRoute(req, t) } }")),
 	"github.com/go-chi/chi/v5": routes("mux.go",
 		before("func (mx *Mux) routeHTTP(w http.ResponseWriter, r *http.Request)", "h.ServeHTTP(w, r)", "http.ClewRoute(r, rctx.RoutePattern())")),
+	"golang.org/x/net/http2/h2c": {
+		files: [][]filePatch{{{"h2c.go", []step{
+			before("func (s h2cHandler) ServeHTTP(w http.ResponseWriter, r *http.Request)", "conn, err := initH2CWithPriorKnowledge(w)",
+				"s.Handler = http.ClewHandler(s.Handler)"),
+		}}}},
+		lost: "spans of its requests",
+	},
 	"google.golang.org/grpc": {
 		files: [][]filePatch{
 			{{"server.go", []step{

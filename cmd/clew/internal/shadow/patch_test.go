@@ -180,6 +180,12 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if got, _ := patchModule(nil, args); got[4] == file {
 		t.Errorf("%v: the patched file is not compiled", got)
 	}
+	args[4] = filepath.Join(dir, "mux.cover.go") // what -cover makes of it
+	write(t, args[4], []byte(fits))
+	if got, _ := patchModule(nil, args); got[4] == filepath.Join(dir, "mux.cover.go") {
+		t.Errorf("%v: the patched file is not compiled with -cover", got)
+	}
+	args[4] = file
 	write(t, file, []byte("package mux\n"))
 	if got, _ := patchModule(nil, args); got[4] != file {
 		t.Errorf("%v: a router that does not fit is not compiled as it is", got)

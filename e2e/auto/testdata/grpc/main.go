@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -181,7 +183,7 @@ func main() {
 			unary(conn, background, "fail", code)
 		}
 		fmt.Println(status.Code(conn.Invoke(background, "/grpc.testing.TestService/Nothing", &pb.Empty{}, &pb.Empty{})))
-		unary(client("127.0.0.1:1", insecure.NewCredentials()), background, "refused", codes.OK)
+		unary(client("dns:///127.0.0.1:1", insecure.NewCredentials()), background, "refused", codes.OK)
 	case "streams":
 		c := pb.NewTestServiceClient(conn)
 		out, err := c.StreamingOutputCall(background, &pb.StreamingOutputCallRequest{})
@@ -245,6 +247,25 @@ func main() {
 			conn.Close()
 			over.Close()
 		}
+	case "h2c":
+		srv, _ := server(quiet)
+		plain := httptest.NewServer(h2c.NewHandler(mux(srv), &http2.Server{}))
+		conn := client(plain.Listener.Addr().String(), insecure.NewCredentials())
+		for range 2 {
+			unary(conn, background, "get", codes.OK)
+		}
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		resp, err := (&http.Client{Transport: transport}).Get(plain.URL + "/page/7")
+		if err != nil {
+			log.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		fmt.Println(string(body), err)
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		conn.Close()
+		plain.Close()
 	case "panic":
 		unary(conn, background, "panic", codes.OK)
 	case "many":
@@ -272,5 +293,8 @@ func main() {
 func mux(h http.Handler) http.Handler {
 	m := http.NewServeMux()
 	m.Handle("/", h)
+	m.HandleFunc("GET /page/{id}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Proto, r.PathValue("id"))
+	})
 	return m
 }
