@@ -99,7 +99,7 @@ func runTail(ctx context.Context, args []string, std stdio) error {
 	t := &tailer{
 		tailConfig: c,
 		source:     newViewClient(c.from),
-		out:        tailPrinter{printer: printer{out: std.out, colour: wantsColour(std.out)}, width: terminalWidth(std.out)},
+		out:        tailPrinter{newPrinter(std.out)},
 		warn:       std.err,
 		known:      make(map[string]*tailed),
 	}

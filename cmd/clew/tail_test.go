@@ -223,7 +223,7 @@ func TestTailInANarrowTerminal(t *testing.T) {
 		5:  "   12.3ms  error\n",
 	} {
 		var out bytes.Buffer
-		p := tailPrinter{printer: printer{out: &out}, width: width}
+		p := tailPrinter{printer{out: &out, width: width}}
 		if err := p.line(s); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestTailInANarrowTerminal(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	p := tailPrinter{printer: printer{out: &out, colour: true}, width: 80}
+	p := tailPrinter{printer{out: &out, colour: true, width: 80}}
 	if err := p.line(s); err != nil || !strings.Contains(out.String(), "\x1b[31merror\x1b[0m  shop") {
 		t.Errorf("in colour: %q, %v", &out, err)
 	}
