@@ -52,7 +52,7 @@ func startTime(nanoseconds string) string {
 func firstDigits(id string) string { return plain(id)[:min(8, len(plain(id)))] }
 
 // tree prints a trace with a line for each span.
-func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
+func (p *tailPrinter) tree(t wholeTrace) error {
 	head := fmt.Sprintf("trace %s: %s, %s, %s", plain(t.ID), count(t.Spans, "span"), count(len(t.Names), "service"), duration(0, uint64(max(t.Duration, 0))))
 	if err := p.write(strings.Join(wrap("", "  ", head, p.width), "\n")); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
 		text := first + service + "  " + plain(row.Name) + "  " + duration(0, uint64(max(row.Duration, 0)))
 		text = p.cut(text, 0)
 		if row.Error {
-			failure := strings.TrimSpace("error " + plain(messages[row.ID]))
+			failure := strings.TrimSpace("error " + plain(t.Messages[row.ID]))
 			text += "  " + p.paint(red, p.cut(failure, utf8.RuneCountInString(text)+2))
 		}
 		if err := p.write(text); err != nil {
