@@ -200,6 +200,27 @@ func TestGlobal(t *testing.T) {
 		one.Want("one")
 		two.Want("two")
 	})
+	t.Run("what belongs to no test is named on failure", func(t *testing.T) {
+		v := &verdict{TB: t}
+		one := clewtest.Record(v, clewtest.Global())
+		clewtest.Record(t, clewtest.Global())
+		spans(t.Context(), packageTracer, "whose?")
+		one.Want("whose?")
+		const want = "traces differ (- want, + got):\n- whose?\nspans that belong to no test, because several run and the context names none: \"whose?\"; begin with Recorder.Context\n"
+		if got := strings.Join(v.failures, "\n"); got != want {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a recorder that the code does not use says so", func(t *testing.T) {
+		v := &verdict{TB: t}
+		rec := clewtest.Record(v)
+		spans(t.Context(), packageTracer, "elsewhere")
+		rec.Want("elsewhere")
+		const want = "traces differ (- want, + got):\n- elsewhere\nnothing was recorded: the code is to use Recorder.TracerProvider, or the test the option Global\n"
+		if got := strings.Join(v.failures, "\n"); got != want {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("without the option nothing is recorded", func(t *testing.T) {
 		rec := clewtest.Record(t)
 		spans(rec.Context(), packageTracer, "elsewhere")

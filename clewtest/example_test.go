@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
@@ -73,4 +75,40 @@ func ExampleAttributes() {
 	// GET /orders/{id} order.id=7
 	//   SELECT orders
 	//   POST stock
+}
+
+func ExampleGlobal() {
+	rec := clewtest.Record(t, clewtest.Global())
+	// The code under test uses the global provider. rec.Context says to which test the spans
+	// belong; a test that does not run in parallel needs no such context.
+	order(rec.Context(), otel.GetTracerProvider(), 7)
+	rec.Want(`
+		GET /orders/{id}
+		  SELECT orders
+	`)
+	// Output:
+	// traces differ (- want, + got):
+	//   GET /orders/{id}
+	//     SELECT orders
+	// +   POST stock
+}
+
+func ExampleSorted() {
+	rec := clewtest.Record(t, clewtest.Sorted())
+	ctx, parent := rec.TracerProvider().Tracer("shop").Start(t.Context(), "GET /orders")
+	var done sync.WaitGroup
+	for _, id := range []int{3, 1, 2} {
+		done.Go(func() { // they start in any order
+			_, span := rec.TracerProvider().Tracer("shop").Start(ctx, fmt.Sprint("order ", id))
+			span.End()
+		})
+	}
+	done.Wait()
+	parent.End()
+	fmt.Println(rec.Traces()[0])
+	// Output:
+	// GET /orders
+	//   order 1
+	//   order 2
+	//   order 3
 }

@@ -3,6 +3,7 @@ package clewtest
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -34,9 +35,13 @@ type router struct {
 
 	mu         sync.Mutex
 	recorders  []*Recorder
+	lost       []string // names of spans that belong to no recorder
 	provider   trace.TracerProvider
 	propagator propagation.TextMapPropagator
 }
+
+// maxLost bounds the names that are remembered for a message.
+const maxLost = 5
 
 func (g *router) add(r *Recorder) {
 	g.mu.Lock()
@@ -54,13 +59,21 @@ func (g *router) remove(r *Recorder) {
 	defer g.mu.Unlock()
 	g.recorders = slices.DeleteFunc(g.recorders, func(other *Recorder) bool { return other == r })
 	if len(g.recorders) == 0 {
+		g.lost = nil
 		otel.SetTracerProvider(g.provider)
 		otel.SetTextMapPropagator(g.propagator)
 	}
 }
 
+// unclaimed returns the names of the first spans that belong to no recorder.
+func (g *router) unclaimed() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.lost)
+}
+
 // providerFor returns the provider of the recorder to which a span belongs.
-func (g *router) providerFor(ctx context.Context) trace.TracerProvider {
+func (g *router) providerFor(ctx context.Context, name string) trace.TracerProvider {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r, _ := ctx.Value(recorderKey{}).(*Recorder); r != nil && slices.Contains(g.recorders, r) {
@@ -75,6 +88,9 @@ func (g *router) providerFor(ctx context.Context) trace.TracerProvider {
 	}
 	if len(g.recorders) == 1 {
 		return g.recorders[0].provider
+	}
+	if len(g.recorders) > 1 && len(g.lost) < maxLost {
+		g.lost = append(g.lost, strconv.Quote(name))
 	}
 	return noop.NewTracerProvider()
 }
@@ -95,5 +111,5 @@ func (t *routedTracer) Start(ctx context.Context, name string, opts ...trace.Spa
 	if ctx == nil {
 		ctx = context.Background() // as the SDK does
 	}
-	return t.router.providerFor(ctx).Tracer(t.name, t.opts...).Start(ctx, name, opts...)
+	return t.router.providerFor(ctx, name).Tracer(t.name, t.opts...).Start(ctx, name, opts...)
 }

@@ -1,6 +1,7 @@
 package clewtest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,8 +15,19 @@ func (r *Recorder) Want(want string) {
 	r.t.Helper()
 	w, got := dedent(want), r.text()
 	if w != got {
-		r.t.Errorf("traces differ (- want, + got):\n%s", diff(lines(w), lines(got)))
+		r.t.Errorf("traces differ (- want, + got):\n%s%s", diff(lines(w), lines(got)), r.hint(got))
 	}
+}
+
+// hint says where spans may be that were not recorded.
+func (r *Recorder) hint(got string) string {
+	switch lost := global.unclaimed(); {
+	case r.global && len(lost) > 0:
+		return fmt.Sprintf("spans that belong to no test, because several run and the context names none: %s; begin with Recorder.Context\n", strings.Join(lost, ", "))
+	case got == "" && !r.global:
+		return "nothing was recorded: the code is to use Recorder.TracerProvider, or the test the option Global\n"
+	}
+	return ""
 }
 
 func (r *Recorder) text() string {

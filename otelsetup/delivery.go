@@ -35,7 +35,7 @@ func (b *builder) buildDelivery() {
 			wanted, customized = by.Delivery(wanted), true
 		}
 	}
-	b.problems = append(b.problems, d.NeedSpool(customized)...)
+	b.problems = append(b.problems, b.settings.NeedSpool(customized)...)
 	wanted.Journal = wanted.Journal && wanted.SpoolDir != ""
 	cfg.Journal = cfg.Journal && cfg.SpoolDir != ""
 	var err error
@@ -49,6 +49,8 @@ func (b *builder) buildDelivery() {
 			Reason: strings.TrimPrefix(redact.Text(err.Error()), "delivery: Config.SpoolDir: "), Using: "memory only",
 		})
 		cfg.SpoolDir, cfg.Journal = "", false
+		b.settings.FallBack(delivery.EnvSpoolDir, settings.None)
+		b.settings.FallBack(delivery.EnvJournal, "false")
 		b.delivery, err = delivery.New(cfg)
 	}
 	b.problem("delivery", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -71,6 +72,49 @@ func TestReport(t *testing.T) {
 		if strings.Contains(s, "topsecret") {
 			t.Errorf("a secret is shown: %s", s)
 		}
+	}
+}
+
+// TestReportOfWhatCannotBeMade: a setting that is right by itself, and that nothing can
+// be made of, is not in effect.
+func TestReportOfWhatCannotBeMade(t *testing.T) {
+	for _, test := range []struct {
+		rule string
+		env  map[string]string
+		want []otelsetup.Setting
+	}{
+		{
+			"a sampler with a wrong argument", map[string]string{"OTEL_TRACES_SAMPLER": "adaptive", "OTEL_TRACES_SAMPLER_ARG": "many"},
+			[]otelsetup.Setting{{Name: "OTEL_TRACES_SAMPLER", Value: "parentbased_always_on", Source: "default"}},
+		},
+		{
+			"a spool without a directory", map[string]string{"CLEW_DELIVERY_JOURNAL": "true", "CLEW_DELIVERY_SPOOL_SIZE": "9000000"},
+			[]otelsetup.Setting{{Name: "CLEW_DELIVERY_JOURNAL", Value: "false", Source: "default"}, {Name: "CLEW_DELIVERY_SPOOL_SIZE", Value: "268435456", Source: "default"}},
+		},
+		{
+			"a directory that cannot be one", map[string]string{"CLEW_DELIVERY_SPOOL_DIR": os.DevNull, "CLEW_DELIVERY_JOURNAL": "true"},
+			[]otelsetup.Setting{{Name: "CLEW_DELIVERY_SPOOL_DIR", Value: "none", Source: "default"}, {Name: "CLEW_DELIVERY_JOURNAL", Value: "false", Source: "default"}},
+		},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			for name, value := range test.env {
+				t.Setenv(name, value)
+			}
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer telemetry.Shutdown(expired()) //nolint:errcheck // nothing listens there
+			for _, want := range test.want {
+				if !slices.Contains(telemetry.Report().Settings, want) {
+					t.Errorf("the report has no %+v:\n%s", want, telemetry.Report())
+				}
+			}
+			if len(telemetry.Report().Problems) == 0 {
+				t.Error("the report has no problem")
+			}
+		})
 	}
 }
 

@@ -28,6 +28,7 @@ func (b *builder) buildSampler(ctx context.Context, s settings.Sampler) sdktrace
 			p.Name, p.Value = s.Source, s.Name
 		}
 		b.problems = append(b.problems, p)
+		b.settings.FallBack(s.Source, settings.SamplerStandard)
 		return sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
 	return made

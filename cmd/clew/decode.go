@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +31,8 @@ func decode(args []string, std stdio, now time.Time) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	p := &printer{out: std.out, colour: wantsColour(std.out), now: now}
+	p := newPrinter(std.out)
+	p.now = now
 	if f.NArg() > 0 {
 		for _, header := range f.Args() {
 			if looksLikeTracestate(header) {
@@ -94,9 +93,14 @@ func (p *printer) scan(in io.Reader) error {
 type printer struct {
 	out     io.Writer
 	colour  bool
+	width   int // columns of the terminal, 0 if the output is none
 	now     time.Time
 	printed bool
 	invalid bool
+}
+
+func newPrinter(out io.Writer) printer {
+	return printer{out: out, colour: wantsColour(out), width: terminalWidth(out)}
 }
 
 func (p *printer) traceparent(header string) {
@@ -174,7 +178,19 @@ func (p *printer) header(name, text string, fault *explain.Fault) {
 	fmt.Fprintf(p.out, "  %s position %d: %s (Trace Context Level 2, %q)\n", p.paint(red, "invalid"), fault.Position, fault.Rule, fault.Section)
 }
 
-func (p *printer) field(name, value string) { fmt.Fprintf(p.out, "  %-9s  %s\n", name, value) }
+func (p *printer) field(name, value string) { p.text(fmt.Sprintf("  %-9s  ", name), 13, "", value) }
+
+// text prints a text in a style, broken to fit the terminal: behind a prefix, and where
+// it goes on so many columns indented.
+func (p *printer) text(prefix string, indent int, style, text string) {
+	rest := strings.Repeat(" ", indent)
+	for i, line := range wrap(prefix, rest, text, p.width) {
+		if i > 0 {
+			prefix = rest
+		}
+		fmt.Fprintln(p.out, prefix+p.paint(style, strings.TrimPrefix(line, prefix)))
+	}
+}
 
 const (
 	bold  = "1"
@@ -183,19 +199,8 @@ const (
 )
 
 func (p *printer) paint(style, s string) string {
-	if !p.colour {
+	if !p.colour || style == "" {
 		return s
 	}
 	return "\x1b[" + style + "m" + s + "\x1b[0m"
-}
-
-// wantsColour reports whether out is a terminal and its user has not asked for
-// plain text: https://no-color.org.
-func wantsColour(out io.Writer) bool {
-	file, ok := out.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || slices.Contains([]string{"", "dumb"}, os.Getenv("TERM")) {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

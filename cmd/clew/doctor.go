@@ -13,6 +13,7 @@ import (
 	"github.com/clewtrace/clew/cmd/clew/internal/shadow"
 	"github.com/clewtrace/clew/internal/doctor"
 	"github.com/clewtrace/clew/internal/plaintext"
+	"github.com/clewtrace/clew/internal/settings"
 )
 
 const doctorHelp = `Usage: clew doctor [flags]
@@ -61,7 +62,7 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 			return err
 		}
 	} else {
-		p := &printer{out: std.out, colour: wantsColour(std.out)}
+		p := newPrinter(std.out)
 		p.examination(result)
 	}
 	if !result.OK {
@@ -96,7 +97,7 @@ func baseURL(to **url.URL) func(string) error {
 }
 
 func (p *printer) examination(r *doctor.Result) {
-	p.title("Settings")
+	p.title("Settings", bold)
 	name, value := 0, 0
 	const widest = 40
 	for i := range r.Settings {
@@ -104,30 +105,34 @@ func (p *printer) examination(r *doctor.Result) {
 		s.Name, s.Value, s.Source = line(s.Name), line(s.Value), line(s.Source)
 		name, value = max(name, len(s.Name)), max(value, min(len(s.Value), widest))
 	}
+	if p.width > 0 && p.width < 2+name+2+value+2+len(settings.Default) {
+		name, value = 0, 0 // the columns do not fit
+	}
 	for _, s := range r.Settings {
-		fmt.Fprintf(p.out, "  %-*s  %-*s  %s\n", name, s.Name, value, s.Value, s.Source)
+		p.text("  ", 4, "", fmt.Sprintf("%-*s  %-*s  %s", name, s.Name, value, s.Value, s.Source))
 	}
 	for _, e := range r.Endpoints {
-		p.title(fmt.Sprintf("%s  %s: %s", line(e.Address), e.Protocol, strings.Join(e.Signals, ", ")))
+		p.title(fmt.Sprintf("%s  %s: %s", line(e.Address), e.Protocol, strings.Join(e.Signals, ", ")), bold)
 		p.steps(e.Steps)
 	}
 	if len(r.ReadBack) > 0 {
-		p.title("Read back")
+		p.title("Read back", bold)
 		p.steps(r.ReadBack)
 	}
 	if len(r.Notes) > 0 {
-		p.title("Notes")
+		p.title("Notes", bold)
 		for _, n := range r.Notes {
-			fmt.Fprintf(p.out, "  %s\n", line(n))
+			p.text("  ", 4, "", line(n))
 		}
 	}
 	if r.OK {
-		p.title(p.paint(green, "No problems"))
+		p.title("No problems", green)
 		return
 	}
-	p.title("Problems")
+	p.title("Problems", bold)
 	for _, problem := range r.Problems {
-		fmt.Fprintf(p.out, "  %s\n    cure: %s\n", p.paint(red, line(problem.Problem)), line(problem.Cure))
+		p.text("  ", 4, red, line(problem.Problem))
+		p.text("    ", 6, "", "cure: "+line(problem.Cure))
 	}
 }
 
@@ -135,12 +140,12 @@ func (p *printer) examination(r *doctor.Result) {
 // characters.
 func line(text string) string { return plaintext.Line(text, 2000) }
 
-func (p *printer) title(s string) {
+func (p *printer) title(s, style string) {
 	if p.printed {
 		io.WriteString(p.out, "\n") //nolint:errcheck // as every other line
 	}
 	p.printed = true
-	fmt.Fprintln(p.out, p.paint(bold, s))
+	p.text("", 2, style, s)
 }
 
 func (p *printer) steps(steps []doctor.Step) {
@@ -149,6 +154,8 @@ func (p *printer) steps(steps []doctor.Step) {
 		if !s.OK {
 			state = p.paint(red, "FAIL")
 		}
-		fmt.Fprintf(p.out, "  %s  %-7s  %8.2f ms  %s\n", state, s.Name, s.Milliseconds, line(s.Detail))
+		lines := wrap("  xxxx  ", "    ", fmt.Sprintf("%-7s  %8.2f ms  %s", s.Name, s.Milliseconds, line(s.Detail)), p.width)
+		lines[0] = "  " + state + strings.TrimPrefix(lines[0], "  xxxx")
+		fmt.Fprintln(p.out, strings.Join(lines, "\n"))
 	}
 }

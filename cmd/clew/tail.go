@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -26,7 +27,7 @@ the page: error, service=shop, name~cart, duration>100ms, http.route=/cart, ...
   -slow duration   what is slow (default 1s)
   -trace id        print this trace as a tree, and end; 8 digits of it will do
   -json            print JSON, a trace per line
-  -settle duration  a trace has ended when its root is there and nothing more
+  -settle duration a trace has ended when its root is there and nothing more
                    arrived for so long (default 1s; 5s without a root)
 
 Put -- before a first term that begins with a minus: clew tail -- -service=shop
@@ -71,6 +72,9 @@ func parseTail(args []string) (tailConfig, error) {
 	if c.trace != "" && f.NArg() > 0 {
 		return c, usageError{fmt.Errorf("-trace takes no terms, but there is %q", f.Arg(0))}
 	}
+	if word := flagAmongTerms(f, args); word != "" {
+		return c, usageError{fmt.Errorf("%s stands behind the term %q: flags come first", word, f.Arg(0))}
+	}
 	words := slices.Clone(f.Args())
 	for i, word := range words {
 		words[i] = quoteTerm(word)
@@ -80,6 +84,21 @@ func parseTail(args []string) (tailConfig, error) {
 		return c, usageError{err}
 	}
 	return c, nil
+}
+
+// flagAmongTerms returns the first term that looks like a flag, unless the arguments
+// have a -- in front of the terms. -trace=id is a term as well.
+func flagAmongTerms(f *flag.FlagSet, args []string) string {
+	if slices.Contains(args, "--") {
+		return ""
+	}
+	for _, word := range f.Args() {
+		name, _, valued := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		if strings.HasPrefix(word, "-") && f.Lookup(name) != nil && (name != "trace" || !valued) {
+			return word
+		}
+	}
+	return ""
 }
 
 // quoteTerm restores the quotes that a shell removed from a term with spaces, such as
@@ -99,7 +118,7 @@ func runTail(ctx context.Context, args []string, std stdio) error {
 	t := &tailer{
 		tailConfig: c,
 		source:     newViewClient(c.from),
-		out:        tailPrinter{printer: printer{out: std.out, colour: wantsColour(std.out)}, width: terminalWidth(std.out)},
+		out:        tailPrinter{newPrinter(std.out)},
 		warn:       std.err,
 		known:      make(map[string]*tailed),
 	}
@@ -260,11 +279,11 @@ func (t *tailer) print(ctx context.Context, s view.Summary, tree bool) error {
 	if err != nil {
 		return err
 	}
+	trace.Messages = t.source.messages(ctx, trace)
 	if t.json {
 		return t.printJSON(trace)
 	}
-	messages := t.source.messages(ctx, trace)
-	return t.out.tree(trace, messages)
+	return t.out.tree(trace)
 }
 
 func (t *tailer) printJSON(v any) error {

@@ -47,7 +47,7 @@ func (v *viewClient) get(ctx context.Context, path string) (*http.Response, erro
 	}
 	resp, err := v.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("no clew view answers: %w", err)
+		return nil, fmt.Errorf("no clew view answers: %w; start one by clew view, or say with -from where its page is", err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -57,7 +57,7 @@ func (v *viewClient) get(ctx context.Context, path string) (*http.Response, erro
 		return nil, errGone
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 500)) // as much as could be read
-	return nil, fmt.Errorf("%s answers %s: %s", v.base, resp.Status, plain(string(text)))
+	return nil, fmt.Errorf("%s answers %s: %s; -from is the address of the page of clew view", v.base, resp.Status, plain(strings.TrimSpace(string(text))))
 }
 
 func (v *viewClient) getJSON(ctx context.Context, path string, answer any) error {
@@ -69,7 +69,7 @@ func (v *viewClient) getJSON(ctx context.Context, path string, answer any) error
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
-		return fmt.Errorf("%s is no clew view: %w", v.base, err)
+		return fmt.Errorf("%s is not the page of a clew view: %w", v.base, err)
 	}
 	return nil
 }
@@ -84,8 +84,9 @@ func (v *viewClient) search(ctx context.Context, query string, limit int) ([]vie
 // wholeTrace is a trace with its lists, which the view writes separately.
 type wholeTrace struct {
 	view.Trace
-	Names []string       `json:"names"`
-	Rows  []view.SpanRow `json:"rows"`
+	Names    []string          `json:"names"`
+	Rows     []view.SpanRow    `json:"rows"`
+	Messages map[string]string `json:"messages,omitempty"` // of failed spans, by their ids
 }
 
 func (v *viewClient) trace(ctx context.Context, id string) (t wholeTrace, err error) {

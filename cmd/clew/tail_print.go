@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -14,10 +13,7 @@ import (
 )
 
 // A tailPrinter prints traces for people.
-type tailPrinter struct {
-	printer
-	width int // columns of the terminal, 0 if the output is none
-}
+type tailPrinter struct{ printer }
 
 const (
 	narrow = 72 // columns below which a line has no time and no id
@@ -56,9 +52,9 @@ func startTime(nanoseconds string) string {
 func firstDigits(id string) string { return plain(id)[:min(8, len(plain(id)))] }
 
 // tree prints a trace with a line for each span.
-func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
+func (p *tailPrinter) tree(t wholeTrace) error {
 	head := fmt.Sprintf("trace %s: %s, %s, %s", plain(t.ID), count(t.Spans, "span"), count(len(t.Names), "service"), duration(0, uint64(max(t.Duration, 0))))
-	if err := p.write(head); err != nil {
+	if err := p.write(strings.Join(wrap("", "  ", head, p.width), "\n")); err != nil {
 		return err
 	}
 	last := make(map[int]int) // the last child of each span
@@ -85,7 +81,7 @@ func (p *tailPrinter) tree(t wholeTrace, messages map[string]string) error {
 		text := first + service + "  " + plain(row.Name) + "  " + duration(0, uint64(max(row.Duration, 0)))
 		text = p.cut(text, 0)
 		if row.Error {
-			failure := strings.TrimSpace("error " + plain(messages[row.ID]))
+			failure := strings.TrimSpace("error " + plain(t.Messages[row.ID]))
 			text += "  " + p.paint(red, p.cut(failure, utf8.RuneCountInString(text)+2))
 		}
 		if err := p.write(text); err != nil {
@@ -104,14 +100,10 @@ func (p *tailPrinter) write(line string) error {
 
 // cut shortens text so that it fits on a line that already has so many columns.
 func (p *tailPrinter) cut(text string, columns int) string {
-	room := p.width - columns
-	if p.width == 0 || utf8.RuneCountInString(text) <= room {
+	if p.width == 0 {
 		return text
 	}
-	if room < 1 {
-		return ""
-	}
-	return string([]rune(text)[:room-1]) + "…"
+	return fits(text, p.width-columns)
 }
 
 // maxText bounds in bytes how much of a name or a message is printed.
@@ -119,12 +111,3 @@ const maxText = 1000
 
 // plain returns a text of a program or a server as one line.
 func plain(text string) string { return plaintext.Line(text, maxText) }
-
-// terminalWidth returns the number of columns of the terminal that out writes to. It
-// returns 0 if out is not a terminal or the number is not known.
-func terminalWidth(out io.Writer) int {
-	if file, ok := out.(*os.File); ok {
-		return columns(file)
-	}
-	return 0
-}

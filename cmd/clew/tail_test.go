@@ -170,6 +170,9 @@ func TestTailJSON(t *testing.T) {
 		if trace.ID != traceIDOf(i+1) || trace.Duration != 12_300_000 || len(trace.Rows) != rows {
 			t.Errorf("trace %d: %s", i+1, line)
 		}
+		if want := []string{"", "no stock"}[i]; trace.Messages["00000000000000a2"] != want {
+			t.Errorf("trace %d: messages %v", i+1, trace.Messages)
+		}
 	}
 }
 
@@ -205,6 +208,8 @@ func TestTailErrors(t *testing.T) {
 		{[]string{"-settle", "0"}, 2, "must be more than 0"},
 		{[]string{"duration>x"}, 2, "must be a duration"},
 		{[]string{"-trace", "12345678", "error"}, 2, "takes no terms"},
+		{[]string{"error", "-tree"}, 2, `-tree stands behind the term "error": flags come first`},
+		{[]string{"error", "-n=3"}, 2, "flags come first"},
 	} {
 		if _, stderr, code := runWith(t, "", append([]string{"tail"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: code %d, %q; want %d, %q", c.args, code, stderr, c.code, c.want)
@@ -223,7 +228,7 @@ func TestTailInANarrowTerminal(t *testing.T) {
 		5:  "   12.3ms  error\n",
 	} {
 		var out bytes.Buffer
-		p := tailPrinter{printer: printer{out: &out}, width: width}
+		p := tailPrinter{printer{out: &out, width: width}}
 		if err := p.line(s); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +237,7 @@ func TestTailInANarrowTerminal(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	p := tailPrinter{printer: printer{out: &out, colour: true}, width: 80}
+	p := tailPrinter{printer{out: &out, colour: true, width: 80}}
 	if err := p.line(s); err != nil || !strings.Contains(out.String(), "\x1b[31merror\x1b[0m  shop") {
 		t.Errorf("in colour: %q, %v", &out, err)
 	}

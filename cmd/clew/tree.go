@@ -78,16 +78,42 @@ const barWidth = 24
 // print writes the trace: a line for each span, and below it its attributes,
 // events and log lines.
 func (t *traceTree) print(w io.Writer) {
-	fmt.Fprintf(w, "trace %s: %s, %s, %s\n\n", t.id, count(t.spans, "span"), count(len(t.services), "service"), duration(t.start, t.end))
-	width := 0
+	p := treePrinter{traceTree: t, out: w, width: terminalWidth(w)}
+	p.wrapped("", "trace "+t.id+": "+count(t.spans, "span")+", "+count(len(t.services), "service")+", "+duration(t.start, t.end))
+	fmt.Fprintln(w)
 	for _, n := range t.roots {
-		width = max(width, n.labelWidth(0))
+		p.label = max(p.label, n.labelWidth(0))
 	}
 	slices.SortFunc(t.roots, byStart)
 	for _, n := range t.roots {
-		t.printNode(w, n, "", "", width)
+		p.node(n, "", "")
 	}
 }
+
+// A treePrinter prints a trace as wide as the terminal allows: it leaves out the bars,
+// then the kinds, if names would be cut.
+type treePrinter struct {
+	*traceTree
+	out   io.Writer
+	width int // columns of the terminal, 0 if the output is none
+	label int // columns of the longest name
+}
+
+// wrapped prints a text, broken between words.
+func (p *treePrinter) wrapped(prefix, text string) {
+	for _, line := range wrap(prefix, prefix+"  ", text, p.width) {
+		fmt.Fprintln(p.out, line)
+	}
+}
+
+// room reports whether so many columns fit behind the names.
+func (p *treePrinter) room(columns int) bool { return p.width < minWidth || p.label+columns <= p.width }
+
+const (
+	takenByTime = 1 + 9 + 2 + len("unset") // columns, with what separates them
+	takenByKind = 2 + 8
+	takenByBar  = 2 + barWidth
+)
 
 func count(n int, what string) string {
 	if n != 1 {
@@ -106,33 +132,42 @@ func (n *node) labelWidth(indent int) int {
 	return width
 }
 
-// printNode prints n behind the prefix first, and what belongs to it behind
-// the prefix rest.
-func (t *traceTree) printNode(w io.Writer, n *node, first, rest string, width int) {
+// node prints n behind the prefix first, and what belongs to it behind the prefix rest.
+func (p *treePrinter) node(n *node, first, rest string) {
 	s := n.span
-	kind := strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_")
-	pad := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(first+n.label())))
-	fmt.Fprintf(w, "%s%s%s  %-8s %9s  %s  %s\n", first, n.label(), pad, kind,
-		duration(s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano()), t.bar(s), status(s.GetStatus()))
-
+	var kind, bar string
+	if p.room(takenByTime + takenByKind) {
+		kind = fmt.Sprintf("  %-8s", strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
+	}
+	if p.room(takenByTime + takenByKind + takenByBar) {
+		bar = "  " + p.bar(s)
+	}
+	label := p.label
+	if !p.room(takenByTime) {
+		label = p.width - takenByTime
+	}
+	name := fits(first+n.label(), label)
+	pad := strings.Repeat(" ", label-utf8.RuneCountInString(name))
 	detail := rest + "   "
 	if len(n.children) > 0 {
 		detail = rest + "│  "
 	}
+	head := fmt.Sprintf("%s%s%s %9s%s  %s", name, pad, kind, duration(s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano()), bar, status(s.GetStatus()))
+	fmt.Fprintln(p.out, strings.Join(wrap("", detail+"  ", head, p.width), "\n"))
 	if attrs := keyAttributes(s.GetAttributes()); attrs != "" {
-		fmt.Fprintf(w, "%s%s\n", detail, attrs)
+		p.wrapped(detail, attrs)
 	}
 	for _, e := range s.GetEvents() {
-		fmt.Fprintln(w, detail+"• "+line(e.GetName())+attributes(e.GetAttributes()))
+		p.wrapped(detail, "• "+line(e.GetName())+attributes(e.GetAttributes()))
 	}
 	for _, l := range n.logs {
-		fmt.Fprintln(w, detail+line(l.GetSeverityText())+" "+value(l.GetBody())+attributes(l.GetAttributes()))
+		p.wrapped(detail, line(l.GetSeverityText())+" "+value(l.GetBody())+attributes(l.GetAttributes()))
 	}
 	for i, c := range n.children {
 		if i == len(n.children)-1 {
-			t.printNode(w, c, rest+"└─ ", rest+"   ", width)
+			p.node(c, rest+"└─ ", rest+"   ")
 		} else {
-			t.printNode(w, c, rest+"├─ ", rest+"│  ", width)
+			p.node(c, rest+"├─ ", rest+"│  ")
 		}
 	}
 }

@@ -74,7 +74,7 @@ func resolve(r *Result) *environment {
 	settings.AcceptImports()
 	read, problems := settings.Read(os.LookupEnv)
 	env := &environment{settings: read}
-	problems = append(problems, env.settings.Delivery.NeedSpool(false)...)
+	problems = append(problems, env.settings.NeedSpool(false)...)
 	misspelt, unknown := env.settings.Misspelt(os.Environ())
 	for _, p := range problems {
 		r.problem(p.String(), cureOf(p.Name))
@@ -85,7 +85,7 @@ func resolve(r *Result) *environment {
 	for _, name := range unknown {
 		r.note(name + " is not a variable that otelsetup reads")
 	}
-	r.Settings = read.Effective
+	r.Settings = env.settings.Effective
 	env.resource = sampleResource(read)
 	for _, signal := range signals {
 		for _, c := range env.otlp(signal) {

@@ -215,7 +215,8 @@ func (s *Settings) setValue(name string, v any) {
 // NeedSpool says which settings have no effect because there is no directory,
 // and takes them back. A program that customizes the delivery may have its own
 // directory, for which the size and the sync count.
-func (d *Delivery) NeedSpool(customized bool) []Problem {
+func (s *Settings) NeedSpool(customized bool) []Problem {
+	d := &s.Delivery
 	if d.SpoolDir != "" || d.QueueSize == 0 { // nothing is delivered
 		return nil
 	}
@@ -223,6 +224,7 @@ func (d *Delivery) NeedSpool(customized bool) []Problem {
 	unused := func(variable string, set bool, value, using string) {
 		if set {
 			r.problem(variable, value, "must come with a directory: CLEW_DELIVERY_SPOOL_DIR is not set", using)
+			s.FallBack(variable, using)
 		}
 	}
 	standard := spoolSize(d.QueueSize)
@@ -235,6 +237,15 @@ func (d *Delivery) NeedSpool(customized bool) []Problem {
 	unused("CLEW_DELIVERY_SPOOL_SYNC", d.SpoolSync, "true", "false")
 	d.SpoolSize, d.SpoolSync = standard, false
 	return r.problems
+}
+
+// FallBack notes that a default is in effect in place of what source says.
+func (s *Settings) FallBack(source, value string) {
+	for i := range s.Effective {
+		if e := &s.Effective[i]; e.Source == source {
+			e.Value, e.Source = value, Default
+		}
+	}
 }
 
 // SendsOTLP reports whether something is sent by OTLP, which is delivered by store

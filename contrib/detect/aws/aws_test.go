@@ -1,20 +1,16 @@
 package aws_test
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	_ "github.com/clewtrace/clew/contrib/detect/aws"
+	"github.com/clewtrace/clew/contrib/detect/internal/detecttest"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -25,29 +21,11 @@ var metadata = map[string]string{
 	"/latest/meta-data/hostname":                 "ip-10-0-0-1",
 }
 
-// start starts telemetry that keeps its spans here, beside a metadata service.
+// start starts telemetry beside a metadata service.
 func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExporter, problems []otelsetup.Problem) {
 	t.Helper()
-	server := httptest.NewServer(service)
-	t.Cleanup(server.Close)
-	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
-	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
-		t.Setenv("OTEL_"+signal+"_EXPORTER", "none")
-	}
-	spans = tracetest.NewInMemoryExporter()
-	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.WithoutDefaultTransport(),
-		otelsetup.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(spans)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, span := otel.Tracer("test").Start(t.Context(), "work")
-	span.End()
-	t.Cleanup(func() {
-		if err := telemetry.Shutdown(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	return spans, telemetry.Report().Problems
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", detecttest.Serve(t, service))
+	return detecttest.Start(t)
 }
 
 func TestInstance(t *testing.T) {
@@ -70,11 +48,10 @@ func TestInstance(t *testing.T) {
 // returns at all shows that there is a limit.
 func TestSlow(t *testing.T) {
 	returned := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-returned }))
-	t.Cleanup(server.Close)
-	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", server.URL)
+	silent := func(http.ResponseWriter, *http.Request) { <-returned }
+	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", detecttest.Serve(t, silent))
 	defer close(returned)
-	_, problems := start(t, func(http.ResponseWriter, *http.Request) { <-returned })
+	_, problems := start(t, silent)
 	for _, want := range []string{"resource detector ec2: ", "resource detector ecs: "} {
 		if !strings.Contains(fmt.Sprint(problems), want) {
 			t.Errorf("problems %v, want %q", problems, want)

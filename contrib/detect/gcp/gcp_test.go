@@ -1,22 +1,18 @@
 package gcp_test
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	_ "github.com/clewtrace/clew/contrib/detect/gcp"
+	"github.com/clewtrace/clew/contrib/detect/internal/detecttest"
 	"github.com/clewtrace/clew/otelsetup"
 )
 
@@ -28,30 +24,12 @@ var metadata = map[string]string{
 	"/computeMetadata/v1/instance/id":                          "123",
 }
 
-// start starts telemetry that keeps its spans here, beside a metadata service.
+// start starts telemetry beside a metadata service.
 func start(t *testing.T, service http.HandlerFunc) (spans *tracetest.InMemoryExporter, problems []otelsetup.Problem) {
 	t.Helper()
-	server := httptest.NewServer(service)
-	t.Cleanup(server.Close)
-	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(server.URL, "http://"))
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(detecttest.Serve(t, service), "http://"))
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
-		t.Setenv("OTEL_"+signal+"_EXPORTER", "none")
-	}
-	spans = tracetest.NewInMemoryExporter()
-	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.WithoutDefaultTransport(),
-		otelsetup.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(spans)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, span := otel.Tracer("test").Start(t.Context(), "work")
-	span.End()
-	t.Cleanup(func() {
-		if err := telemetry.Shutdown(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	return spans, telemetry.Report().Problems
+	return detecttest.Start(t)
 }
 
 func TestKubernetes(t *testing.T) {
