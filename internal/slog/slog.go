@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // path is where this package is, unless it has been copied: "clew go" has a copy
@@ -164,7 +165,7 @@ func (h *defaultHandler) Enabled(ctx context.Context, l slog.Level) bool {
 
 // Handle implements [slog.Handler].
 func (h *defaultHandler) Handle(ctx context.Context, r slog.Record) error {
-	if ctx == context.Background() && r.NumAttrs() == 0 && isLine(r) {
+	if ctx == context.Background() && r.NumAttrs() == 0 && h.isLine(r) {
 		if u := current.Load(); u != nil {
 			return h.in(u.lines).Handle(ctx, r)
 		}
@@ -215,20 +216,39 @@ func initialising() bool {
 // that logger waits for ever. That happens if [slog.SetDefault] was called with
 // a handler of this package. The lines of a logger of [slog.NewLogLogger] come
 // the same way, but without that mutex.
-func isLine(r slog.Record) bool {
+func (h *defaultHandler) isLine(r slog.Record) bool {
 	var calls [3]uintptr
-	if runtime.Callers(3, calls[:1]) == 0 || runtime.FuncForPC(calls[0]-1).Name() != "log/slog.(*handlerWriter).Write" {
+	n := runtime.Callers(3, calls[:])
+	if n < len(calls) || runtime.FuncForPC(calls[0]-1).Name() != "log/slog.(*handlerWriter).Write" {
 		return false
 	}
 	if r.PC == 0 { // slog.NewLogLogger's have it
 		return true
 	}
-	if n := runtime.Callers(3, calls[:]); n < len(calls) || !strings.HasPrefix(runtime.FuncForPC(calls[2]-1).Name(), "log.(*Logger).") {
+	if !strings.HasPrefix(runtime.FuncForPC(calls[2]-1).Name(), "log.(*Logger).") {
 		return true
 	}
-	// A method of the standard logger remains. Its lines have a position in the
-	// source if package log had been told to print that.
-	return log.Flags() == 0 && before.Load().flags&(log.Lshortfile|log.Llongfile) != 0
+	// It is a line of package log only if that was told to print the position in
+	// the source, and the program uses log.Default.
+	_, set := slog.Default().Handler().(*defaultHandler)
+	ctx := context.Background()
+	return set && h.own.Enabled(ctx, r.Level) && !h.own.Enabled(ctx, r.Level-1) && logWaits()
+}
+
+// logWaits reports whether the mutex of log's standard logger is held, by a
+// writer that takes long or by the goroutine that calls.
+func logWaits() bool {
+	free := make(chan struct{})
+	go func() {
+		log.Writer()
+		close(free)
+	}()
+	select {
+	case <-free:
+		return false
+	case <-time.After(time.Second):
+		return true
+	}
 }
 
 // printLine prints a line as package log would have.

@@ -221,6 +221,20 @@ var ways = map[string]func(){
 		log.Printf("%d", 1)
 		all()
 	},
+	"the default again, a method first": func() {
+		log.SetFlags(log.Lshortfile)
+		slog.SetDefault(slog.Default())
+		log.SetFlags(log.Lshortfile)
+		log.Default().Print("method")
+		log.SetFlags(log.Lshortfile)
+		all()
+	},
+	"the default again, flags and output after": func() {
+		slog.SetDefault(slog.Default())
+		log.SetOutput(os.Stdout)
+		log.SetFlags(log.Lshortfile)
+		all()
+	},
 	"the default again, flags after": func() {
 		slog.SetDefault(slog.Default())
 		log.SetFlags(log.Lshortfile)
