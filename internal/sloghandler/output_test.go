@@ -3,6 +3,7 @@ package sloghandler_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -129,7 +130,7 @@ func TestLoggersOfPackagesBelongToTheirSpan(t *testing.T) {
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
 	program := func(plain, with *slog.Logger) {
 		for _, l := range []*slog.Logger{plain, with, with.With("b", 2), with.WithGroup("h").With("b", 2)} {
-			l.InfoContext(ctx, "m", "a", 1, "e", fmt.Errorf("x"))
+			l.InfoContext(ctx, "m", "a", 1, "e", errors.New("x"))
 			l.Debug("m")
 			l.Error("INFO m k=v")
 		}
@@ -444,6 +445,8 @@ func TestWhatTheProgramSetMeanwhileStays(t *testing.T) {
 	}{
 		{"nothing", func() {}, false, false, "line\n"},
 		{"a logger made of the default one", func() { slog.SetDefault(slog.With("a", 1)) }, false, false, "line\n"},
+		{"the default one of before", func() { slog.SetDefault(slog.New(defaultHandler)) }, true, false, "line\n"},
+		{"a logger made before", func() { slog.SetDefault(early); log.Print("meanwhile") }, true, false, "line\n"},
 		{"a logger of its own", func() { slog.SetDefault(slog.New(slog.NewTextHandler(&own, quietly(false)))) }, true, true, "level=INFO msg=line\n"},
 		{"a file for package log", func() { log.SetOutput(&own); log.SetFlags(log.Lmsgprefix) }, false, true, "line\n"},
 	} {
