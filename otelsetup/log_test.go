@@ -3,9 +3,11 @@ package otelsetup_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"log"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,8 @@ import (
 
 // earlyLogger is a logger as packages have it, made before Start.
 var earlyLogger = slog.With("k", "v")
+
+var earlyHandler = slog.Default().Handler().WithAttrs(nil)
 
 // exportedLevels logs at each level and returns those that are exported.
 func exportedLevels(t *testing.T, printer slog.Handler) string {
@@ -61,15 +65,63 @@ func TestWhatIsPrintedIsExported(t *testing.T) {
 }
 
 func TestALoggerMadeBeforeStartKeepsItsLevel(t *testing.T) {
-	var printed bytes.Buffer
-	store, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
-	earlyLogger.Error("m n", "a", 1)
-	flush()
-	if got, want := printed.String(), `level=ERROR msg="m n" k=v a=1`+"\n"; !strings.HasSuffix(got, want) {
-		t.Errorf("printed %s, want %s", got, want)
+	late := slog.With("k", "v") // slog's own, because the program is running already
+	for name, logger := range map[string]*slog.Logger{"by a package": earlyLogger, "by main": late} {
+		t.Run(name, func(t *testing.T) {
+			var printed bytes.Buffer
+			store, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+			logger.Error("m n", "a", 1)
+			flush()
+			if got, want := printed.String(), `level=ERROR msg="m n" k=v a=1`+"\n"; !strings.HasSuffix(got, want) {
+				t.Errorf("printed %s, want %s", got, want)
+			}
+			if logs := store.Logs(); len(logs) != 1 || logs[0].GetSeverityText() != "ERROR" || logs[0].GetBody().GetStringValue() != "m n" || len(logs[0].GetAttributes()) != 2 {
+				t.Errorf("exported %v", logs)
+			}
+		})
 	}
-	if logs := store.Logs(); len(logs) != 1 || logs[0].GetSeverityText() != "ERROR" || logs[0].GetBody().GetStringValue() != "m n" || len(logs[0].GetAttributes()) != 2 {
-		t.Errorf("exported %v", logs)
+}
+
+// TestALoggerOfAPackageBelongsToTheTelemetryThatRuns: in between it prints as it
+// did before the first Start.
+func TestALoggerOfAPackageBelongsToTheTelemetryThatRuns(t *testing.T) {
+	var printed, plain bytes.Buffer
+	writer, flags := log.Writer(), log.Flags()
+	defer func() { log.SetOutput(writer); log.SetFlags(flags) }()
+	log.SetOutput(&plain)
+	log.SetFlags(log.Lshortfile)
+	derived := earlyLogger.WithGroup("g").With("b", 2)
+	printPlain := func(when string) {
+		t.Helper()
+		plain.Reset()
+		earlyLogger.Info("m", "a", 1)
+		derived.Info("m", "a", 1)
+		slog.Info("m")
+		log.Print("m")
+		const want = "log_test.go: INFO m k=v a=1\nlog_test.go: INFO m k=v g.b=2 g.a=1\nlog_test.go: INFO m\nlog_test.go: m\n"
+		if got := regexp.MustCompile(`:\d+`).ReplaceAllString(plain.String(), ""); got != want {
+			t.Errorf("%s, package log printed\n%swant\n%s", when, got, want)
+		}
+	}
+	printPlain("before")
+	for n := range 2 {
+		store, _, flush := start(t, otelsetup.WithLogHandler(slog.NewTextHandler(&printed, nil)))
+		ctx := parent(t, "01")
+		plain.Reset()
+		printed.Reset()
+		earlyLogger.WarnContext(ctx, "m", "a", 1)
+		earlyLogger.WithGroup("g").With("b", 2).WarnContext(ctx, "m", "a", 1)
+		flush()
+		logs := store.Logs()
+		if len(logs) != 2 || strings.Count(printed.String(), "trace_id=0af7651916cd43dd8448eb211c80319c") != 2 || plain.Len() > 0 {
+			t.Fatalf("start %d: exported %v, printed\n%s%s", n+1, logs, &printed, &plain)
+		}
+		for _, l := range logs {
+			if got := hex.EncodeToString(l.GetTraceId()); got != "0af7651916cd43dd8448eb211c80319c" || l.GetSeverityText() != "WARN" {
+				t.Errorf("start %d: exported %v", n+1, l)
+			}
+		}
+		printPlain("after Shutdown")
 	}
 }
 
@@ -79,9 +131,12 @@ type wrapping struct{ slog.Handler }
 func (h wrapping) Handle(ctx context.Context, r slog.Record) error { return h.Handler.Handle(ctx, r) }
 
 func TestTheDefaultHandlerMayPrint(t *testing.T) {
+	late := slog.With("k", "v")
 	for name, h := range map[string]slog.Handler{
 		"bare": slog.Default().Handler(), "wrapped": wrapping{slog.Default().Handler()},
-		"among others": slog.NewMultiHandler(slog.Default().Handler(), slog.DiscardHandler),
+		"of a package": earlyHandler, "of a package, wrapped": wrapping{earlyHandler},
+		"slog's own, wrapped": wrapping{slog.Default().Handler().WithAttrs(nil)},
+		"among others":        slog.NewMultiHandler(slog.Default().Handler(), slog.DiscardHandler),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var printed bytes.Buffer
@@ -97,6 +152,7 @@ func TestTheDefaultHandlerMayPrint(t *testing.T) {
 				otel.Handle(errors.New("x"))
 				slog.InfoContext(parent(t, "01"), "record")
 				earlyLogger.Warn("early")
+				late.Warn("late")
 			}()
 			select {
 			case <-done:
@@ -104,12 +160,12 @@ func TestTheDefaultHandlerMayPrint(t *testing.T) {
 				panic("the program waits for ever")
 			}
 			flush()
-			want := "line\nWARN opentelemetry error=x\nINFO record trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331\nWARN early k=v\n"
+			want := "line\nWARN opentelemetry error=x\nINFO record trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331\nWARN early k=v\nWARN late k=v\n"
 			if got := printed.String(); got != want {
 				t.Errorf("printed\n%swant\n%s", got, want)
 			}
-			if got := len(store.Logs()); got != 3 {
-				t.Errorf("exported %d records, want 3", got)
+			if got := len(store.Logs()); got != 4 {
+				t.Errorf("exported %d records, want 4", got)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clewtrace/clew/clewhttp"
 	"github.com/clewtrace/clew/internal/redact"
+	early "github.com/clewtrace/clew/internal/slog"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 
@@ -63,7 +64,7 @@ func (o option) applyMain(c *mainConfig) { c.start = append(c.start, o) }
 func WithLogHandler(h slog.Handler) Option {
 	return option{"WithLogHandler", "", func(c *config) {
 		if h != nil {
-			c.printer = h
+			c.printer, _ = early.Own(h)
 		}
 	}}
 }

@@ -2,6 +2,7 @@ package sloghandler
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type origin struct {
 // The functions that whence looks for.
 const (
 	self         = "github.com/clewtrace/clew/internal/sloghandler."
+	earlyFuncs   = "github.com/clewtrace/clew/internal/slog."
 	printingFunc = self + "(*ids).Handle"
 	watchFunc    = self + "(*probe).watch"
 	defaultFunc  = "log/slog.(*defaultHandler).Handle"
@@ -25,18 +27,18 @@ const (
 	lineFunc     = "log/slog.(*handlerWriter).Write"
 )
 
+// earlyMethods are the ways into the handler of internal/slog.
+var earlyMethods = []string{
+	earlyFuncs + "(*defaultHandler).Enabled", earlyFuncs + "(*defaultHandler).Handle",
+	earlyFuncs + "(*defaultHandler).WithAttrs", earlyFuncs + "(*defaultHandler).WithGroup",
+}
+
 // whence reads the stack. A line was logged by the first function outside of the
 // packages that pass it on, and one that is being printed by the first one that
 // called those in turn.
 func whence() origin {
 	var o origin
-	pcs := make([]uintptr, 64)
-	n := runtime.Callers(2, pcs)
-	for n == len(pcs) && n < 1<<12 {
-		pcs = make([]uintptr, 4*n)
-		n = runtime.Callers(2, pcs)
-	}
-	frames := runtime.CallersFrames(pcs[:n])
+	frames := runtime.CallersFrames(stack(2))
 	for depth := 0; ; depth++ {
 		frame, more := frames.Next()
 		switch frame.Function {
@@ -59,5 +61,41 @@ func whence() origin {
 }
 
 func passesOn(function string) bool {
-	return strings.HasPrefix(function, "log.") || strings.HasPrefix(function, "log/slog.") || strings.HasPrefix(function, self)
+	return strings.HasPrefix(function, "log.") || strings.HasPrefix(function, "log/slog.") ||
+		strings.HasPrefix(function, self) || strings.HasPrefix(function, earlyFuncs)
+}
+
+// passage is what a call has passed.
+type passage struct {
+	here  bool // this package
+	early int  // the handler of internal/slog, so many times
+}
+
+// passed reads the stack above the function that asks, which is of this package.
+func passed() passage {
+	var p passage
+	frames := runtime.CallersFrames(stack(4)) // without that function and what calls it here
+	for {
+		frame, more := frames.Next()
+		switch {
+		case strings.HasPrefix(frame.Function, self):
+			p.here = true
+		case slices.Contains(earlyMethods, frame.Function):
+			p.early++
+		}
+		if !more {
+			return p
+		}
+	}
+}
+
+// stack returns the calls without the innermost ones.
+func stack(without int) []uintptr {
+	pcs := make([]uintptr, 64)
+	n := runtime.Callers(without+1, pcs)
+	for n == len(pcs) && n < 1<<12 {
+		pcs = make([]uintptr, 4*n)
+		n = runtime.Callers(without+1, pcs)
+	}
+	return pcs[:n]
 }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+
+	early "github.com/clewtrace/clew/internal/slog"
 )
 
 // SetDefault makes h the default of log/slog and of log, and returns what puts
@@ -18,15 +20,17 @@ import (
 // is the handler that h prints with, in the end; it is nil if h prints nothing.
 //
 // From then on a line of package log is a record for h, as [slog.SetDefault] has
-// it, and so is what a logger writes that was made before, from slog's own
-// default handler: that writes lines of text through package log, which name the
-// level, and are taken apart again. The context is not in the line, so that such
-// a record belongs to no span.
+// it. So are the records of a logger that was made while the program was
+// initialised, as internal/slog has it. What was made from slog's own default
+// handler writes lines of text through package log, which name the level, and are
+// taken apart again. The context is not in the line, so that such a record
+// belongs to no span.
 //
 // printer may itself be slog's default handler, or lead to it. What it writes is
 // printed where package log wrote before, and so are the lines of package log
 // themselves, once that is known: a handler beside it does not get them.
 func SetDefault(h, printer slog.Handler) (restore func()) {
+	early.Undo()
 	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
 	o := &output{writer: writer, flags: flags}
 	switch printer.(type) {
@@ -40,15 +44,19 @@ func SetDefault(h, printer slog.Handler) (restore func()) {
 	// the level and the position in the source that slog has for them.
 	slog.SetDefault(slog.New(&lines{o, h}))
 	toLines := log.Writer()
-	slog.SetDefault(slog.New(&standard{h, o}))
+	logger := slog.New(&standard{h, o})
+	slog.SetDefault(logger)
 	log.SetOutput(toLines)
+	stop := early.Use(logger, func() *slog.Logger { return o.takesEarly(logger) }, writer, flags)
 	return func() {
+		stop()
 		set, ok := slog.Default().Handler().(*standard)
 		ours := ok && set.output == o
+		_, none := early.Own(slog.Default().Handler())
 		output, flagsSet := log.Writer(), log.Flags()
-		// A default logger that the program made of ours has given package log a writer
-		// of its own, of the same type.
-		if output == toLines || ours && reflect.TypeOf(output) == reflect.TypeOf(toLines) {
+		// A default logger that the program made of ours, or of the one before, has given
+		// package log a writer of its own, of the same type.
+		if output == toLines || (ours || none) && reflect.TypeOf(output) == reflect.TypeOf(toLines) {
 			output = writer
 			if flagsSet == 0 { // as slog.SetDefault leaves them
 				flagsSet = flags
@@ -68,6 +76,24 @@ type output struct {
 	flags  int
 	direct bool        // what prints does not lead to package log
 	loops  atomic.Bool // it does
+}
+
+// takesEarly returns the logger for a record of one that was made while the
+// program was initialised: that of [SetDefault], or what the program has made the
+// default one since. It is nil for what is called in order to print.
+func (o *output) takesEarly(ours *slog.Logger) *slog.Logger {
+	if !o.direct && passed().here {
+		return nil
+	}
+	set := slog.Default()
+	if _, ok := set.Handler().(*standard); ok {
+		return set
+	}
+	// The handler that the program has set may itself lead to such a logger.
+	if _, none := early.Own(set.Handler()); none || passed().early > 1 {
+		return ours
+	}
+	return set
 }
 
 // lines is the handler of the lines that package log writes.

@@ -3,6 +3,7 @@ package sloghandler_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -15,11 +16,16 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	earlyslog "github.com/clewtrace/clew/internal/slog"
 	"github.com/clewtrace/clew/internal/sloghandler"
 )
 
-// early is a logger as packages have it, made before anything is set up.
-var early = slog.With("k", "v w").WithGroup("g")
+// early is a logger as packages have it, made while the program is initialised;
+// late is one that is made by slog's own handler, before anything is set up.
+var (
+	early = slog.With("k", "v w").WithGroup("g")
+	late  = slog.New(slogsHandler).With("k", "v w").WithGroup("g")
+)
 
 // buffer is a writer for several goroutines.
 type buffer struct {
@@ -84,16 +90,16 @@ func TestLoggersMadeBeforeKeepTheirLevel(t *testing.T) {
 		want   string
 		level  string
 	}{
-		{"a logger made before", "", func() { early.Warn("m n", "a", 1, "b", "x=y") }, `level=WARN msg="m n" k="v w" g.a=1 g.b="x=y"`, "WARN"},
-		{"no attributes", "", func() { slog.New(defaultHandler).Error("m") }, "level=ERROR msg=m", "ERROR"},
-		{"a level between", "", func() { early.Log(context.Background(), slog.LevelInfo+2, "m") }, `level=INFO+2 msg=m k="v w"`, "INFO+2"},
-		{"no message", "", func() { early.Info("") }, `level=INFO msg="" k="v w"`, "INFO"},
-		{"a message with an equals sign", "", func() { slog.New(defaultHandler).Info("a=1 is b", "c", "") }, `level=INFO msg="a=1 is b" c=""`, "INFO"},
-		{"several lines", "", func() { early.Error("m\nn") }, `level=ERROR msg="m\nn" k="v w"`, "ERROR"},
-		{"a prefix of package log", "app: ", func() { early.Error("m") }, `level=ERROR msg="app: m" k="v w"`, "ERROR"},
+		{"a logger made before", "", func() { late.Warn("m n", "a", 1, "b", "x=y") }, `level=WARN msg="m n" k="v w" g.a=1 g.b="x=y"`, "WARN"},
+		{"no attributes", "", func() { slog.New(slogsHandler).Error("m") }, "level=ERROR msg=m", "ERROR"},
+		{"a level between", "", func() { late.Log(context.Background(), slog.LevelInfo+2, "m") }, `level=INFO+2 msg=m k="v w"`, "INFO+2"},
+		{"no message", "", func() { late.Info("") }, `level=INFO msg="" k="v w"`, "INFO"},
+		{"a message with an equals sign", "", func() { slog.New(slogsHandler).Info("a=1 is b", "c", "") }, `level=INFO msg="a=1 is b" c=""`, "INFO"},
+		{"several lines", "", func() { late.Error("m\nn") }, `level=ERROR msg="m\nn" k="v w"`, "ERROR"},
+		{"a prefix of package log", "app: ", func() { late.Error("m") }, `level=ERROR msg="app: m" k="v w"`, "ERROR"},
 		{"a line of package log", "app: ", func() { log.Print("m k=v") }, `level=INFO msg="app: m k=v"`, "INFO"},
 		{"a line that looks like one of slog", "", func() { log.Print("ERROR m k=v") }, `level=INFO msg="ERROR m k=v"`, "INFO"},
-		{"what the default handler is not enabled for", "", func() { early.Debug("m") }, "", ""},
+		{"what the default handler is not enabled for", "", func() { late.Debug("m") }, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var before, printed buffer
@@ -118,16 +124,105 @@ func TestLoggersMadeBeforeKeepTheirLevel(t *testing.T) {
 	}
 }
 
+// TestLoggersOfPackagesBelongToTheirSpan: their records are as if the loggers had
+// been made afterwards.
+func TestLoggersOfPackagesBelongToTheirSpan(t *testing.T) {
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
+	program := func(plain, with *slog.Logger) {
+		for _, l := range []*slog.Logger{plain, with, with.With("b", 2), with.WithGroup("h").With("b", 2)} {
+			l.InfoContext(ctx, "m", "a", 1, "e", errors.New("x"))
+			l.Debug("m")
+			l.Error("INFO m k=v")
+		}
+	}
+	for name, wrap := range map[string]func(slog.Handler) slog.Handler{
+		"text":                  func(h slog.Handler) slog.Handler { return h },
+		"embedded":              func(h slog.Handler) slog.Handler { return embedding{h} },
+		"multi, slog's default": func(h slog.Handler) slog.Handler { return slog.NewMultiHandler(h, defaultHandler) },
+		"multi, a logger's":     func(h slog.Handler) slog.Handler { return slog.NewMultiHandler(h, early.Handler()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, printed buffer
+			writeTo(t, &before, "", 0)
+			exported := setUp(t, wrap(slog.NewTextHandler(&printed, quietly(true))))
+			var want, got [3]string
+			take := func() (all [3]string) {
+				all[0], all[1] = printed.take(), before.take()
+				for _, r := range exported.take() {
+					all[2] += fmt.Sprintln(r.SeverityText(), r.Body(), attrs(r))
+				}
+				return all
+			}
+			finishes(func() { program(slog.Default(), slog.With("k", "v w").WithGroup("g")) })
+			want = take()
+			finishes(func() { program(slog.New(defaultHandler), early) })
+			if got = take(); got != want {
+				t.Errorf("printed, printed by package log, and exported\n%s\nwant\n%s", got, want)
+			}
+			if n := strings.Count(got[0], "trace_id=01000000000000000000000000000000"); n != 4 {
+				t.Errorf("%d lines have the trace id, want 4", n)
+			}
+		})
+	}
+}
+
+// TestLoggersOfPackagesFollowTheDefaultOne: as they do in a program that sets
+// nothing up, where what they print comes to the handler of the default logger.
+func TestLoggersOfPackagesFollowTheDefaultOne(t *testing.T) {
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
+	const ids = " trace_id=01000000000000000000000000000000 span_id=0200000000000000"
+	var before, printed, own buffer
+	for _, test := range []struct {
+		rule     string
+		set      func()
+		printed  string
+		own      string
+		exported int
+	}{
+		{"nothing is set", func() {}, "level=WARN msg=m" + ids + " k=\"v w\"\n", "", 1},
+		{"a logger made of the default one", func() { slog.SetDefault(slog.With("a", 1)) }, "level=WARN msg=m" + ids + " a=1 k=\"v w\"\n", "", 1},
+		{"a handler around the default one", func() { slog.SetDefault(slog.New(embedding{slog.Default().Handler()})) }, "level=WARN msg=m" + ids + " k=\"v w\"\n", "", 1},
+		{"a handler of the program's own", func() { slog.SetDefault(slog.New(slog.NewTextHandler(&own, quietly(false)))) }, "", "level=WARN msg=m k=\"v w\"\n", 0},
+		{"the default one of before", func() { slog.SetDefault(slog.New(defaultHandler)) }, "level=WARN msg=m" + ids + " k=\"v w\"\n", "", 1},
+		{"a logger made before", func() { slog.SetDefault(early) }, "level=WARN msg=m" + ids + " k=\"v w\"\n", "", 1},
+		{"a handler around one made before", func() { slog.SetDefault(slog.New(embedding{early.Handler()})) }, "level=WARN msg=m" + ids + " k=\"v w\" g.k=\"v w\"\n", "", 1},
+		{"slog's own", func() { slog.SetDefault(slog.New(slogsHandler)) }, "level=WARN msg=m" + ids + " k=\"v w\"\n", "", 1},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			writeTo(t, &before, "", 0)
+			logger := slog.Default()
+			t.Cleanup(func() { slog.SetDefault(logger) })
+			exported := setUp(t, slog.NewTextHandler(&printed, quietly(false)))
+			test.set()
+			finishes(func() { early.WarnContext(ctx, "m") })
+			if got := printed.take(); got != test.printed {
+				t.Errorf("printed %q, want %q", got, test.printed)
+			}
+			if got := own.take(); got != test.own {
+				t.Errorf("the program's handler printed %q, want %q", got, test.own)
+			}
+			if got := len(exported.take()); got != test.exported {
+				t.Errorf("exported %d records, want %d", got, test.exported)
+			}
+			finishes(func() { log.Print("line"); slog.Info("record") })
+			printed.take()
+			own.take()
+			before.take()
+		})
+	}
+}
+
 func TestLinesKeepTheirSource(t *testing.T) {
 	var before, printed buffer
 	writeTo(t, &before, "", log.Lshortfile)
 	setUp(t, slog.NewTextHandler(&printed, quietly(true)))
 	early.Info("early")
+	late.Info("late")
 	log.Print("line")
 	slog.Info("record")
 	const source = `source="output_test.go sloghandler_test.TestLinesKeepTheirSource"`
-	if got := printed.take(); strings.Count(got, source) != 3 {
-		t.Errorf("printed\n%swant three times %s", got, source)
+	if got := printed.take(); strings.Count(got, source) != 4 {
+		t.Errorf("printed\n%swant four times %s", got, source)
 	}
 }
 
@@ -151,8 +246,11 @@ func TestIDsAreInEachLine(t *testing.T) {
 	}
 }
 
-// defaultHandler is slog's.
-var defaultHandler = slog.Default().Handler()
+// defaultHandler is the handler of the default logger, and slogsHandler slog's own.
+var (
+	defaultHandler  = slog.Default().Handler()
+	slogsHandler, _ = earlyslog.Own(defaultHandler)
+)
 
 type embedding struct{ slog.Handler }
 
@@ -201,13 +299,16 @@ func finishes(program func()) {
 
 func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 	for name, printer := range map[string]slog.Handler{
-		"bare":     defaultHandler,
-		"With":     defaultHandler.WithAttrs(nil),
-		"embedded": embedding{defaultHandler},
-		"twice":    embedding{&embedding{defaultHandler}},
-		"function": function(defaultHandler.Handle),
-		"multi":    slog.NewMultiHandler(slog.DiscardHandler, defaultHandler),
-		"locking":  &locking{Handler: defaultHandler},
+		"bare":             defaultHandler,
+		"With":             defaultHandler.WithAttrs(nil),
+		"embedded":         embedding{defaultHandler},
+		"twice":            embedding{&embedding{defaultHandler}},
+		"function":         function(defaultHandler.Handle),
+		"multi":            slog.NewMultiHandler(slog.DiscardHandler, defaultHandler),
+		"locking":          &locking{Handler: defaultHandler},
+		"slog's, bare":     slogsHandler,
+		"slog's, embedded": embedding{slogsHandler},
+		"slog's, function": function(slogsHandler.Handle),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before buffer
@@ -216,6 +317,7 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 				log.Print("line") // the first, before anything is known of the handler
 				slog.Info("record", "a", 1)
 				early.Warn("early")
+				late.Warn("late")
 				slog.With("b", 2).Error("with")
 				log.Print("INFO line")
 				var all sync.WaitGroup
@@ -233,8 +335,8 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 				t.Errorf("printed\n%swant, as before,\n%s", got, want)
 			}
 			records := exported.take()
-			if len(records) != 21 {
-				t.Errorf("exported %d records, want 21", len(records))
+			if len(records) != 22 {
+				t.Errorf("exported %d records, want 22", len(records))
 			}
 			if got := fmt.Sprint(records[2].SeverityText(), attrs(records[2])); got != `WARN[{"k":"v w"}]` {
 				t.Errorf("the logger made before exported %s", got)
@@ -257,10 +359,10 @@ func TestAProgramMayDeriveItsDefaultLogger(t *testing.T) {
 		printer func(*buffer) slog.Handler
 		want    string
 	}{
-		{"default", func(*buffer) slog.Handler { return defaultHandler }, "line\nINFO record s=1\nWARN early k=\"v w\"\n"},
-		{"function", func(*buffer) slog.Handler { return function(defaultHandler.Handle) }, "line\nINFO record s=1\nWARN early k=\"v w\"\n"},
-		{"text", text, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=early s=1 k=\"v w\"\n"},
-		{"other", func(b *buffer) slog.Handler { return function(text(b).Handle) }, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=early k=\"v w\" s=1\n"},
+		{"default", func(*buffer) slog.Handler { return defaultHandler }, "line\nINFO record s=1\nWARN late k=\"v w\"\nWARN early s=1 k=\"v w\"\n"},
+		{"function", func(*buffer) slog.Handler { return function(defaultHandler.Handle) }, "line\nINFO record s=1\nWARN late k=\"v w\"\nWARN early k=\"v w\" s=1\n"},
+		{"text", text, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=late s=1 k=\"v w\"\nlevel=WARN msg=early s=1 k=\"v w\"\n"},
+		{"other", func(b *buffer) slog.Handler { return function(text(b).Handle) }, "level=INFO msg=line s=1\nlevel=INFO msg=record s=1\nlevel=WARN msg=late k=\"v w\" s=1\nlevel=WARN msg=early k=\"v w\" s=1\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var printed buffer
@@ -270,13 +372,14 @@ func TestAProgramMayDeriveItsDefaultLogger(t *testing.T) {
 			finishes(func() {
 				log.Print("line")
 				slog.Info("record")
+				late.Warn("late")
 				early.Warn("early")
 			})
 			if got := printed.take(); got != test.want {
 				t.Errorf("printed\n%swant\n%s", got, test.want)
 			}
-			if got := len(exported.take()); got != 3 {
-				t.Errorf("exported %d records, want 3", got)
+			if got := len(exported.take()); got != 4 {
+				t.Errorf("exported %d records, want 4", got)
 			}
 		})
 	}
@@ -289,10 +392,11 @@ func TestOtherPrintersGetTheLines(t *testing.T) {
 	exported := setUp(t, function(text.Handle))
 	log.Print("line")
 	early.Warn("early")
-	if got, want := printed.take(), "level=INFO msg=line\nlevel=WARN msg=early k=\"v w\"\n"; got != want || before.take() != "" {
+	late.Warn("late")
+	if got, want := printed.take(), "level=INFO msg=line\nlevel=WARN msg=early k=\"v w\"\nlevel=WARN msg=late k=\"v w\"\n"; got != want || before.take() != "" {
 		t.Errorf("printed\n%swant\n%s", got, want)
 	}
-	if got := len(exported.take()); got != 2 {
+	if got := len(exported.take()); got != 3 {
 		t.Errorf("exported %d records", got)
 	}
 
@@ -341,6 +445,8 @@ func TestWhatTheProgramSetMeanwhileStays(t *testing.T) {
 	}{
 		{"nothing", func() {}, false, false, "line\n"},
 		{"a logger made of the default one", func() { slog.SetDefault(slog.With("a", 1)) }, false, false, "line\n"},
+		{"the default one of before", func() { slog.SetDefault(slog.New(defaultHandler)) }, true, false, "line\n"},
+		{"a logger made before", func() { slog.SetDefault(early); log.Print("meanwhile") }, true, false, "line\n"},
 		{"a logger of its own", func() { slog.SetDefault(slog.New(slog.NewTextHandler(&own, quietly(false)))) }, true, true, "level=INFO msg=line\n"},
 		{"a file for package log", func() { log.SetOutput(&own); log.SetFlags(log.Lmsgprefix) }, false, true, "line\n"},
 	} {

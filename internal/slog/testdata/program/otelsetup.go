@@ -1,0 +1,5 @@
+//go:build otelsetup
+
+package main
+
+import _ "github.com/clewtrace/clew/otelsetup"
