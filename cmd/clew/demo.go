@@ -151,11 +151,14 @@ func runPair(ctx context.Context, endpoint string) error {
 
 // service returns the command of one of the example programs, which this program
 // becomes when it is started with these arguments. The environment has no OTEL_*
-// variables of this process, because they would send the telemetry elsewhere. When ctx
-// ends, the program is asked to stop, and is killed if it does not.
+// and CLEW_* variables of this process, because they would send the telemetry elsewhere,
+// or send what a spool keeps of another program. When ctx ends, the program is asked to
+// stop, and is killed if it does not.
 func service(ctx context.Context, self, name, endpoint string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, self, demo.Args(name, args...)...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OTEL_") })
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "OTEL_") || strings.HasPrefix(v, "CLEW_")
+	})
 	cmd.Env = append(cmd.Env, "OTEL_SERVICE_NAME="+name, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout

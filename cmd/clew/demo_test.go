@@ -17,7 +17,7 @@ import (
 )
 
 // runsMain makes the test binary the command itself.
-const runsMain = "CLEW_TEST_RUNS_MAIN"
+const runsMain = "TEST_RUNS_CLEW"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runsMain) != "" {
@@ -43,7 +43,9 @@ func (c *cancelOn) Write(p []byte) (int, error) {
 }
 
 func TestDemo(t *testing.T) {
+	spool := t.TempDir()
 	t.Setenv("OTEL_TRACES_EXPORTER", "none") // the demo's processes do not take it over
+	t.Setenv("CLEW_DELIVERY_SPOOL_DIR", spool)
 	t.Setenv(runsMain, "true")
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"demo"}, stdio{out: &stdout, err: &stderr}); code != 0 {
@@ -66,6 +68,9 @@ func TestDemo(t *testing.T) {
 		if !regexp.MustCompile(line).Match(stdout.Bytes()) {
 			t.Errorf("no line %s in\n%s", line, &stdout)
 		}
+	}
+	if files, err := os.ReadDir(spool); err != nil || len(files) > 0 {
+		t.Errorf("in the spool of another program: %v, %v", files, err)
 	}
 }
 
