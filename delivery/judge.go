@@ -76,8 +76,8 @@ func judge(resp *http.Response, answer []byte) outcome {
 
 // taken returns the outcome of a request that the server took.
 func taken(contentType string, answer []byte) outcome {
-	rejected, message := partialSuccess(contentType, answer)
-	return outcome{verdict: delivered, rejected: rejected, message: plaintext.Line(message, maxMessage)}
+	a := partialSuccess(contentType, answer)
+	return outcome{verdict: delivered, rejected: a.Rejected, message: plaintext.Line(a.Message, maxMessage)}
 }
 
 // notAnswer says what a 2xx brought if no OTLP server answers so: something else

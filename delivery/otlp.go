@@ -3,10 +3,10 @@ package delivery
 import (
 	"encoding/json"
 	"mime"
-	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clewtrace/clew/internal/otlp"
 )
 
 // The three export requests have the same shape (opentelemetry/proto/collector):
@@ -185,40 +185,17 @@ func rewrite(msg []byte, num protowire.Number, fn func([]byte) []byte) []byte {
 	return out
 }
 
-// partialSuccess returns how many items the server refused, and why, from the body of a
-// 2xx answer (OpenTelemetry Protocol Specification, "Partial Success").
-func partialSuccess(contentType string, body []byte) (rejected int64, message string) {
-	if len(body) == 0 {
-		return 0, ""
+// partialSuccess reads the body of a 2xx answer, as far as it can be read.
+func partialSuccess(contentType string, body []byte) otlp.Answer {
+	var a otlp.Answer
+	switch {
+	case len(body) == 0:
+	case mediaType(contentType) == contentTypeJSON:
+		a, _ = otlp.DecodeAnswerJSON(body) //nolint:errcheck // the request was taken, whatever else is said
+	case isProtobuf(contentType):
+		a, _ = otlp.DecodeAnswer(body) //nolint:errcheck // the same
 	}
-	if mediaType(contentType) == contentTypeJSON {
-		return partialSuccessJSON(body)
-	}
-	if !isProtobuf(contentType) {
-		return 0, ""
-	}
-	eachMessage(body, 1, func(partial []byte) {
-		for len(partial) > 0 {
-			num, typ, n := protowire.ConsumeTag(partial)
-			if n < 0 {
-				return
-			}
-			partial = partial[n:]
-			switch {
-			case num == 1 && typ == protowire.VarintType:
-				v, _ := protowire.ConsumeVarint(partial)
-				rejected = int64(v) //nolint:gosec // int64 on the wire
-			case num == 2 && typ == protowire.BytesType:
-				v, _ := protowire.ConsumeBytes(partial)
-				message = string(v)
-			}
-			if n = protowire.ConsumeFieldValue(num, typ, partial); n < 0 {
-				return
-			}
-			partial = partial[n:]
-		}
-	})
-	return max(rejected, 0), message
+	return a
 }
 
 // jsonRequest has the fields of the three requests in the JSON encoding. A request has
@@ -269,26 +246,4 @@ func countJSON(s Signal, body []byte) int64 {
 		}
 	}
 	return int64(n)
-}
-
-// partialSuccessJSON accepts the count as a number or, as proto3 JSON writes
-// 64-bit integers, as a string.
-func partialSuccessJSON(body []byte) (rejected int64, message string) {
-	var answer struct {
-		PartialSuccess struct {
-			RejectedSpans, RejectedDataPoints, RejectedLogRecords json.RawMessage
-
-			ErrorMessage string
-		}
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return 0, ""
-	}
-	p := answer.PartialSuccess
-	for _, raw := range []json.RawMessage{p.RejectedSpans, p.RejectedDataPoints, p.RejectedLogRecords} {
-		if v, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64); err == nil {
-			rejected += max(v, 0)
-		}
-	}
-	return rejected, p.ErrorMessage
 }

@@ -17,9 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/clewtrace/clew/cmd/clew/internal/demo"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
@@ -60,17 +60,17 @@ func showOnPage(ctx context.Context, out io.Writer) error {
 // teeSink hands what is received to two sinks, which only read it.
 type teeSink [2]otlpreceiver.Sink
 
-func (b teeSink) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (b teeSink) AddTraces(req *tracepb.TracesData) {
 	b[0].AddTraces(req)
 	b[1].AddTraces(req)
 }
 
-func (b teeSink) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (b teeSink) AddLogs(req *logspb.LogsData) {
 	b[0].AddLogs(req)
 	b[1].AddLogs(req)
 }
 
-func (b teeSink) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+func (b teeSink) AddMetrics(req *metricspb.MetricsData) {
 	b[0].AddMetrics(req)
 	b[1].AddMetrics(req)
 }

@@ -85,9 +85,8 @@ func clientCertificate(err error) bool {
 	return false
 }
 
-// cutOff reports whether the other side ended the connection. gRPC's errors have
-// no more than the text, and neither has the one of net/http if that happens before
-// HTTP/2 has begun.
+// cutOff reports whether the other side ended the connection. The error of net/http has
+// no more than the text if that happens before HTTP/2 has begun.
 func cutOff(err error) bool {
 	for _, text := range []string{"EOF", syscall.EPIPE.Error(), syscall.ECONNRESET.Error(), "http2: client conn could not be established"} {
 		if strings.Contains(err.Error(), text) {

@@ -144,14 +144,18 @@ func (t *target) hostPort() (host, port string) {
 	if t.proxy == nil {
 		return t.sends[0].Endpoint.Hostname(), t.sends[0].port()
 	}
-	port = t.proxy.Port()
+	return proxyAddress(t.proxy)
+}
+
+func proxyAddress(proxy *url.URL) (host, port string) {
+	port = proxy.Port()
 	if port == "" {
-		port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[t.proxy.Scheme]
+		port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
 	}
 	if port == "" {
 		port = "80"
 	}
-	return t.proxy.Hostname(), port
+	return proxy.Hostname(), port
 }
 
 func (t *target) resolve(ctx context.Context) bool {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/internal/otlpjson"
 	"github.com/clewtrace/clew/internal/redact"
 )
@@ -31,14 +32,14 @@ const maxAnswer = 1 << 20
 func (s send) try(ctx context.Context, sample *sample) (detail string, wrong *Problem) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	request, answer := sample.request(s.Signal)
+	request := sample.requests[s.Signal]
 	if s.protocol == protocolGRPC {
-		return s.overGRPC(ctx, request, answer)
+		return s.overGRPC(ctx, request)
 	}
-	return s.overHTTP(ctx, request, answer)
+	return s.overHTTP(ctx, request)
 }
 
-func (s send) overHTTP(ctx context.Context, request, answer proto.Message) (detail string, wrong *Problem) {
+func (s send) overHTTP(ctx context.Context, request proto.Message) (detail string, wrong *Problem) {
 	req, err := s.httpRequest(ctx, request)
 	if err != nil {
 		return "failed", s.problem(err.Error(), "report this: a request could not be made")
@@ -59,12 +60,13 @@ func (s send) overHTTP(ctx context.Context, request, answer proto.Message) (deta
 	if resp.StatusCode/100 != 2 {
 		return detail, s.refusedHTTP(resp, body)
 	}
+	var answer otlp.Answer
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch mediaType {
 	case typeJSON:
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, answer)
+		answer, err = otlp.DecodeAnswerJSON(body)
 	case typeProtobuf:
-		err = proto.Unmarshal(body, answer)
+		answer, err = otlp.DecodeAnswer(body)
 	case "text/html":
 		err = errors.New("a web page")
 	}
@@ -81,17 +83,8 @@ func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Req
 		body, err = otlpjson.Marshal(request)
 		contentType = typeJSON
 	}
-	if err != nil {
+	if body, err = s.packed(body, err); err != nil {
 		return nil, err
-	}
-	if s.Gzip {
-		var packed bytes.Buffer
-		w := gzip.NewWriter(&packed)
-		_, err := w.Write(body)
-		if err = errors.Join(err, w.Close()); err != nil {
-			return nil, err
-		}
-		body = packed.Bytes()
 	}
 	u := *s.Endpoint
 	u.User = nil // it is in the headers
@@ -110,14 +103,26 @@ func (s send) httpRequest(ctx context.Context, request proto.Message) (*http.Req
 	return req, nil
 }
 
+// packed compresses a body if the signal is sent so.
+func (s send) packed(body []byte, err error) ([]byte, error) {
+	if err != nil || !s.Gzip {
+		return body, err
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(body)
+	err = errors.Join(err, w.Close())
+	return packed.Bytes(), err
+}
+
 // problem names the signal and where it goes.
 func (s send) problem(what, cure string) *Problem {
 	return &Problem{fmt.Sprintf("%s to %s: %s", s.Signal, redact.URL(s.Endpoint, nil), what), cure}
 }
 
-func (s send) partial(answer proto.Message) *Problem {
-	if n, reason := refused(answer); n > 0 {
-		return s.problem("accepted, and then left out: "+s.masked(reason), "do what the receiver asks for, or look at its log")
+func (s send) partial(answer otlp.Answer) *Problem {
+	if answer.Rejected > 0 {
+		return s.problem("accepted, and then left out: "+s.masked(answer.Message), "do what the receiver asks for, or look at its log")
 	}
 	return nil
 }

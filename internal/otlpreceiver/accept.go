@@ -3,14 +3,14 @@ package otlpreceiver
 import (
 	"slices"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/clewtrace/clew/internal/otlp"
 )
 
 // acceptTraces hands the spans with valid ids to the sink.
-func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.ExportTraceServiceResponse {
+func acceptTraces(sink Sink, req *tracepb.TracesData) otlp.Answer {
 	var rejected int64
 	for _, resource := range req.GetResourceSpans() {
 		for _, scope := range resource.GetScopeSpans() {
@@ -25,18 +25,17 @@ func acceptTraces(sink Sink, req *coltrace.ExportTraceServiceRequest) *coltrace.
 		}
 	}
 	sink.AddTraces(req)
-	reply := &coltrace.ExportTraceServiceResponse{}
-	if rejected > 0 {
-		reply.PartialSuccess = &coltrace.ExportTracePartialSuccess{
-			RejectedSpans: rejected,
-			ErrorMessage:  "trace_id must be 16 bytes and span_id 8, not all zero; parent_span_id and the ids of links empty or of the same lengths",
-		}
+	if rejected == 0 {
+		return otlp.Answer{}
 	}
-	return reply
+	return otlp.Answer{
+		Rejected: rejected,
+		Message:  "trace_id must be 16 bytes and span_id 8, not all zero; parent_span_id and the ids of links empty or of the same lengths",
+	}
 }
 
 // acceptLogs hands the records whose ids are valid or absent to the sink.
-func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.ExportLogsServiceResponse {
+func acceptLogs(sink Sink, req *logspb.LogsData) otlp.Answer {
 	var rejected int64
 	for _, resource := range req.GetResourceLogs() {
 		for _, scope := range resource.GetScopeLogs() {
@@ -48,14 +47,10 @@ func acceptLogs(sink Sink, req *collogs.ExportLogsServiceRequest) *collogs.Expor
 		}
 	}
 	sink.AddLogs(req)
-	reply := &collogs.ExportLogsServiceResponse{}
-	if rejected > 0 {
-		reply.PartialSuccess = &collogs.ExportLogsPartialSuccess{
-			RejectedLogRecords: rejected,
-			ErrorMessage:       "trace_id must be empty or 16 bytes, span_id empty or 8",
-		}
+	if rejected == 0 {
+		return otlp.Answer{}
 	}
-	return reply
+	return otlp.Answer{Rejected: rejected, Message: "trace_id must be empty or 16 bytes, span_id empty or 8"}
 }
 
 func isID(id []byte, length int) bool {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -102,7 +102,7 @@ func TestRequestBeyondTheBudgetIsRefused(t *testing.T) {
 // TestCostIsMemory compares the cost with what the decoder allocates, for
 // requests that have one field many times, every field in turn.
 func TestCostIsMemory(t *testing.T) {
-	for _, msg := range []proto.Message{&coltrace.ExportTraceServiceRequest{}, &collogs.ExportLogsServiceRequest{}, &colmetrics.ExportMetricsServiceRequest{}} {
+	for _, msg := range []proto.Message{&tracepb.TracesData{}, &logspb.LogsData{}, &metricspb.MetricsData{}} {
 		eachField(msg.ProtoReflect().Descriptor(), nil, func(path []protoreflect.FieldDescriptor) {
 			for _, value := range [][]byte{{}, {1}, make([]byte, 1000)} {
 				last := path[len(path)-1]

@@ -6,9 +6,9 @@ import (
 	"reflect"
 	"sync"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -58,7 +58,7 @@ type field struct {
 var layouts = sync.OnceValue(func() map[protoreflect.FullName]*layout {
 	all := map[protoreflect.FullName]*layout{}
 	for _, msg := range []proto.Message{
-		(*coltrace.ExportTraceServiceRequest)(nil), (*collogs.ExportLogsServiceRequest)(nil), (*colmetrics.ExportMetricsServiceRequest)(nil),
+		(*tracepb.TracesData)(nil), (*logspb.LogsData)(nil), (*metricspb.MetricsData)(nil),
 	} {
 		addLayout(all, msg.ProtoReflect().Descriptor())
 	}

@@ -10,7 +10,8 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
+
+	"github.com/clewtrace/clew/internal/otlp"
 )
 
 const (
@@ -31,8 +32,8 @@ func (rc *Receiver) GRPCServer() *http.Server {
 	mux := http.NewServeMux()
 	for _, service := range services {
 		mux.HandleFunc("POST "+service.grpcPath, func(w http.ResponseWriter, r *http.Request) {
-			reply, err := rc.call(r, service)
-			answerCall(w, reply, err)
+			answer, err := rc.call(r, service)
+			answerCall(w, answer, err)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +41,7 @@ func (rc *Receiver) GRPCServer() *http.Server {
 			http.Error(w, "this address speaks OTLP/gRPC only", http.StatusUnsupportedMediaType)
 			return
 		}
-		answerCall(w, nil, callError{codes.Unimplemented, fmt.Errorf("there is no %.256q", r.URL.Path)})
+		answerCall(w, otlp.Answer{}, callError{codes.Unimplemented, fmt.Errorf("there is no %.256q", r.URL.Path)})
 	})
 	server := &http.Server{
 		Handler: mux, Protocols: new(http.Protocols),
@@ -66,20 +67,20 @@ type callError struct {
 // compressed, and four for its length.
 const messageHead = 1 + 4
 
-func (rc *Receiver) call(r *http.Request, s service) (proto.Message, error) {
+func (rc *Receiver) call(r *http.Request, s service) (answer otlp.Answer, err error) {
 	if !isGRPC(r) {
-		return nil, callError{codes.InvalidArgument, errors.New("not a request of gRPC")}
+		return answer, callError{codes.InvalidArgument, errors.New("not a request of gRPC")}
 	}
 	var head [messageHead]byte
 	if _, err := io.ReadFull(r.Body, head[:]); err != nil {
-		return nil, err
+		return answer, err
 	}
 	length := int64(binary.BigEndian.Uint32(head[1:]))
 	if length > MaxBody {
-		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody)
+		return answer, fmt.Errorf("%w: more than %d bytes", errTooLarge, MaxBody)
 	}
 	if encoding := r.Header.Get("Grpc-Encoding"); head[0] == 1 && encoding != "gzip" {
-		return nil, callError{codes.Unimplemented, fmt.Errorf("grpc-encoding %.64q: must be gzip or identity", encoding)}
+		return answer, callError{codes.Unimplemented, fmt.Errorf("grpc-encoding %.64q: must be gzip or identity", encoding)}
 	}
 	return rc.take(r.Context(), s, protobuf, &exactly{io.LimitedReader{R: r.Body, N: length}}, length, head[0] == 1)
 }
@@ -95,17 +96,14 @@ func (e *exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func answerCall(w http.ResponseWriter, reply proto.Message, err error) {
+func answerCall(w http.ResponseWriter, answer otlp.Answer, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Accept-Encoding", "identity,gzip")
 	if err == nil {
-		var body []byte
-		body, err = proto.MarshalOptions{}.MarshalAppend(make([]byte, messageHead), reply)
-		if err == nil {
-			binary.BigEndian.PutUint32(body[1:], uint32(len(body)-messageHead)) //nolint:gosec // a few bytes
-			w.Write(body)
-		}
+		body := answer.Append(make([]byte, messageHead))
+		binary.BigEndian.PutUint32(body[1:], uint32(len(body)-messageHead)) //nolint:gosec // a few bytes
+		w.Write(body)
 	}
 	code, text := codes.OK, ""
 	if err != nil {

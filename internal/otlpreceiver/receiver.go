@@ -18,14 +18,15 @@ import (
 	"net/http"
 	"strings"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clewtrace/clew/internal/otlp"
 	"github.com/clewtrace/clew/internal/otlpjson"
 )
 
@@ -33,11 +34,13 @@ import (
 const MaxBody = 20 << 20
 
 // Sink takes what was received. Its methods are called concurrently and may keep and
-// change their arguments.
+// change their arguments. TracesData and the like have the fields of the requests
+// ExportTraceServiceRequest and so on (opentelemetry/proto/collector), whose Go packages
+// import gRPC and its gateway.
 type Sink interface {
-	AddTraces(*coltrace.ExportTraceServiceRequest)
-	AddLogs(*collogs.ExportLogsServiceRequest)
-	AddMetrics(*colmetrics.ExportMetricsServiceRequest)
+	AddTraces(*tracepb.TracesData)
+	AddLogs(*logspb.LogsData)
+	AddMetrics(*metricspb.MetricsData)
 }
 
 // Receiver hands what it receives to a sink.
@@ -68,36 +71,35 @@ func (rc *Receiver) HTTP() http.Handler {
 	return mux
 }
 
-// service is what differs between the signals: the type of the request, and what
-// accepts it.
+// service is what differs between the signals.
 type service struct {
 	grpcPath string
 	request  func() proto.Message
-	accept   func(Sink, proto.Message) (reply proto.Message)
+	accept   func(Sink, proto.Message) otlp.Answer
+	rejected string // name of the number of what was left out, in JSON
 }
 
 var services = map[string]service{
 	"/v1/traces": {
 		grpcPath: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-		request:  func() proto.Message { return &coltrace.ExportTraceServiceRequest{} },
-		accept: func(s Sink, m proto.Message) proto.Message {
-			return acceptTraces(s, m.(*coltrace.ExportTraceServiceRequest))
-		},
+		request:  func() proto.Message { return &tracepb.TracesData{} },
+		accept:   func(s Sink, m proto.Message) otlp.Answer { return acceptTraces(s, m.(*tracepb.TracesData)) },
+		rejected: "rejectedSpans",
 	},
 	"/v1/logs": {
 		grpcPath: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-		request:  func() proto.Message { return &collogs.ExportLogsServiceRequest{} },
-		accept: func(s Sink, m proto.Message) proto.Message {
-			return acceptLogs(s, m.(*collogs.ExportLogsServiceRequest))
-		},
+		request:  func() proto.Message { return &logspb.LogsData{} },
+		accept:   func(s Sink, m proto.Message) otlp.Answer { return acceptLogs(s, m.(*logspb.LogsData)) },
+		rejected: "rejectedLogRecords",
 	},
 	"/v1/metrics": {
 		grpcPath: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-		request:  func() proto.Message { return &colmetrics.ExportMetricsServiceRequest{} },
-		accept: func(s Sink, m proto.Message) proto.Message {
-			s.AddMetrics(m.(*colmetrics.ExportMetricsServiceRequest))
-			return &colmetrics.ExportMetricsServiceResponse{}
+		request:  func() proto.Message { return &metricspb.MetricsData{} },
+		accept: func(s Sink, m proto.Message) otlp.Answer {
+			s.AddMetrics(m.(*metricspb.MetricsData))
+			return otlp.Answer{}
 		},
+		rejected: "rejectedDataPoints",
 	},
 }
 
@@ -107,14 +109,16 @@ type payload struct {
 	mediaType string
 	cost      func([]byte, proto.Message) (int64, error) // memory that unmarshal takes, in bytes
 	unmarshal func([]byte, proto.Message) error
-	marshal   func(proto.Message) ([]byte, error)
+	status    func(proto.Message) ([]byte, error)
+	answer    func(a otlp.Answer, rejected string) ([]byte, error)
 }
 
 var (
-	protobuf = &payload{"application/x-protobuf", costOfBinary, unmarshalBinary, proto.Marshal}
+	protobuf = &payload{"application/x-protobuf", costOfBinary, unmarshalBinary, proto.Marshal,
+		func(a otlp.Answer, _ string) ([]byte, error) { return a.Append(nil), nil }}
 	payloads = map[string]*payload{
 		protobuf.mediaType: protobuf,
-		"application/json": {"application/json", costOfJSON, otlpjson.Unmarshal, protojson.Marshal},
+		"application/json": {"application/json", costOfJSON, otlpjson.Unmarshal, protojson.Marshal, otlp.Answer.JSON},
 	}
 )
 
@@ -135,12 +139,13 @@ func (rc *Receiver) serveHTTP(w http.ResponseWriter, r *http.Request, s service)
 		return
 	}
 	body := http.MaxBytesReader(w, r.Body, MaxBody)
-	reply, err := rc.take(r.Context(), s, enc, body, r.ContentLength, encoding == "gzip")
+	answer, err := rc.take(r.Context(), s, enc, body, r.ContentLength, encoding == "gzip")
 	if err != nil {
 		enc.refuse(w, err)
 		return
 	}
-	enc.answer(w, reply)
+	reply, err := enc.answer(answer, s.rejected)
+	enc.write(w, http.StatusOK, reply, err)
 }
 
 // unpacking is the memory of a gzip reader.
@@ -148,33 +153,33 @@ const unpacking = 64 << 10
 
 // take reads a request, decodes it and hands it to the sink. All memory for that is
 // held from the budget until it returns. The sink counts the memory of what it keeps.
-func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.Reader, length int64, packed bool) (proto.Message, error) {
+func (rc *Receiver) take(ctx context.Context, s service, enc *payload, body io.Reader, length int64, packed bool) (answer otlp.Answer, err error) {
 	hold := rc.budget.Hold()
 	defer hold.Release()
 	if packed {
 		if err := hold.Add(ctx, unpacking); err != nil {
-			return nil, err
+			return answer, err
 		}
 		z, err := gzip.NewReader(body)
 		if err != nil {
-			return nil, err
+			return answer, err
 		}
 		body, length = z, 0
 	}
 	b, err := hold.readAll(ctx, body, length)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	req := s.request()
 	cost, err := enc.cost(b, req)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	if err := hold.Add(ctx, cost); err != nil {
-		return nil, err
+		return answer, err
 	}
 	if err := enc.unmarshal(b, req); err != nil {
-		return nil, err
+		return answer, err
 	}
 	return s.accept(rc.sink, req), nil
 }
@@ -203,22 +208,16 @@ func (enc *payload) refuse(w http.ResponseWriter, err error) {
 		status, code = http.StatusServiceUnavailable, codes.Unavailable
 		w.Header().Set("Retry-After", "1")
 	}
-	body, marshalErr := enc.marshal(&spb.Status{Code: int32(code), Message: message(err)})
-	if marshalErr != nil {
-		http.Error(w, "", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", enc.mediaType)
-	w.WriteHeader(status)
-	w.Write(body)
+	body, err := enc.status(&spb.Status{Code: int32(code), Message: message(err)})
+	enc.write(w, status, body, err)
 }
 
-func (enc *payload) answer(w http.ResponseWriter, reply proto.Message) {
-	body, err := enc.marshal(reply)
+func (enc *payload) write(w http.ResponseWriter, status int, body []byte, err error) {
 	if err != nil {
 		http.Error(w, "", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", enc.mediaType)
+	w.WriteHeader(status)
 	w.Write(body)
 }

@@ -5,9 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -88,7 +85,7 @@ func (s *Store) Metrics() []Metric {
 }
 
 // AddTraces implements [Sink].
-func (s *Store) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (s *Store) AddTraces(req *tracepb.TracesData) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceSpans() {
@@ -101,7 +98,7 @@ func (s *Store) AddTraces(req *coltrace.ExportTraceServiceRequest) {
 }
 
 // AddLogs implements [Sink].
-func (s *Store) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (s *Store) AddLogs(req *logspb.LogsData) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceLogs() {
@@ -114,7 +111,7 @@ func (s *Store) AddLogs(req *collogs.ExportLogsServiceRequest) {
 }
 
 // AddMetrics implements [Sink].
-func (s *Store) AddMetrics(req *colmetrics.ExportMetricsServiceRequest) {
+func (s *Store) AddMetrics(req *metricspb.MetricsData) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range req.GetResourceMetrics() {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
@@ -34,7 +32,7 @@ func TestEveryFieldCounts(t *testing.T) {
 	}
 	span := func() *tracepb.Span { return request(shop[0]).GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0] }
 	traces := func(ring *view.Ring, r *resourcepb.Resource, scope *commonpb.InstrumentationScope, s *tracepb.Span) {
-		ring.AddTraces(&coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{Resource: r, ScopeSpans: []*tracepb.ScopeSpans{{Scope: scope, Spans: []*tracepb.Span{s}}}}}})
+		ring.AddTraces(&tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{{Resource: r, ScopeSpans: []*tracepb.ScopeSpans{{Scope: scope, Spans: []*tracepb.Span{s}}}}}})
 	}
 	check(&resourcepb.Resource{}, func(ring *view.Ring, m proto.Message) { traces(ring, m.(*resourcepb.Resource), nil, span()) })
 	check(&commonpb.InstrumentationScope{}, func(ring *view.Ring, m proto.Message) {
@@ -58,7 +56,7 @@ func TestEveryFieldCounts(t *testing.T) {
 			l.Body = attributes("long", long)[0].GetValue()
 		}
 		l.TraceId = id(1, 16)
-		ring.AddLogs(&collogs.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{l}}}}}})
+		ring.AddLogs(&logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{l}}}}}})
 	})
 }
 
@@ -117,7 +115,7 @@ func TestScopesOfOneResourceCount(t *testing.T) {
 			s := request(span{trace: 1, id: i + 1}).GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()
 			rs.ScopeSpans = append(rs.ScopeSpans, &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: strings.Repeat("x", 10_000)}, Spans: s})
 		}
-		ring.AddTraces(&coltrace.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{rs}})
+		ring.AddTraces(&tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{rs}})
 		if s := ring.Stats(); s.Spans != 50 || s.Bytes < 500_000 {
 			t.Errorf("%s: %+v", name, s)
 		}

@@ -11,8 +11,8 @@ import (
 	"os"
 	"sync"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
@@ -164,13 +164,13 @@ func (j *Journal) replay(in io.Reader) (good int64) {
 func (j *Journal) add(kind byte, body []byte) bool {
 	switch kind {
 	case kindTraces:
-		var req coltrace.ExportTraceServiceRequest
+		var req tracepb.TracesData
 		if proto.Unmarshal(body, &req) != nil {
 			return false
 		}
 		j.Ring.AddTraces(&req)
 	case kindLogs:
-		var req collogs.ExportLogsServiceRequest
+		var req logspb.LogsData
 		if proto.Unmarshal(body, &req) != nil {
 			return false
 		}
@@ -182,13 +182,13 @@ func (j *Journal) add(kind byte, body []byte) bool {
 }
 
 // AddTraces implements [otlpreceiver.Sink].
-func (j *Journal) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (j *Journal) AddTraces(req *tracepb.TracesData) {
 	j.append(kindTraces, req)
 	j.Ring.AddTraces(req)
 }
 
 // AddLogs implements [otlpreceiver.Sink].
-func (j *Journal) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (j *Journal) AddLogs(req *logspb.LogsData) {
 	j.append(kindLogs, req)
 	j.Ring.AddLogs(req)
 }

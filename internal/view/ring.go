@@ -7,10 +7,10 @@ import (
 	"strings"
 	"sync"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 )
@@ -90,7 +90,7 @@ func NewRing(limit int64) *Ring {
 // AddTraces implements [otlpreceiver.Sink]. It leaves out spans whose id is known
 // already, because exporters send again what was not acknowledged, and spans whose ids
 // have the wrong length.
-func (r *Ring) AddTraces(req *coltrace.ExportTraceServiceRequest) {
+func (r *Ring) AddTraces(req *tracepb.TracesData) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, resource := range req.GetResourceSpans() {
@@ -126,7 +126,7 @@ func (r *Ring) addSpan(s otlpreceiver.Span) {
 
 // AddLogs implements [otlpreceiver.Sink]. It leaves out records outside any trace,
 // because the page has no place for them.
-func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
+func (r *Ring) AddLogs(req *logspb.LogsData) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, resource := range req.GetResourceLogs() {
@@ -149,7 +149,7 @@ func (r *Ring) AddLogs(req *collogs.ExportLogsServiceRequest) {
 
 // AddMetrics implements [otlpreceiver.Sink]. It does nothing, because the page shows no
 // metrics.
-func (r *Ring) AddMetrics(*colmetrics.ExportMetricsServiceRequest) {}
+func (r *Ring) AddMetrics(*metricspb.MetricsData) {}
 
 // trace returns the trace with the given id. It adds a trace if there is none.
 func (r *Ring) trace(id TraceID) *stored {

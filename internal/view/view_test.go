@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
@@ -51,8 +49,8 @@ func parentID(n int) []byte {
 	return id(n, 8)
 }
 
-func request(spans ...span) *coltrace.ExportTraceServiceRequest {
-	var req coltrace.ExportTraceServiceRequest
+func request(spans ...span) *tracepb.TracesData {
+	var req tracepb.TracesData
 	for _, s := range spans {
 		p := &tracepb.Span{
 			TraceId: id(s.trace, 16), SpanId: id(s.id, 8), ParentSpanId: parentID(s.parent), Name: s.name, Kind: s.kind, Attributes: attributes(s.attrs...),
@@ -87,8 +85,8 @@ func ringOf(spans ...span) *view.Ring {
 	return ring
 }
 
-func logRecord(trace, spanID int, at int64, body string) *collogs.ExportLogsServiceRequest {
-	return &collogs.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{
+func logRecord(trace, spanID int, at int64, body string) *logspb.LogsData {
+	return &logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{
 		TraceId: id(trace, 16), SpanId: parentID(spanID), TimeUnixNano: uint64(at * ms), //nolint:gosec // not negative
 		Body: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: body}},
 	}}}}}}}
@@ -385,7 +383,7 @@ func TestBytesAreMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var req coltrace.ExportTraceServiceRequest
+		var req tracepb.TracesData
 		if err := proto.Unmarshal(b, &req); err != nil {
 			t.Fatal(err)
 		}
