@@ -57,6 +57,7 @@ func TestHostileSpoolDirectory(t *testing.T) {
 	if os.Getenv(spoolEnv) != "" {
 		startOnSpool(os.Getenv(spoolEnv))
 	}
+	t.Parallel()
 	seg := func(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf("%016x.seg", n)) }
 	mark := []byte("clewsp1\n\x01\x02\x03\x04\x05\x06\x07\x08")
 	for name, lay := range map[string]func(t *testing.T, dir string){

@@ -27,6 +27,7 @@ func TestHostileKills(t *testing.T) {
 		journalUntilKilled(t, url, os.Getenv(killEnv+"_DIR"), os.Getenv(killEnv+"_LIFE"))
 		return
 	}
+	t.Parallel()
 	s := newStoppedSink(t)
 	s.fault = func(_ http.ResponseWriter, _ *http.Request, body []byte) bool {
 		time.Sleep(time.Duration(len(spanNames(body))) * 100 * time.Microsecond) // a server that takes its time for each span

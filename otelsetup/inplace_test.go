@@ -247,6 +247,9 @@ func TestIdleConnectionsClose(t *testing.T) {
 func TestRequestsInFlight(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
+	receiver := httptest.NewServer(new(otlpreceiver.Store).Handler())
+	defer receiver.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
 	freshTransport(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -262,12 +265,14 @@ func TestRequestsInFlight(t *testing.T) {
 			}
 		})
 	}
-	for range 5 {
+	for range 20 {
 		telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
 		if telemetry == nil {
 			t.Fatal(err)
 		}
-		telemetry.Shutdown(t.Context()) //nolint:errcheck // there is no collector
+		if err := telemetry.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	cancel()
 	group.Wait()

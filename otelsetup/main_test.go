@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -154,6 +155,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	flag.Set("test.parallel", "8") //nolint:errcheck // they mostly wait for processes
 	goleak.VerifyTestMain(m)
 }
 

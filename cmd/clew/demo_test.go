@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(runsMain)
 		main()
 	}
+	flag.Set("test.parallel", "8") //nolint:errcheck // they mostly wait for processes
 	goleak.VerifyTestMain(m)
 }
 

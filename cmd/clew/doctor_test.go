@@ -279,17 +279,17 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	}
 	trusting := "OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file
 	good := httptest.NewServer(new(otlpreceiver.Store).Handler())
-	defer good.Close()
+	t.Cleanup(good.Close)
 	clients := x509.NewCertPool()
 	clients.AddCert(ca.cert)
 	secure := tlsWith("127.0.0.1", time.Now().Add(day), &tls.Config{}) //nolint:gosec // a test
 	grpcAddress, _ := grpcServer(t)
 	none := grpc.NewServer()
 	noService := listen(t, func(l net.Listener) { none.Serve(l) }) //nolint:errcheck // ends when stopped
-	defer none.Stop()
+	t.Cleanup(none.Stop)
 	guarded := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return grpcstatus.Error(codes.Unauthenticated, "no token") }))
 	guardedAddress := listen(t, func(l net.Listener) { guarded.Serve(l) }) //nolint:errcheck // ends when stopped
-	defer guarded.Stop()
+	t.Cleanup(guarded.Stop)
 	endpoint := func(url string) string { return "OTEL_EXPORTER_OTLP_ENDPOINT=" + url }
 	closed, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
@@ -341,6 +341,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"misspelt variable", []string{endpoint(good.URL), "OTEL_EXPORTER_OLTP_HEADERS=a=b"}, `OTEL_EXPORTER_OLTP_HEADERS: not a variable that is read; did you mean OTEL_EXPORTER_OTLP_HEADERS?`, `correct the name`, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			r := examine(t, test.env)
 			found := slices.ContainsFunc(r.Problems, func(p doctor.Problem) bool {
 				return regexp.MustCompile(test.problem).MatchString(p.Problem) && regexp.MustCompile(test.cure).MatchString(p.Cure)

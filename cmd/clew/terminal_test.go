@@ -24,6 +24,7 @@ import (
 // TestDoctorFindsTheCertificateBehindAReset: a server that wants a certificate
 // may reset the connection before the client has read why.
 func TestDoctorFindsTheCertificateBehindAReset(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{a.issue(t, "127.0.0.1", time.Now().Add(time.Hour))}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
 	address := listen(t, func(l net.Listener) {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 	if target := os.Getenv(workload.TargetEnv); target != "" {
 		otelsetup.Main(func(ctx context.Context) error { return workload.Run(ctx, target) })
 	}
+	flag.Set("test.parallel", "8") //nolint:errcheck // they mostly wait for processes
 	goleak.VerifyTestMain(m)
 }
 
