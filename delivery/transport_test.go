@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -462,6 +463,7 @@ func TestFullQueueDropsTheOldestOfTheGreedy(t *testing.T) {
 	cfg := quick(&h)
 	cfg.QueueSize, cfg.SignalFloor = 64<<10, 16<<10
 	cfg.MinBackoff, cfg.MaxBackoff = time.Hour, time.Hour
+	cfg.Senders = 1
 	tr := newTransport(t, cfg)
 
 	post(t, tr, delivery.Metrics, "http://"+addr, make([]byte, 4<<10))
@@ -476,6 +478,9 @@ func TestFullQueueDropsTheOldestOfTheGreedy(t *testing.T) {
 	}
 	if d := h.drops(); len(d) != 1 || d[0].Reason != "queue_full" {
 		t.Errorf("told %v: want it once", d)
+	}
+	for tr.Stats(delivery.Metrics).Retried+tr.Stats(delivery.Traces).Retried < 2 {
+		runtime.Gosched() // an attempt that fails only after the restart would be made again in an hour
 	}
 	back := restart(t, addr)
 	flush(t, tr)
