@@ -31,7 +31,7 @@ var methods = map[string]string{
 
 // overGRPC makes a unary call: an HTTP/2 request and its answer, each with one message
 // after five bytes (gRPC over HTTP2, "Protocol"). The client of google.golang.org/grpc
-// would add a fifth to the time it takes to compile this program.
+// would add a sixth to what it takes to compile this program.
 func (s send) overGRPC(ctx context.Context, request proto.Message) (detail string, wrong *Problem) {
 	req, err := s.grpcRequest(ctx, request)
 	if err != nil {
