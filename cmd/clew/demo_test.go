@@ -107,3 +107,18 @@ func TestUsage(t *testing.T) {
 		t.Errorf("exit code %d, %q", code, &stdout)
 	}
 }
+
+// TestBuildsWithoutTheGRPCModule: it would add a sixth to what `go run ./cmd/clew demo`
+// compiles. Only its codes are used.
+func TestBuildsWithoutTheGRPCModule(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range strings.Lines(string(out)) {
+		switch strings.TrimSpace(pkg) {
+		case "google.golang.org/grpc", "golang.org/x/net/http2", "github.com/grpc-ecosystem/grpc-gateway/v2/runtime":
+			t.Errorf("it links %s", pkg)
+		}
+	}
+}

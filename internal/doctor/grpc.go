@@ -31,7 +31,7 @@ var methods = map[string]string{
 
 // overGRPC makes a unary call: an HTTP/2 request and its answer, each with one message
 // after five bytes (gRPC over HTTP2, "Protocol"). The client of google.golang.org/grpc
-// would add a fifth to the time it takes to compile this program.
+// would add a sixth to what it takes to compile this program.
 func (s send) overGRPC(ctx context.Context, request proto.Message) (detail string, wrong *Problem) {
 	req, err := s.grpcRequest(ctx, request)
 	if err != nil {
@@ -166,7 +166,8 @@ func (s send) dialGRPC(ctx context.Context) (net.Conn, error) {
 	err = req.Write(conn)
 	if err == nil {
 		var resp *http.Response
-		if resp, err = http.ReadResponse(in, req); err == nil && resp.StatusCode != http.StatusOK {
+		resp, err = http.ReadResponse(in, req) //nolint:bodyclose // it has none, or the connection is closed
+		if err == nil && resp.StatusCode != http.StatusOK {
 			err = fmt.Errorf("the proxy answers CONNECT with %s", resp.Status)
 		}
 	}
@@ -188,17 +189,17 @@ func (c proxied) Read(p []byte) (int, error) { return c.in.Read(p) }
 // refusedGRPC explains a code that is not OK.
 func (s send) refusedGRPC(ctx context.Context, code codes.Code, message string) *Problem {
 	what := code.String() + ` "` + s.masked(message) + `"`
-	switch {
-	case code == codes.Unimplemented:
+	switch code {
+	case codes.Unimplemented:
 		return s.problem(what+": the receiver does not take "+s.Signal, "send them to one that does, or set OTEL_"+strings.ToUpper(s.Signal)+"_EXPORTER=none")
-	case code == codes.Unauthenticated || code == codes.PermissionDenied:
+	case codes.Unauthenticated, codes.PermissionDenied:
 		if len(s.Headers) == 0 {
 			return s.problem(what+": the receiver wants credentials, and none are sent", "set "+s.variable("HEADERS")+", for example to authorization=Bearer%20<token>")
 		}
 		return s.problem(what+": the credentials are not accepted", "correct "+s.variable("HEADERS")+"; values are percent-encoded, a space is %20")
-	case code == codes.Unavailable || code == codes.DeadlineExceeded:
+	case codes.Unavailable, codes.DeadlineExceeded:
 		return s.unanswered(ctx, fmt.Errorf("%v: %s", code, message))
-	case code == codes.ResourceExhausted:
+	case codes.ResourceExhausted:
 		return s.problem(what+": the receiver is overloaded or at a limit", "look at its log and limits, or try again later")
 	default:
 		return s.problem(what, "do what the receiver says, or look at its log")
