@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// path is where this package is, unless it has been copied: "clew go" has a copy
-// that must leave the program's loggers alone.
+// path is where this package is, unless it has been copied: the copy in the
+// standard library of "clew go" must leave the program's loggers alone.
 const path = "github.com/clewtrace/clew/internal/slog"
 
 var (
@@ -46,7 +46,8 @@ type output struct {
 
 func init() {
 	own := slog.Default().Handler()
-	if reflect.TypeFor[defaultHandler]().PkgPath() != path || !isOwn(own) {
+	_, hooks := reflect.TypeFor[slog.Logger]().FieldByName("clew") // the log/slog of "clew go", which sees each record
+	if hooks || reflect.TypeFor[defaultHandler]().PkgPath() != path || !isOwn(own) {
 		return
 	}
 	initStack = make([]uintptr, 16)
