@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -14,6 +13,7 @@ import (
 	"github.com/clewtrace/clew/internal/redact"
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup/extend"
+	"github.com/clewtrace/clew/otelsetup/internal/sdkbatch"
 )
 
 // buildDelivery makes what sends everything that leaves as OTLP. What stands in
@@ -118,6 +118,9 @@ func (b *builder) spanProcessor(ctx context.Context, e settings.Export) (sdktrac
 		}
 		return b.delivery.SpanProcessor(route, batchOf(e.Batch)), nil
 	}
+	if e.Exporter == settings.ExporterConsole && !wrapped {
+		return consoleSpans{}, nil
+	}
 	exporter, err := b.spanExporter(ctx, e)
 	if err != nil {
 		return nil, err
@@ -125,18 +128,17 @@ func (b *builder) spanProcessor(ctx context.Context, e settings.Export) (sdktrac
 	for _, c := range b.config.custom {
 		exporter = custom(c.SpanExporter, exporter)
 	}
-	if e.OTLP != nil && b.settings.Delivery.Journal {
-		return sdktrace.NewSimpleSpanProcessor(exporter), nil
+	processors := sdkbatch.Linked()
+	if processors == nil {
+		return nil, errNotRegistered
 	}
-	size := forSDK(e.Batch)
-	opts := []sdktrace.BatchSpanProcessorOption{
-		sdktrace.WithMaxQueueSize(size.QueueSize), sdktrace.WithMaxExportBatchSize(size.Size),
-		sdktrace.WithBatchTimeout(size.Delay), sdktrace.WithExportTimeout(size.ExportTimeout),
-	}
-	if e.OTLP != nil {
-		opts = append(opts, sdktrace.WithBlocking()) // delivery takes a batch so soon that spans can wait for it
-	}
-	return sdktrace.NewBatchSpanProcessor(exporter, opts...), nil
+	return processors.Spans(exporter, b.batchOfObjects(e)), nil
+}
+
+// batchOfObjects is batchOf for exporters that get spans and log records as
+// objects. Delivery takes a batch so soon that spans can wait for it.
+func (b *builder) batchOfObjects(e settings.Export) sdkbatch.Config {
+	return sdkbatch.Config{Batch: e.Batch, Each: e.OTLP != nil && b.settings.Delivery.Journal, Block: e.OTLP != nil}
 }
 
 // logProcessor is spanProcessor for log records.
@@ -159,33 +161,11 @@ func (b *builder) logProcessor(ctx context.Context, e settings.Export) (sdklog.P
 	for _, c := range b.config.custom {
 		exporter = custom(c.LogExporter, exporter)
 	}
-	if e.OTLP != nil && b.settings.Delivery.Journal {
-		return sdklog.NewSimpleProcessor(exporter), nil
+	processors := sdkbatch.Linked()
+	if processors == nil {
+		return nil, errNotRegistered
 	}
-	size := forSDK(e.Batch)
-	return sdklog.NewBatchProcessor(exporter,
-		sdklog.WithMaxQueueSize(size.QueueSize), sdklog.WithExportMaxBatchSize(size.Size),
-		sdklog.WithExportInterval(size.Delay), sdklog.WithExportTimeout(size.ExportTimeout)), nil
-}
-
-// forSDK is how the SDK's processors put items together. They take no queue
-// without a bound, no delay of zero and no timeout that never ends.
-func forSDK(b settings.Batch) settings.Batch {
-	if b.QueueSize == 0 {
-		b.QueueSize = 4 * b.Size
-	}
-	b.ExportTimeout = endless(b.ExportTimeout)
-	b.Delay = max(b.Delay, time.Millisecond)
-	return b
-}
-
-// endless is a timeout for the SDK, where zero and less do not mean that there
-// is none.
-func endless(timeout time.Duration) time.Duration {
-	if timeout <= 0 {
-		return 24 * time.Hour
-	}
-	return timeout
+	return processors.Logs(exporter, b.batchOfObjects(e)), nil
 }
 
 // endDelivery delivers what is left and returns what was not delivered.

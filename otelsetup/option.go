@@ -14,6 +14,7 @@ import (
 	"github.com/clewtrace/clew/internal/redact"
 	early "github.com/clewtrace/clew/internal/slog"
 	"github.com/clewtrace/clew/otelsetup/extend"
+	"github.com/clewtrace/clew/otelsetup/internal/sdkbatch"
 )
 
 // Option changes what [Start] and [Main] set up. An option wins over the
@@ -110,7 +111,10 @@ func WithoutDefaultTransport() Option {
 // Customize changes or replaces parts that the environment asked for. Given
 // several times, all apply in the order given.
 func Customize(by extend.Customizers) Option {
-	return option{"Customize", customized(by), func(c *config) { c.custom = append(c.custom, by) }}
+	return option{"Customize", customized(by), func(c *config) {
+		c.custom = append(c.custom, by)
+		sdkbatch.Link() // for exporters that are wrapped
+	}}
 }
 
 // customized names the parts that are changed.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
-	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
@@ -15,6 +13,7 @@ import (
 	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup/extend"
+	"github.com/clewtrace/clew/otelsetup/internal/sdkbatch"
 )
 
 // buildTracers makes the tracer provider with a processor for each exporter.
@@ -62,9 +61,9 @@ func (b *builder) customProcessor(p sdktrace.SpanProcessor) sdktrace.SpanProcess
 func (b *builder) spanExporter(ctx context.Context, e settings.Export) (sdktrace.SpanExporter, error) {
 	switch {
 	case e.Exporter == settings.ExporterConsole:
-		return stdouttrace.New()
+		return consoleSpans{}, nil
 	case e.OTLP == nil:
-		return plugged(ctx, b, extend.SpanExporters, e.Exporter)
+		return plugged(ctx, b, extend.SpanExporters.Names, e.Exporter)
 	}
 	route, err := b.route(ctx, e)
 	if err != nil {
@@ -105,7 +104,7 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 	var err error
 	switch {
 	case r.Exporter == settings.ExporterConsole:
-		exporter, err = stdoutmetric.New()
+		exporter = consoleMetrics{}
 	case r.OTLP == nil:
 		return plugged(ctx, b, extend.MetricReaders, r.Exporter)
 	default:
@@ -120,7 +119,7 @@ func (b *builder) metricReader(ctx context.Context, r settings.Reader) (sdkmetri
 	for _, c := range b.config.custom {
 		exporter = custom(c.MetricExporter, exporter)
 	}
-	return sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(endless(r.Timeout))), nil
+	return sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(r.Interval), sdkmetric.WithTimeout(sdkbatch.Endless(r.Timeout))), nil
 }
 
 func exemplarFilter(name string) exemplar.Filter {
@@ -199,7 +198,7 @@ func (b *builder) encodesLogs() bool {
 
 func (b *builder) logExporter(ctx context.Context, e settings.Export) (sdklog.Exporter, error) {
 	if e.OTLP == nil {
-		return plugged(ctx, b, extend.LogExporters, e.Exporter)
+		return plugged(ctx, b, extend.LogExporters.Names, e.Exporter)
 	}
 	route, err := b.route(ctx, e)
 	if err != nil {

@@ -2,7 +2,7 @@
 // variables of the specification, with bad values and with a collector that is
 // away for five seconds, the size of the binary, and the time until the set-up
 // has returned. It writes a Markdown page, and fails if the binary with otelsetup
-// is larger than [maxSize]:
+// is larger than [maxSize], or that of a server with it than [maxHello]:
 //
 //	go run . > RESULTS.md
 package main
@@ -23,8 +23,10 @@ import (
 const (
 	// rounds is how often each program is started, in turns.
 	rounds = 41
-	// maxSize is what the stripped binary with otelsetup may have, in bytes.
-	maxSize = 10_500_000
+	// maxSize is what the stripped binary with otelsetup may have, in bytes, and
+	// maxHello what that of a server may have, with its set-up and clewhttp.
+	maxSize  = 10_500_000
+	maxHello = 10_900_000
 )
 
 type program struct {
@@ -72,6 +74,13 @@ func run() error {
 		if err := p.build(tmp); err != nil {
 			return err
 		}
+	}
+	hello := &program{dir: "hello"}
+	if err := hello.build(tmp); err != nil {
+		return err
+	}
+	if hello.size > maxHello {
+		return fmt.Errorf("the server has %d bytes, more than %d", hello.size, maxHello)
 	}
 	for range rounds {
 		for _, p := range all {

@@ -30,6 +30,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/internal/settings"
+	"github.com/clewtrace/clew/otelsetup/internal/sdkbatch"
 	"github.com/clewtrace/clew/sampler"
 )
 
@@ -52,11 +53,11 @@ var (
 	// a name is the sampler for roots alone, unless that is registered too.
 	Samplers = names[Factory[sdktrace.Sampler]]("OTEL_TRACES_SAMPLER")
 	// SpanExporters are entries of OTEL_TRACES_EXPORTER.
-	SpanExporters = names[Factory[sdktrace.SpanExporter]]("OTEL_TRACES_EXPORTER")
+	SpanExporters = &SpanExporterNames{names[Factory[sdktrace.SpanExporter]]("OTEL_TRACES_EXPORTER")}
 	// MetricReaders are entries of OTEL_METRICS_EXPORTER.
 	MetricReaders = names[Factory[sdkmetric.Reader]]("OTEL_METRICS_EXPORTER")
 	// LogExporters are entries of OTEL_LOGS_EXPORTER.
-	LogExporters = names[Factory[sdklog.Exporter]]("OTEL_LOGS_EXPORTER")
+	LogExporters = &LogExporterNames{names[Factory[sdklog.Exporter]]("OTEL_LOGS_EXPORTER")}
 	// Propagators are entries of OTEL_PROPAGATORS.
 	Propagators = names[propagation.TextMapPropagator]("OTEL_PROPAGATORS")
 	// Protocols are values of OTEL_EXPORTER_OTLP_PROTOCOL.
@@ -79,6 +80,28 @@ func (n *Names[T]) Register(name string, meaning T) {
 	for _, variable := range n.variables {
 		settings.Accept(variable, name)
 	}
+}
+
+// SpanExporterNames are [Names] of what gets spans in batches.
+type SpanExporterNames struct {
+	*Names[Factory[sdktrace.SpanExporter]]
+}
+
+// Register gives a name its meaning.
+func (n *SpanExporterNames) Register(name string, meaning Factory[sdktrace.SpanExporter]) {
+	sdkbatch.Link()
+	n.Names.Register(name, meaning)
+}
+
+// LogExporterNames are [Names] of what gets log records in batches.
+type LogExporterNames struct {
+	*Names[Factory[sdklog.Exporter]]
+}
+
+// Register gives a name its meaning.
+func (n *LogExporterNames) Register(name string, meaning Factory[sdklog.Exporter]) {
+	sdkbatch.Link()
+	n.Names.Register(name, meaning)
 }
 
 // Lookup returns what a name stands for.
