@@ -72,11 +72,14 @@ func TestAHangingExporterTakesNoTimeFromDelivery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := &otlpreceiver.Store{}
 			var mended atomic.Bool
+			failed := make(chan struct{}, 10)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if !mended.Load() {
 					w.WriteHeader(http.StatusServiceUnavailable)
+					failed <- struct{}{}
 					return
 				}
+				<-time.After(100 * time.Millisecond) // an attempt that begins when the time is over is too late
 				store.Handler().ServeHTTP(w, r)
 			}))
 			defer server.Close()
@@ -105,6 +108,8 @@ func TestAHangingExporterTakesNoTimeFromDelivery(t *testing.T) {
 				return ctx
 			}
 			_ = telemetry.ForceFlush(within(200 * time.Millisecond)) // fails, and a pause of an hour begins
+			<-failed // the first attempt
+			<-failed // that of the flush
 			mended.Store(true)
 			if err := last(telemetry, within(time.Second)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "traces: ") {
 				t.Errorf("%v", err)
