@@ -181,10 +181,10 @@ func (b *builder) logProcessor(ctx context.Context, e settings.Export) (sdklog.P
 	if e.OTLP != nil && b.settings.Delivery.Journal {
 		return sdklog.NewSimpleProcessor(exporter), nil
 	}
-	size := forSDK(e.Batch)
-	return sdklog.NewBatchProcessor(exporter,
+	size, counts := forSDK(e.Batch), &counted{}
+	return countedProcessor{counts: counts, Processor: sdklog.NewBatchProcessor(countedExporter{exporter, counts},
 		sdklog.WithMaxQueueSize(size.QueueSize), sdklog.WithExportMaxBatchSize(size.Size),
-		sdklog.WithExportInterval(size.Delay), sdklog.WithExportTimeout(size.ExportTimeout)), nil
+		sdklog.WithExportInterval(size.Delay), sdklog.WithExportTimeout(size.ExportTimeout))}, nil
 }
 
 // forSDK is how the SDK's processors put items together. They take no queue

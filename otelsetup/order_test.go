@@ -108,8 +108,8 @@ func TestAHangingExporterTakesNoTimeFromDelivery(t *testing.T) {
 				return ctx
 			}
 			_ = telemetry.ForceFlush(within(200 * time.Millisecond)) // fails, and a pause of an hour begins
-			<-failed // the first attempt
-			<-failed // that of the flush
+			<-failed                                                 // the first attempt
+			<-failed                                                 // that of the flush
 			mended.Store(true)
 			if err := last(telemetry, within(time.Second)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "traces: ") {
 				t.Errorf("%v", err)
