@@ -1,4 +1,4 @@
-package otelsetup_test
+package otlpgrpc_test
 
 import (
 	"context"
