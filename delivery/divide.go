@@ -12,8 +12,9 @@ import (
 
 // A refused request of several items is divided until the item that the server does not
 // take stands alone. A server that takes nothing would cost two requests for each item.
-// Therefore a destination has a number of divisions that each delivered request adds to,
-// and few besides: a server that takes nothing gets whole batches most of the time.
+// Therefore a destination, which is that of one processor or exporter, has a number of
+// divisions that each delivered request adds to, and few besides: a server that takes
+// nothing gets whole batches most of the time.
 const (
 	divisionsPerDelivery = 32
 	maxDivisions         = 4096 // enough to divide a batch of 2,048 items into single ones

@@ -1,14 +1,40 @@
 package delivery_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clewtrace/clew/delivery"
 )
+
+// TestAPortalIsNamedAtTheEnd: what a web page was the answer to is not delivered, and
+// Shutdown says what was there, and where.
+func TestAPortalIsNamedAtTheEnd(t *testing.T) {
+	s := newStoppedSink(t)
+	s.fault = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<html>Log in</html>")
+		return true
+	}
+	s.Start()
+	tr := newTransport(t, quick(new(handled)))
+	postSpans(t, tr, s.URL, 0, 1)
+	for tr.Stats(delivery.Traces).Retried == 0 {
+		<-time.After(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := tr.Shutdown(ctx)
+	want := s.URL + "/v1/traces: not the answer of an OTLP server, but a web page: 200 OK"
+	if st := tr.Stats(delivery.Traces); err == nil || !strings.Contains(err.Error(), want) || st.Delivered != 0 || st.Dropped["shutdown"] != 1 {
+		t.Errorf("%v, %+v: want %s", err, st, want)
+	}
+}
 
 // TestOnlyAnAnswerOfAnOTLPServerCounts: a 2xx of something else that listens at the
 // address is repeated as a server that cannot be reached is.

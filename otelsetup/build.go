@@ -65,6 +65,7 @@ type builder struct {
 	config   *config
 	errors   otel.ErrorHandler // of delivery
 	resource *resource.Resource
+	links    []link
 }
 
 // build makes the parts that the settings ask for, and the program's options
@@ -190,16 +191,27 @@ func (e env) OnShutdown(f func(ctx context.Context) error) {
 
 // flush delivers what has been recorded so far.
 func (p *parts) flush(ctx context.Context) error {
-	err := p.each(ctx, func(ctx context.Context, l life) error {
+	steps := begin(p.lives, func(l life) error {
 		if l.flush == nil {
 			return nil
 		}
 		return l.flush(ctx)
 	})
-	if p.delivery != nil {
-		err = errors.Join(err, p.delivery.ForceFlush(ctx))
+	waitHalf(ctx, steps) // one that hangs takes no time from what is handed over already
+	late := slices.ContainsFunc(steps, func(s *step) bool { return !s.over() })
+	err := p.flushDelivery(ctx)
+	err = errors.Join(results(ctx, steps), err)
+	if late && ctx.Err() == nil { // it has handed over something since
+		err = errors.Join(err, p.flushDelivery(ctx))
 	}
 	return err
+}
+
+func (p *parts) flushDelivery(ctx context.Context) error {
+	if p.delivery == nil {
+		return nil
+	}
+	return p.delivery.ForceFlush(ctx)
 }
 
 // sendRecorded delivers the spans and log records that have been recorded so
@@ -208,23 +220,26 @@ func (p *parts) flush(ctx context.Context) error {
 func (p *parts) sendRecorded(ctx context.Context) {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTimeout)
 	context.AfterFunc(whole, cancel)
-	p.each(ctx, func(_ context.Context, l life) error { //nolint:errcheck // shutdown says what is left
+	steps := begin(p.lives, func(l life) error {
 		if l.name == settings.SignalMetrics || l.flush == nil {
 			return nil
 		}
 		return l.flush(whole)
 	})
-	if p.delivery != nil {
-		p.delivery.ForceFlush(ctx) //nolint:errcheck // as above
-	}
+	waiting, stop := context.WithTimeout(ctx, ShutdownTimeout)
+	defer stop()
+	waitHalf(waiting, steps)
+	p.flushDelivery(ctx) //nolint:errcheck // shutdown says what is left
 }
 
 // shutdown ends the providers, then the delivery.
 //
 // Spans and log records are handed over first, then the metrics end, then the
 // rest: what makes and passes on spans has metrics that count up to the last of
-// them, and takes them back when it ends. Whoever takes longer than half of the
-// time that is left is not waited for, so that the others have some.
+// them, and takes them back when it ends. Half of the time is for that, and the other
+// half for the delivery. Whoever takes longer than half of the time that is left for
+// its step is not waited for, so that the others have some; what comes of it is looked
+// at in the end.
 func (p *parts) shutdown(ctx context.Context) error {
 	// A provider whose context has ended does not even stop, so each gets
 	// one that lasts; only the waiting ends with ctx.
@@ -243,25 +258,24 @@ func (p *parts) shutdown(ctx context.Context) error {
 			others = append(others, l)
 		}
 	}
+	handing, done := half(ctx)
+	defer done()
 	flushed := begin(others, func(l life) error {
 		if l.flush == nil {
 			return nil
 		}
 		return l.flush(stop)
 	})
-	waitHalf(ctx, flushed)
+	waitHalf(handing, flushed)
 	ended := begin(metrics, end)
-	waitHalf(ctx, ended)
+	waitHalf(handing, ended)
 	ended = append(ended, begin(others, end)...)
+	for _, s := range ended {
+		s.before(handing)
+	}
+	undelivered := p.endDelivery(ctx)
 	flushed = slices.DeleteFunc(flushed, func(s *step) bool { return !s.over() }) // the end says what is left
-	err := errors.Join(results(ctx, flushed), results(ctx, ended))
-	return errors.Join(p.endDelivery(ctx), err)
-}
-
-// each runs do for every life at the same time. One that does not keep to the
-// deadline is left behind: nothing here waits longer than ctx.
-func (p *parts) each(ctx context.Context, do func(context.Context, life) error) error {
-	return results(ctx, begin(p.lives, func(l life) error { return do(ctx, l) }))
+	return errors.Join(undelivered, results(ctx, flushed), results(ctx, ended))
 }
 
 // step is what is being done for a life.
@@ -320,12 +334,18 @@ func results(ctx context.Context, steps []*step) error {
 
 // waitHalf waits for the steps for half of the time that ctx leaves.
 func waitHalf(ctx context.Context, steps []*step) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-	}
+	ctx, cancel := half(ctx)
+	defer cancel()
 	for _, s := range steps {
 		s.before(ctx)
 	}
+}
+
+// half returns a context that ends after half of the time that ctx leaves.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }

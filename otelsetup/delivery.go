@@ -2,6 +2,7 @@ package otelsetup
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"strings"
@@ -76,17 +77,37 @@ func (b *builder) route(ctx context.Context, e settings.Export) (delivery.Route,
 	}
 	var err error
 	r.Sender, err = protocol(ctx, extend.OTLP{
-		Signal: c.Signal, Endpoint: c.Endpoint, Target: c.Target, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: c.TLS.Config(),
+		Signal: c.Signal, Endpoint: c.Endpoint, Target: c.Target, Headers: c.Headers, Timeout: c.Timeout, Gzip: c.Gzip, TLS: b.link(c.TLS).config,
 	})
 	return r, err
+}
+
+// link is what the exporters share that have the same certificates, so that those that
+// go to one destination share its connections.
+type link struct {
+	tls    settings.TLS
+	config *tls.Config
+	base   *http.Transport
+}
+
+// link returns the one for these certificates.
+func (b *builder) link(certificates settings.TLS) link {
+	for _, l := range b.links {
+		if l.tls.Same(certificates) {
+			return l
+		}
+	}
+	config := certificates.Config()
+	l := link{certificates, config, delivery.NewBase(config)}
+	b.links = append(b.links, l)
+	b.idle = append(b.idle, l.base.CloseIdleConnections)
+	return l
 }
 
 // httpTransport is not [http.DefaultTransport], because exporting must not be
 // traced.
 func (b *builder) httpTransport(c *settings.OTLP) http.RoundTripper {
-	own := delivery.NewBase(c.TLS.Config())
-	b.idle = append(b.idle, own.CloseIdleConnections)
-	var base http.RoundTripper = own
+	var base http.RoundTripper = b.link(c.TLS).base
 	for _, by := range b.config.custom {
 		base = custom(func(next http.RoundTripper) http.RoundTripper {
 			if by.OTLPTransport == nil {

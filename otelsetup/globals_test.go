@@ -25,6 +25,16 @@ type (
 // TestGlobalsAtTheEnd: Shutdown puts back what was there before Start, unless the program
 // has set another one since.
 func TestGlobalsAtTheEnd(t *testing.T) {
+	_, _, flush := start(t) // what others hold of package otel belongs to the first that are set
+	flush()
+	t.Cleanup(func() {
+		otel.SetTracerProvider(nooptrace.NewTracerProvider())
+		otel.SetMeterProvider(noopmetric.NewMeterProvider())
+		otel.SetLoggerProvider(nooplog.NewLoggerProvider())
+	})
+	t.Cleanup(func(p propagation.TextMapPropagator, h otel.ErrorHandler) func() {
+		return func() { otel.SetTextMapPropagator(p); otel.SetErrorHandler(h) }
+	}(otel.GetTextMapPropagator(), otel.GetErrorHandler()))
 	globals := []func() any{
 		func() any { return otel.GetTracerProvider() }, func() any { return otel.GetMeterProvider() },
 		func() any { return otel.GetLoggerProvider() }, func() any { return otel.GetTextMapPropagator() },

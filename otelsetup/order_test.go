@@ -2,16 +2,19 @@ package otelsetup_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/clewtrace/clew/delivery"
 	"github.com/clewtrace/clew/internal/otlpreceiver"
 	"github.com/clewtrace/clew/otelsetup"
 	"github.com/clewtrace/clew/otelsetup/extend"
@@ -50,6 +53,73 @@ func (stuck) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
 func (stuck) OnEnd(sdktrace.ReadOnlySpan)                     {}
 func (s stuck) ForceFlush(context.Context) error              { <-s.release; return nil }
 func (s stuck) Shutdown(context.Context) error                { <-s.release; return nil }
+
+// hanging is an exporter of the program's own that does not return before it is released.
+type hanging struct {
+	sdktrace.SpanExporter
+	release chan struct{}
+}
+
+func (h hanging) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { <-h.release; return nil }
+func (h hanging) Shutdown(context.Context) error                             { <-h.release; return nil }
+
+// TestAHangingExporterTakesNoTimeFromDelivery: what waits for another attempt gets it at
+// the end, and in a flush.
+func TestAHangingExporterTakesNoTimeFromDelivery(t *testing.T) {
+	for name, last := range map[string]func(*otelsetup.Telemetry, context.Context) error{
+		"Shutdown": (*otelsetup.Telemetry).Shutdown, "ForceFlush": (*otelsetup.Telemetry).ForceFlush,
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &otlpreceiver.Store{}
+			var mended atomic.Bool
+			failed := make(chan struct{}, 10)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !mended.Load() {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					failed <- struct{}{}
+					return
+				}
+				<-time.After(100 * time.Millisecond) // an attempt that begins when the time is over is too late
+				store.Handler().ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+			release := make(chan struct{})
+			telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler), otelsetup.Customize(extend.Customizers{
+				SpanExporter: func(next sdktrace.SpanExporter) sdktrace.SpanExporter { return hanging{next, release} },
+				Delivery: func(c delivery.Config) delivery.Config {
+					c.MinBackoff, c.MaxBackoff = time.Hour, time.Hour
+					return c
+				},
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer telemetry.Shutdown(context.Background()) //nolint:errcheck // it is tested before
+			defer close(release)
+			_, span := otel.Tracer("test").Start(t.Context(), "work")
+			slog.Error("waits")
+			span.End()
+			within := func(d time.Duration) context.Context {
+				ctx, cancel := context.WithTimeout(t.Context(), d)
+				t.Cleanup(cancel)
+				return ctx
+			}
+			_ = telemetry.ForceFlush(within(200 * time.Millisecond)) // fails, and a pause of an hour begins
+			<-failed                                                 // the first attempt
+			<-failed                                                 // that of the flush
+			mended.Store(true)
+			if err := last(telemetry, within(time.Second)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "traces: ") {
+				t.Errorf("%v", err)
+			}
+			if n := len(store.Logs()); n != 1 {
+				t.Errorf("%d log records arrived, want 1", n)
+			}
+		})
+	}
+}
 
 // TestShutdownLeavesBehindWhoIsStuck has a span processor that neither flushes
 // nor ends: metrics and log records arrive all the same, and Shutdown returns.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,63 +34,45 @@ func (discard) RoundTrip(r *http.Request) (*http.Response, error) {
 var discarding = &http.Client{Transport: discard{}}
 
 func BenchmarkSpans(b *testing.B) {
+	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithHTTPClient(discarding))
+	if err != nil {
+		b.Fatal(err)
+	}
 	span := ordinarySpan()
-	b.Run("ours", func(b *testing.B) {
-		b.ReportAllocs()
-		var request, message []byte
-		for b.Loop() {
-			request = request[:0]
-			for range batch {
-				message = otlp.AppendSpan(message[:0], span, 1<<20)
-				request = protowire.AppendTag(request, 2, protowire.BytesType)
-				request = protowire.AppendBytes(request, message)
-			}
-		}
-	})
-	b.Run("stock", func(b *testing.B) {
-		exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithHTTPClient(discarding))
-		if err != nil {
-			b.Fatal(err)
-		}
-		spans := make([]sdktrace.ReadOnlySpan, batch)
-		for i := range spans {
-			spans[i] = span
-		}
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := exporter.ExportSpans(context.Background(), spans); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	spans := slices.Repeat([]sdktrace.ReadOnlySpan{span}, batch)
+	benchmark(b, func(message []byte) []byte { return otlp.AppendSpan(message, span, 1<<20) },
+		func() error { return exporter.ExportSpans(context.Background(), spans) })
 }
 
 func BenchmarkLogRecords(b *testing.B) {
+	exporter, err := otlploghttp.New(context.Background(), otlploghttp.WithHTTPClient(discarding))
+	if err != nil {
+		b.Fatal(err)
+	}
 	record := ordinaryRecord()
+	records := slices.Repeat([]sdklog.Record{*record}, batch)
+	benchmark(b, func(message []byte) []byte { return otlp.AppendLogRecord(message, record, 1<<20) },
+		func() error { return exporter.Export(context.Background(), records) })
+}
+
+// benchmark makes requests of messages, beside the export of as many by the stock exporter.
+func benchmark(b *testing.B, encode func(message []byte) []byte, export func() error) {
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		var request, message []byte
 		for b.Loop() {
 			request = request[:0]
 			for range batch {
-				message = otlp.AppendLogRecord(message[:0], record, 1<<20)
+				message = encode(message[:0])
 				request = protowire.AppendTag(request, 2, protowire.BytesType)
 				request = protowire.AppendBytes(request, message)
 			}
 		}
 	})
 	b.Run("stock", func(b *testing.B) {
-		exporter, err := otlploghttp.New(context.Background(), otlploghttp.WithHTTPClient(discarding))
-		if err != nil {
-			b.Fatal(err)
-		}
-		records := make([]sdklog.Record, batch)
-		for i := range records {
-			records[i] = *record
-		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := exporter.Export(context.Background(), records); err != nil {
+			if err := export(); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -41,6 +41,15 @@ func (t TLS) Config() *tls.Config {
 	return config
 }
 
+// Same reports whether connections with these certificates can be shared with those of the
+// other: the files are the same, and so is the endpoint if it is to be verified.
+func (t TLS) Same(other TLS) bool {
+	if t.roots == nil && t.shown == nil {
+		return other.roots == nil && other.shown == nil
+	}
+	return t.Host == other.Host && t.roots.same(other.roots) && t.shown.same(other.shown)
+}
+
 // verify is what crypto/tls does by itself, with the certificates that are trusted now.
 // The name that the server was asked for is missing if it is an IP address. Then the
 // server must be the endpoint, which crypto/x509 finds out from a name or an address.
@@ -96,6 +105,14 @@ func newRenewed[T any](name string, read func() (T, error), files ...string) (*r
 	var err error
 	r.value, err = read()
 	return r, err
+}
+
+// same reports whether both are of the same files, or there are none.
+func (r *renewed[T]) same(other *renewed[T]) bool {
+	if r == nil || other == nil {
+		return r == other
+	}
+	return slices.Equal(r.files, other.files)
 }
 
 // current returns what the files hold now.

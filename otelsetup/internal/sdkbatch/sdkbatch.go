@@ -55,10 +55,10 @@ func logs(exporter sdklog.Exporter, c Config) sdklog.Processor {
 	if c.Each {
 		return sdklog.NewSimpleProcessor(exporter)
 	}
-	b := c.forSDK()
-	return sdklog.NewBatchProcessor(exporter,
+	b, counts := c.forSDK(), &counted{}
+	return countedProcessor{counts: counts, Processor: sdklog.NewBatchProcessor(countedExporter{exporter, counts},
 		sdklog.WithMaxQueueSize(b.QueueSize), sdklog.WithExportMaxBatchSize(b.Size),
-		sdklog.WithExportInterval(b.Delay), sdklog.WithExportTimeout(b.ExportTimeout))
+		sdklog.WithExportInterval(b.Delay), sdklog.WithExportTimeout(b.ExportTimeout))}
 }
 
 // forSDK is how the SDK's processors put items together. They take no queue
