@@ -193,6 +193,7 @@ func TestUnencryptedHTTP2(t *testing.T) {
 // TestIdleConnectionsClose looks from the server's end.
 func TestIdleConnectionsClose(t *testing.T) {
 	var open atomic.Int64
+	closed := make(chan struct{}, 100)
 	count := func(server *httptest.Server) {
 		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			switch state {
@@ -200,6 +201,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 				open.Add(1)
 			case http.StateClosed, http.StateHijacked:
 				open.Add(-1)
+				closed <- struct{}{}
 			}
 		}
 	}
@@ -233,7 +235,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 		}
 		client.CloseIdleConnections()
 		for open.Load() != 0 { // the server sees it soon
-			time.Sleep(time.Millisecond)
+			<-closed
 		}
 		get(reports(t.Context(), &reused), t, client, secure.URL)
 		if reused.Load() {
