@@ -27,14 +27,14 @@ type (
 func TestGlobalsAtTheEnd(t *testing.T) {
 	_, _, flush := start(t) // what others hold of package otel belongs to the first that are set
 	flush()
+	tracers, meters, loggers, propagator, handler := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider(), otel.GetTextMapPropagator(), otel.GetErrorHandler()
 	t.Cleanup(func() {
-		otel.SetTracerProvider(nooptrace.NewTracerProvider())
-		otel.SetMeterProvider(noopmetric.NewMeterProvider())
-		otel.SetLoggerProvider(nooplog.NewLoggerProvider())
+		otel.SetTracerProvider(tracers)
+		otel.SetMeterProvider(meters)
+		otel.SetLoggerProvider(loggers)
+		otel.SetTextMapPropagator(propagator)
+		otel.SetErrorHandler(handler)
 	})
-	t.Cleanup(func(p propagation.TextMapPropagator, h otel.ErrorHandler) func() {
-		return func() { otel.SetTextMapPropagator(p); otel.SetErrorHandler(h) }
-	}(otel.GetTextMapPropagator(), otel.GetErrorHandler()))
 	globals := []func() any{
 		func() any { return otel.GetTracerProvider() }, func() any { return otel.GetMeterProvider() },
 		func() any { return otel.GetLoggerProvider() }, func() any { return otel.GetTextMapPropagator() },
