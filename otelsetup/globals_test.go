@@ -40,15 +40,6 @@ func TestGlobalsAtTheEnd(t *testing.T) {
 		func() any { return otel.GetLoggerProvider() }, func() any { return otel.GetTextMapPropagator() },
 		func() any { return otel.GetErrorHandler() },
 	}
-	tracers, meters, loggers := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
-	propagator, handler := otel.GetTextMapPropagator(), otel.GetErrorHandler()
-	t.Cleanup(func() {
-		otel.SetTracerProvider(tracers)
-		otel.SetMeterProvider(meters)
-		otel.SetLoggerProvider(loggers)
-		otel.SetTextMapPropagator(propagator)
-		otel.SetErrorHandler(handler)
-	})
 	set := func() (own []any) {
 		handler := &ownHandler{otel.ErrorHandlerFunc(func(err error) { t.Error(err) })}
 		tracers, meters, loggers := &ownTracers{nooptrace.NewTracerProvider()}, &ownMeters{noopmetric.NewMeterProvider()}, &ownLoggers{nooplog.NewLoggerProvider()}
