@@ -2,6 +2,7 @@ package clewhttp
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -9,142 +10,80 @@ import (
 
 // Writers that are not those of net/http may have any of the optional
 // interfaces. What a handler asks for to decide what it does, a [http.Flusher],
-// [http.Hijacker], [http.Pusher] or [http.CloseNotifier], is there exactly if the
-// writer has it, in one type for each combination. The other methods are either
-// always there, and do for a writer without them what its Write does, or
+// [http.Hijacker] or [http.Pusher], is there exactly if the writer has it, in one
+// type for each combination. The other methods are either always there, and do
+// for a writer without them what can be done with the rest of it, or
 // [http.ResponseController] finds them through Unwrap.
 type (
 	foreignWriter exchange
 	flusher       exchange
 	hijacker      exchange
 	pusher        exchange
-	closeNotifier exchange
 )
 
-const (
-	flushes = 1 << iota
-	hijacks
-	pushes
-	notifies
+type (
+	writerF struct {
+		*foreignWriter
+		*flusher
+	}
+	writerH struct {
+		*foreignWriter
+		*hijacker
+	}
+	writerFH struct {
+		*foreignWriter
+		*flusher
+		*hijacker
+	}
+	writerP struct {
+		*foreignWriter
+		*pusher
+	}
+	writerFP struct {
+		*foreignWriter
+		*flusher
+		*pusher
+	}
+	writerHP struct {
+		*foreignWriter
+		*hijacker
+		*pusher
+	}
+	writerFHP struct {
+		*foreignWriter
+		*flusher
+		*hijacker
+		*pusher
+	}
 )
 
 // foreign returns what the handler writes to in place of a writer of others.
 func (x *exchange) foreign() http.ResponseWriter {
-	w, f, h, p, c := (*foreignWriter)(x), (*flusher)(x), (*hijacker)(x), (*pusher)(x), (*closeNotifier)(x)
-	switch x.abilities() {
-	case flushes:
-		return struct {
-			*foreignWriter
-			*flusher
-		}{w, f}
-	case hijacks:
-		return struct {
-			*foreignWriter
-			*hijacker
-		}{w, h}
-	case flushes | hijacks:
-		return struct {
-			*foreignWriter
-			*flusher
-			*hijacker
-		}{w, f, h}
-	case pushes:
-		return struct {
-			*foreignWriter
-			*pusher
-		}{w, p}
-	case flushes | pushes:
-		return struct {
-			*foreignWriter
-			*flusher
-			*pusher
-		}{w, f, p}
-	case hijacks | pushes:
-		return struct {
-			*foreignWriter
-			*hijacker
-			*pusher
-		}{w, h, p}
-	case flushes | hijacks | pushes:
-		return struct {
-			*foreignWriter
-			*flusher
-			*hijacker
-			*pusher
-		}{w, f, h, p}
-	case notifies:
-		return struct {
-			*foreignWriter
-			*closeNotifier
-		}{w, c}
-	case flushes | notifies:
-		return struct {
-			*foreignWriter
-			*flusher
-			*closeNotifier
-		}{w, f, c}
-	case hijacks | notifies:
-		return struct {
-			*foreignWriter
-			*hijacker
-			*closeNotifier
-		}{w, h, c}
-	case flushes | hijacks | notifies:
-		return struct {
-			*foreignWriter
-			*flusher
-			*hijacker
-			*closeNotifier
-		}{w, f, h, c}
-	case pushes | notifies:
-		return struct {
-			*foreignWriter
-			*pusher
-			*closeNotifier
-		}{w, p, c}
-	case flushes | pushes | notifies:
-		return struct {
-			*foreignWriter
-			*flusher
-			*pusher
-			*closeNotifier
-		}{w, f, p, c}
-	case hijacks | pushes | notifies:
-		return struct {
-			*foreignWriter
-			*hijacker
-			*pusher
-			*closeNotifier
-		}{w, h, p, c}
-	case flushes | hijacks | pushes | notifies:
-		return struct {
-			*foreignWriter
-			*flusher
-			*hijacker
-			*pusher
-			*closeNotifier
-		}{w, f, h, p, c}
+	_, flushes := x.writer.(http.Flusher)
+	if !flushes {
+		_, flushes = x.writer.(interface{ FlushError() error })
+	}
+	_, hijacks := x.writer.(http.Hijacker)
+	_, pushes := x.writer.(http.Pusher)
+	w, f, h, p := (*foreignWriter)(x), (*flusher)(x), (*hijacker)(x), (*pusher)(x)
+	switch [...]bool{flushes, hijacks, pushes} {
+	case [...]bool{true, false, false}:
+		return writerF{w, f}
+	case [...]bool{false, true, false}:
+		return writerH{w, h}
+	case [...]bool{true, true, false}:
+		return writerFH{w, f, h}
+	case [...]bool{false, false, true}:
+		return writerP{w, p}
+	case [...]bool{true, false, true}:
+		return writerFP{w, f, p}
+	case [...]bool{false, true, true}:
+		return writerHP{w, h, p}
+	case [...]bool{true, true, true}:
+		return writerFHP{w, f, h, p}
 	default:
 		return w
 	}
-}
-
-// abilities is the combination that the writer has.
-func (x *exchange) abilities() (has int) {
-	switch x.writer.(type) {
-	case http.Flusher, interface{ FlushError() error }:
-		has |= flushes
-	}
-	if _, ok := x.writer.(http.Hijacker); ok {
-		has |= hijacks
-	}
-	if _, ok := x.writer.(http.Pusher); ok {
-		has |= pushes
-	}
-	if _, ok := x.writer.(http.CloseNotifier); ok { //nolint:staticcheck // deprecated, but there
-		has |= notifies
-	}
-	return has
 }
 
 func (w *foreignWriter) Header() http.Header         { return w.writer.Header() }
@@ -168,6 +107,17 @@ func (w *foreignWriter) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{w}, src)
 }
 
+// CloseNotify implements [http.CloseNotifier]. The end of the request's context
+// is what took its place.
+func (w *foreignWriter) CloseNotify() <-chan bool {
+	if n, ok := w.writer.(http.CloseNotifier); ok { //nolint:staticcheck // deprecated, but there
+		return n.CloseNotify()
+	}
+	gone := make(chan bool, 1)
+	context.AfterFunc(w.request.Context(), func() { gone <- true })
+	return gone
+}
+
 func (w *flusher) Flush() { w.FlushError() } //nolint:errcheck // it has nowhere to go
 
 func (w *flusher) FlushError() error {
@@ -179,8 +129,4 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return (*exch
 
 func (w *pusher) Push(target string, o *http.PushOptions) error {
 	return w.writer.(http.Pusher).Push(target, o)
-}
-
-func (w *closeNotifier) CloseNotify() <-chan bool {
-	return w.writer.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // deprecated, but there
 }

@@ -2,6 +2,7 @@ package clewhttp_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -164,7 +165,8 @@ func use(w http.ResponseWriter) string {
 }
 
 // TestForeignWritersKeepTheirInterfaces: the handler sees what the writer has, and
-// nothing that it has not, through one Handler and through two.
+// nothing that it has not, through one Handler and through two. CloseNotify, which
+// the context of the request can do, is always there.
 func TestForeignWritersKeepTheirInterfaces(t *testing.T) {
 	var c calls
 	for _, w := range foreignWriters(&c) {
@@ -173,10 +175,11 @@ func TestForeignWritersKeepTheirInterfaces(t *testing.T) {
 		if called := strings.Join(c, " "); called != want {
 			t.Fatalf("the writer of the test has %q, and noted %q", want, called)
 		}
+		sees := strings.TrimPrefix(strings.TrimSuffix(want, "CloseNotify")+" CloseNotify", " ")
 		tel := newTelemetry(t)
 		inside := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if got := use(w); got != want {
-				t.Errorf("the handler sees %q, want %q", got, want)
+			if got := use(w); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(sees), " ") {
+				t.Errorf("the handler sees %q, want %q", got, sees)
 			}
 		})
 		for _, h := range []http.Handler{tel.handler(inside), tel.handler(clewhttp.Route(tel.handler(inside)))} {
@@ -187,6 +190,22 @@ func TestForeignWritersKeepTheirInterfaces(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCloseNotifyIsTheEndOfTheContext for a writer without one.
+func TestCloseNotifyIsTheEndOfTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	h := newTelemetry(t).handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck,forcetypeassert // deprecated, but there
+		select {
+		case <-gone:
+			t.Error("gone before the end")
+		default:
+		}
+		cancel()
+		<-gone
+	}))
+	h.ServeHTTP(writer{&calls{}}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 }
 
 // TestForeignWritersAreRecorded: status and size are what went to the writer,
