@@ -241,30 +241,40 @@ func (r *recordings) log(f failure) {
 // that, and an error if it cannot listen, if serving fails, or if requests had
 // to be cut off.
 //
-// With certificates in srv.TLSConfig it serves HTTPS. An empty srv.Addr is
-// ":http", or ":https" then. All other fields of srv keep their meaning.
+// An empty srv.Addr is ":http". All other fields of srv keep their meaning.
+// Certificates in srv.TLSConfig are an error: [ServeTLS] serves HTTPS.
 func Serve(ctx context.Context, srv *http.Server) error {
-	secure := srv.TLSConfig != nil &&
-		(len(srv.TLSConfig.Certificates) > 0 || srv.TLSConfig.GetCertificate != nil || srv.TLSConfig.GetConfigForClient != nil)
-	addr := srv.Addr
-	if addr == "" {
-		addr = ":http"
-		if secure {
-			addr = ":https"
-		}
+	if hasCertificates(srv) {
+		return errors.New("Serve: srv.TLSConfig has certificates, which ServeTLS serves with")
+	}
+	return serve(ctx, srv, ":http", srv.Serve)
+}
+
+// ServeTLS is [Serve] over HTTPS. The files hold the server's certificate, with
+// the intermediate ones behind it, and its private key, in PEM. Both names are
+// empty if srv.TLSConfig has the certificates. An empty srv.Addr is ":https".
+func ServeTLS(ctx context.Context, srv *http.Server, certFile, keyFile string) error {
+	if certFile == "" && keyFile == "" && !hasCertificates(srv) {
+		return errors.New("ServeTLS: no certificate: neither files nor srv.TLSConfig name one")
+	}
+	return serve(ctx, srv, ":https", func(l net.Listener) error { return srv.ServeTLS(l, certFile, keyFile) })
+}
+
+func hasCertificates(srv *http.Server) bool {
+	c := srv.TLSConfig
+	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
+}
+
+func serve(ctx context.Context, srv *http.Server, addr string, accept func(net.Listener) error) error {
+	if srv.Addr != "" {
+		addr = srv.Addr
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() {
-		if secure {
-			served <- srv.ServeTLS(listener, "", "")
-		} else {
-			served <- srv.Serve(listener)
-		}
-	}()
+	go func() { served <- accept(listener) }()
 	select {
 	case err := <-served:
 		if errors.Is(err, http.ErrServerClosed) {

@@ -2,10 +2,13 @@ package otelsetup_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/clewtrace/clew/otelsetup"
@@ -44,6 +47,39 @@ func TestServeAnswersWhatHasBegun(t *testing.T) {
 	}
 	if err := <-served; err != nil {
 		t.Errorf("Serve returned %v", err)
+	}
+}
+
+func TestServeTLS(t *testing.T) {
+	other := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate, and a client that trusts it
+	defer other.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	addr := make(chan net.Addr, 1)
+	srv := &http.Server{
+		Addr: "127.0.0.1:0", ReadHeaderTimeout: patience,
+		BaseContext: func(l net.Listener) context.Context { addr <- l.Addr(); return context.Background() },
+		Handler:     http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel() }),
+	}
+	if err := otelsetup.ServeTLS(ctx, srv, "", ""); err == nil || !strings.Contains(err.Error(), "no certificate") {
+		t.Errorf("without a certificate: %v", err)
+	}
+	srv.TLSConfig = &tls.Config{Certificates: other.TLS.Certificates, MinVersion: tls.VersionTLS12}
+	if err := otelsetup.Serve(ctx, srv); err == nil || !strings.Contains(err.Error(), "ServeTLS") {
+		t.Errorf("Serve with a certificate: %v", err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- otelsetup.ServeTLS(ctx, srv, "", "") }()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://%v/", <-addr), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := other.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if err := <-served; err != nil {
+		t.Errorf("ServeTLS returned %v", err)
 	}
 }
 
