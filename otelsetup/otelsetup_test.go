@@ -268,6 +268,20 @@ func TestDisabled(t *testing.T) {
 	}
 }
 
+func TestClientCertificatesNeedAnImport(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "cert.pem")
+	t.Setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem")
+	telemetry, err := otelsetup.Start(t.Context(), otelsetup.WithLogHandler(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer telemetry.Shutdown(t.Context()) //nolint:errcheck // there is nothing to deliver
+	const want = `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="cert.pem": client certificates need the import of github.com/clewtrace/clew/otelsetup/clientcert; using none`
+	if got := problems(telemetry); got != want {
+		t.Errorf("problems %s, want %s", got, want)
+	}
+}
+
 func TestBadValues(t *testing.T) {
 	for _, test := range []struct{ variable, value, want string }{
 		{"OTEL_CONFIG_FILE", "otel.yaml", `OTEL_CONFIG_FILE="otel.yaml": a configuration file needs the import of github.com/clewtrace/clew/otelsetup/configfile; using the other variables`},

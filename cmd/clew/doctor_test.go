@@ -195,6 +195,37 @@ func serveTLS(t *testing.T, config *tls.Config) (address string, store *otlprece
 	return server.Listener.Addr().String(), store
 }
 
+// TestDoctorShowsAClientCertificate to a server that wants one, and says that the
+// program needs an import to do so.
+func TestDoctorShowsAClientCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	clients := x509.NewCertPool()
+	clients.AddCert(ca.cert)
+	server, store := serveTLS(t, &tls.Config{ //nolint:gosec // a test
+		Certificates: []tls.Certificate{ca.issue(t, "127.0.0.1", time.Now().Add(time.Hour))}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	})
+	own := ca.issue(t, "client.example", time.Now().Add(time.Hour))
+	certificate, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, certificate, "CERTIFICATE", own.Certificate[0])
+	writePEM(t, key, "PRIVATE KEY", der)
+	r := examine(t, []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + server, "OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
+		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + certificate, "OTEL_EXPORTER_OTLP_CLIENT_KEY=" + key,
+	})
+	if !r.OK || len(store.Spans()) != 1 {
+		t.Errorf("%d spans arrived: %+v", len(store.Spans()), r)
+	}
+	if !slices.ContainsFunc(r.Notes, func(n string) bool {
+		return strings.HasSuffix(n, "_CLIENT_CERTIFICATE="+certificate+" needs the program to import github.com/clewtrace/clew/otelsetup/clientcert")
+	}) {
+		t.Errorf("notes %q", r.Notes)
+	}
+}
+
 func TestDoctorFindsAReceiverWell(t *testing.T) {
 	ca := newAuthority(t)
 	loopback := ca.issue(t, "127.0.0.1", time.Now().Add(90*24*time.Hour))

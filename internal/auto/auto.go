@@ -19,6 +19,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/clientcert"
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 

@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/clewtrace/clew/internal/settings"
+	_ "github.com/clewtrace/clew/otelsetup/clientcert" // to show a certificate
 	_ "github.com/clewtrace/clew/otelsetup/configfile" // to read a configuration file
 )
 
@@ -203,6 +204,9 @@ func (e *environment) imports() []string {
 		variable := s.Name
 		if strings.HasSuffix(variable, "_PROTOCOL") {
 			variable = "OTEL_EXPORTER_OTLP_PROTOCOL"
+		}
+		if s.Value != settings.None && (strings.HasSuffix(s.Name, "_CLIENT_CERTIFICATE") || strings.HasSuffix(s.Name, ".cert_file")) {
+			add(s.Name, s.Value, settings.ClientCertImport)
 		}
 		for value := range strings.SplitSeq(s.Value, ",") {
 			add(variable, value, settings.Import(variable, value))

@@ -187,6 +187,10 @@ func (r *reader) tls(ca, certificate, key []string) TLS {
 	return resolveTLS(&r.report, ca[0], caAt, caFile, certificate[0], certificateAt, certificateFile, keyAt, keyFile)
 }
 
+// KeyPair reads a certificate and its private key. It is nil in a program that
+// does not import [ClientCertImport].
+var KeyPair func(certificateFile, keyFile string) (tls.Certificate, error)
+
 // resolveTLS loads the files that are named. A certificate comes with its key.
 func resolveTLS(r *report, ca, caAt, caFile, certificate, certificateAt, certificateFile, keyAt, keyFile string) TLS {
 	var t TLS
@@ -206,8 +210,11 @@ func resolveTLS(r *report, ca, caAt, caFile, certificate, certificateAt, certifi
 		if keyFile == "" {
 			return "", errors.New("must come with a key: " + keyAt + " is not set")
 		}
+		if KeyPair == nil {
+			return "", errors.New("client certificates need the import of " + ClientCertImport)
+		}
 		read := func() (tls.Certificate, error) {
-			loaded, err := tls.LoadX509KeyPair(file, keyFile)
+			loaded, err := KeyPair(file, keyFile)
 			if err != nil {
 				err = fileError("must be a PEM file that belongs to "+keyAt+": ", err)
 			}

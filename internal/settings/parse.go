@@ -48,18 +48,25 @@ func (r *report) problem(name, text, reason, using string) {
 // resolve reads text, which source says about a variable. An empty text is one
 // that is not there.
 func resolve[T any](r *report, k kind[T], variable, source, text string, def T) T {
-	if text == "" {
-		r.record(variable, k.show(def), Default)
-		return def
+	value, err := def, error(nil)
+	if text != "" {
+		if value, err = k.parse(text); err != nil {
+			value = def
+		}
 	}
-	value, err := k.parse(text)
-	if err != nil {
-		r.problem(source, text, err.Error(), k.show(def))
-		r.record(variable, k.show(def), Default)
-		return def
-	}
-	r.record(variable, k.show(value), source)
+	r.resolved(variable, source, text, k.show(value), err)
 	return value
+}
+
+// resolved notes what came of a text.
+func (r *report) resolved(variable, source, text, shown string, err error) {
+	if err != nil {
+		r.problem(source, text, err.Error(), shown)
+	}
+	if err != nil || text == "" {
+		source = Default
+	}
+	r.record(variable, shown, source)
 }
 
 func itself(text string) string { return text }

@@ -84,7 +84,7 @@ func otlp() []Variable {
 		{Name: "COMPRESSION", Kind: Enumeration, Default: None, Accepted: []string{"gzip", None}, Sentence: "How requests are compressed."},
 		{Name: "INSECURE", Kind: Boolean, Default: "false", Sentence: "For grpc and an endpoint that is not http:// or https://: no TLS. A unix socket has none unless this is false."},
 		{Name: "CERTIFICATE", Kind: File, Default: systemRoots, Sentence: "A PEM file with the certificates to trust."},
-		{Name: "CLIENT_CERTIFICATE", Kind: File, Sentence: "A PEM file with the certificate to show."},
+		{Name: "CLIENT_CERTIFICATE", Kind: File, Sentence: "A PEM file with the certificate to show. It needs an import."},
 		{Name: "CLIENT_KEY", Kind: File, Sentence: "A PEM file with its private key."},
 	} {
 		for _, signal := range []string{"", "TRACES_", "METRICS_", "LOGS_"} {
@@ -161,8 +161,12 @@ var optIn = map[string]map[string]string{
 	otlpPrefix + "PROTOCOL": {ProtocolGRPC: "github.com/clewtrace/clew/otelsetup/otlpgrpc"},
 }
 
-// ConfigFileImport is what a program must import for OTEL_CONFIG_FILE.
-const ConfigFileImport = "github.com/clewtrace/clew/otelsetup/configfile"
+// ConfigFileImport is what a program must import for OTEL_CONFIG_FILE, and
+// ClientCertImport for a client certificate.
+const (
+	ConfigFileImport = "github.com/clewtrace/clew/otelsetup/configfile"
+	ClientCertImport = "github.com/clewtrace/clew/otelsetup/clientcert"
+)
 
 // Import returns the package that makes name a value of a variable, and ""
 // if there is none in this project. For a sampler, name may have the prefix

@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/clewtrace/clew/internal/settings"
+	_ "github.com/clewtrace/clew/otelsetup/clientcert"
 )
 
 // authority signs certificates.

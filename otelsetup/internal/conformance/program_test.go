@@ -11,6 +11,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/workload"
 	"github.com/clewtrace/clew/otelsetup"
+	_ "github.com/clewtrace/clew/otelsetup/clientcert"
 	_ "github.com/clewtrace/clew/otelsetup/configfile"
 	_ "github.com/clewtrace/clew/otelsetup/otlpgrpc"
 	_ "github.com/clewtrace/clew/otelsetup/prometheus"
