@@ -65,14 +65,16 @@ func TestKilledProcessLeavesItsRequestsToTheNext(t *testing.T) {
 // TestRecoveredRequestsAreNotBoundByMaxQueueItems: a bound for what waits in memory takes
 // nothing away that is on disk.
 func TestRecoveredRequestsAreNotBoundByMaxQueueItems(t *testing.T) {
-	s := newStoppedSink(t)
+	s, nowhere := newStoppedSink(t), newStoppedSink(t)
 	addr := s.Listener.Addr().String()
 	_ = s.Listener.Close()
+	_ = nowhere.Listener.Close()
 	dir := t.TempDir()
 	cfg := spooled(dir)
 	cfg.MinBackoff, cfg.MaxBackoff = time.Hour, time.Hour
 	first := newTransport(t, cfg)
-	names := postSpans(t, first, "http://"+addr, 0, 100)
+	// At another address: the first process is not really dead, and must not reach what is back.
+	names := postSpans(t, first, "http://"+nowhere.Listener.Addr().String(), 0, 100)
 
 	second := newTransport(t, spooled(killed(t, dir)))
 	p := second.SpanProcessor(delivery.Route{URL: "http://" + addr + "/v1/traces"}, delivery.Batch{MaxItems: 1, MaxQueueItems: 10})
