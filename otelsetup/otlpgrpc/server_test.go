@@ -3,6 +3,7 @@ package otlpgrpc_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/url"
 	"sync"
@@ -63,7 +64,7 @@ func (c *collector) serve(t *testing.T, l net.Listener, config *tls.Config, more
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := s.Serve(l); err != nil {
+		if err := s.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Error(err)
 		}
 	}()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -247,7 +248,7 @@ func grpcAnswers(t *testing.T, answer func(context.Context) error) (address stri
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := server.Serve(l); err != nil {
+		if err := server.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Error(err)
 		}
 	}()
