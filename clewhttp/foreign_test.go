@@ -184,7 +184,7 @@ func TestForeignWritersKeepTheirInterfaces(t *testing.T) {
 		})
 		for _, h := range []http.Handler{tel.handler(inside), tel.handler(clewhttp.Route(tel.handler(inside)))} {
 			c = nil
-			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 			if called := strings.Join(c, " "); called != want {
 				t.Errorf("%q was called of the writer, want %q", called, want)
 			}
@@ -274,7 +274,7 @@ func TestForeignWritersAreRecorded(t *testing.T) {
 			tel := newTelemetry(t)
 			var err error
 			h := tel.handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { err = test.use(w) }))
-			h.ServeHTTP(test.writer, httptest.NewRequest(http.MethodGet, "/", nil))
+			h.ServeHTTP(test.writer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 			if !errors.Is(err, test.err) {
 				t.Errorf("the handler gets %v, want %v", err, test.err)
 			}
@@ -283,7 +283,7 @@ func TestForeignWritersAreRecorded(t *testing.T) {
 			}
 			got := map[string]string{}
 			for _, a := range tel.spans.Ended()[0].Attributes() {
-				got[string(a.Key)] = a.Value.Emit()
+				got[string(a.Key)] = a.Value.String()
 			}
 			if got["http.response.status_code"] != test.status || got["http.response.body.size"] != test.size {
 				t.Errorf("status %q and size %q, want %q and %q", got["http.response.status_code"], got["http.response.body.size"], test.status, test.size)

@@ -21,7 +21,7 @@ func TestConsolePrintsOTLP(t *testing.T) {
 		if strings.HasPrefix(line, `{"resourceMetrics":`) {
 			path = "/v1/metrics"
 		}
-		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(line))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(line))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		if receiver.ServeHTTP(w, r); w.Code != http.StatusOK {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/clewtrace/clew/internal/settings"
 	"github.com/clewtrace/clew/otelsetup"
-	_ "github.com/clewtrace/clew/otelsetup/clientcert"
+	_ "github.com/clewtrace/clew/otelsetup/clientcert" // its variables are read
 	"github.com/clewtrace/clew/otelsetup/extend"
 )
 

@@ -57,6 +57,7 @@ func BenchmarkLogRecords(b *testing.B) {
 
 // benchmark makes requests of messages, beside the export of as many by the stock exporter.
 func benchmark(b *testing.B, encode func(message []byte) []byte, export func() error) {
+	b.Helper()
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		var request, message []byte
