@@ -84,7 +84,8 @@
 //
 // With [Config].SpoolDir, every request is also kept on disk until it is delivered or
 // dropped, and the next process takes over what is left. What a processor still collects
-// is in no request yet, so kill -9 loses it: at most the batch of one [Batch].Delay.
+// is in no request yet, so kill -9 loses it: at most the batch of one [Batch].Delay, and
+// the request that is being written to disk.
 //
 // A journal ([Config].Journal) does not lose that either. Each span is in the spool when
 // its End returns, and each record when its Emit does. That costs a write to the page

@@ -227,7 +227,7 @@ func TestKilledProcess(t *testing.T) {
 		env  string
 		lost int // at most
 	}{
-		{"a spool loses at most a batch", "CLEW_DELIVERY_SPOOL_SYNC=true", 512},
+		{"a spool loses at most the batch that is collected and the one that is written", "CLEW_DELIVERY_SPOOL_SYNC=true", 2 * 512},
 		{"a journal loses nothing", "CLEW_DELIVERY_JOURNAL=true", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
