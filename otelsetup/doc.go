@@ -11,7 +11,7 @@
 //
 // What is exported by OTLP is sent by package delivery, which keeps it through
 // restarts and outages of the collector. OTLP over gRPC needs the import of package
-// otlpgrpc.
+// otlpgrpc, and a client certificate that of clientcert.
 //
 // A program with a main loop of its own calls [Start] and [Telemetry.Shutdown].
 // All variables, their values and defaults are in docs/environment.md; what
