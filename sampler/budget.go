@@ -41,8 +41,9 @@ const (
 	// The higher it is, the fewer operations are kept before they need to be.
 	overduePower = 32
 	// The largest probability before feedback. It exceeds 1, so that an overdue
-	// operation is kept even if the budget is overdrawn.
-	maxUrgency = 4
+	// operation is kept even if the budget is overdrawn, or if the limit of a second is
+	// near.
+	maxUrgency = 16
 )
 
 // A budget turns a target rate into probabilities. It uses only the past: the arrivals
@@ -99,7 +100,7 @@ func (b *budget) maxDebt() float64   { return 6 * b.scale() }
 
 // maxSurplus is the balance above which probabilities do not grow, so that the credit
 // is not spent in the first moment of a burst.
-func (b *budget) maxSurplus() float64 { return 0.4 * b.maxCredit() }
+func (b *budget) maxSurplus() float64 { return max(0.4*b.target, 1.6) }
 
 // scale is the change of the balance that changes probabilities by the factor e.
 func (b *budget) scale() float64 { return max(0.75*b.target, 3) }

@@ -57,11 +57,11 @@
 // target allows. Scale is what the target allows in 0.75 seconds, but at least 3. If
 // too many spans are kept, all probabilities are lower until the balance is zero again.
 // The balance is at most what 0.8 seconds allow, so that a burst does not follow idle
-// time. Of that, only what 0.3 seconds allow counts at a time, so that it is not spent
+// time. Of that, only what 0.4 seconds allow counts at a time, so that it is not spent
 // at once.
 //
 // Gate keeps the number of spans kept in any one second below twice the target. It is 1
-// until 1.4 times the target were kept in the last second, and falls to e^-5 when that
+// until 1.4 times the target were kept in the last second, and falls to e^-6 when that
 // reaches twice the target. It is never 0, because a span that cannot be kept would be
 // missing from every sum. Targets below 10 have a flatter gate, because chance takes
 // them to their limit all the time.

@@ -18,7 +18,7 @@ const (
 	// the limit to 1 at the limit. Beyond the limit the exponent follows the tangent
 	// down to minExponent, because a probability of zero would bias estimates.
 	gateStart    = 0.7
-	maxSteepness = 5
+	maxSteepness = 6
 	minExponent  = -16
 )
 
