@@ -55,7 +55,7 @@ e2e: ## real backends and browsers, built or installed as needed; the modules at
 
 e2e-auto: ## clew go: programs built by it, and the standard library's own tests over the patched one
 	command -v qemu-aarch64-static >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends qemu-user-static; }
-	cd e2e && go test -v -count=1 -timeout 12m ./auto
+	cd e2e && go test -v -count=1 -timeout 25m ./auto
 
 release-check: ## a release into a module proxy on disk, and its use; part of e2e
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release
