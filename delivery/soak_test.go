@@ -20,7 +20,6 @@ var soakFor = flag.Duration("soak", 3*time.Second, "duration of TestSoak")
 // at times too small, and then accounts for every one of them. The whole of it
 // is `go test ./delivery -run Soak -timeout 20m -soak 15m`.
 func TestSoak(t *testing.T) {
-	t.Parallel()
 	var fault atomic.Int32
 	behave := func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
 		switch fault.Load() {
