@@ -34,7 +34,9 @@ const (
 	releasedSource = "/memory/classes/heap/released:bytes"
 )
 
-// observeRuntime records the metrics of the Go runtime whenever p collects.
+// observeRuntime records the metrics of the Go runtime whenever p collects. What
+// go.opentelemetry.io/contrib/instrumentation/runtime records is the same, as a test
+// says; with that, a server would have 10.53 MB, which is more than bench/setup allows.
 func observeRuntime(p metric.MeterProvider) error {
 	meter := p.Meter(instrumentationName)
 	samples := []metrics.Sample{{Name: stacksSource}, {Name: totalSource}, {Name: releasedSource}}

@@ -114,9 +114,11 @@ func detourOf(transport *http.Transport) *detour {
 }
 
 // usesOwnHTTP2 reports whether net/http has set up HTTP/2 in a transport by
-// itself. It leaves that out of clones, which get their own.
+// itself. It leaves that out of clones, which get their own. A request may be
+// setting it up right now: Clone waits for that.
 func usesOwnHTTP2(transport *http.Transport) bool {
-	return transport.TLSNextProto[h2] != nil && transport.Clone().TLSNextProto[h2] == nil
+	clone := transport.Clone()
+	return transport.TLSNextProto[h2] != nil && clone.TLSNextProto[h2] == nil
 }
 
 // register reports whether nothing was registered for scheme.

@@ -2,18 +2,13 @@ package slog_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"log"
-	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	early "github.com/clewtrace/clew/internal/slog"
 )
 
 // differences are the programs that print something else with the import, and
@@ -122,33 +117,3 @@ func sorted(lines string) string {
 	slices.Sort(all)
 	return strings.Join(all, "\n")
 }
-
-var packageLogger = slog.With("k", "v")
-
-// TestARecordCostsNoMore counts allocations, as slog's own default handler has
-// them.
-func TestARecordCostsNoMore(t *testing.T) {
-	writer := log.Writer()
-	defer log.SetOutput(writer)
-	log.SetOutput(&discard{})
-	own, ok := early.Own(packageLogger.Handler())
-	if !ok || own == packageLogger.Handler() {
-		t.Fatal("the handler of a logger of a package is not the one that is tested")
-	}
-	plain := slog.New(own)
-	for name, do := range map[string]func(*slog.Logger){
-		"no attributes": func(l *slog.Logger) { l.Info("m") },
-		"attributes":    func(l *slog.Logger) { l.LogAttrs(context.Background(), slog.LevelInfo, "m", slog.Int("a", 1)) },
-		"disabled":      func(l *slog.Logger) { l.Debug("m") },
-	} {
-		with := testing.AllocsPerRun(100, func() { do(packageLogger) })
-		if without := testing.AllocsPerRun(100, func() { do(plain) }); with > without {
-			t.Errorf("%s: %v allocations, slog's own handler has %v", name, with, without)
-		}
-	}
-}
-
-// discard is a writer that package log does not know.
-type discard struct{ _ int }
-
-func (*discard) Write(p []byte) (int, error) { return len(p), nil }
