@@ -27,8 +27,9 @@ check: ## formatting, tidy modules and vet, in every module
 lint: ## golangci-lint at its pinned version, in every module but the Collector's, which is one list
 	$(call in_each,$(filter-out e2e/stack/collector/,$(MODULES)),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
+# Four packages at a time, because the tests of many mostly wait.
 race: ## the tests of the released modules under the race detector, and those of the others that need nothing but Go
-	$(call in_each,$(RELEASED),go test -race ./...)
+	$(call in_each,$(RELEASED),go test -race -p 4 ./...)
 	$(call in_each,$(filter-out $(RELEASED) $(BACKENDS),$(MODULES)),go test ./...)
 
 # What docs/hostile.md says is tested. The tests of the last line have names of
@@ -53,9 +54,13 @@ e2e: ## real backends and browsers, built or installed as needed; the modules at
 	@all=; failed=0; for m in $(filter $(BACKENDS),$(MODULES)); do (cd $$m && go test -count=1 -timeout 40m $$(go list ./... | grep -v /e2e/auto)) & all="$$all $$!"; done; \
 	for m in $$all; do wait $$m || failed=1; done; exit $$failed
 
+# The standard library's own tests mostly wait; the rest of e2e-auto mostly compiles.
+STANDARD := TestStandardLibrary|TestOtherReleases
+
 e2e-auto: ## clew go: programs built by it, and the standard library's own tests over the patched one
 	command -v qemu-aarch64-static >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends qemu-user-static; }
-	cd e2e && go test -v -count=1 -timeout 25m ./auto
+	@cd e2e; go test -v -count=1 -timeout 25m -run '$(STANDARD)' ./auto & standard=$$!; \
+	go test -v -count=1 -timeout 25m -skip '$(STANDARD)' ./auto || failed=1; wait $$standard && test -z "$$failed"
 
 release-check: ## a release into a module proxy on disk, and its use; part of e2e
 	cd e2e && go test -v -count=1 -timeout 40m -run Release ./release

@@ -4,23 +4,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // TestBuildModes builds in the ways that people build, and looks for the trace.
 func TestBuildModes(t *testing.T) {
-	for _, flags := range []string{"-trimpath -buildmode=pie -tags=netgo,osusergo", "-ldflags=-s -w", "-cover", "-buildvcs=false -v -x"} {
+	for _, flags := range []string{"-trimpath -buildmode=pie -tags=netgo,osusergo -pgo=auto", "-ldflags=-s -w", "-cover", "-buildvcs=false -v -x"} {
 		t.Run(flags, func(t *testing.T) {
 			args := strings.Fields(flags)
 			if strings.HasPrefix(flags, "-ldflags") {
 				args = []string{flags}
 			}
-			path := build(t, module(t, "exits"), args...)
+			dir := module(t, "exits")
+			if slices.Contains(args, "-pgo=auto") {
+				write(t, filepath.Join(dir, "default.pgo"), string(cpuProfile("main.main", "net/http.Get")))
+			}
+			path := build(t, dir, args...)
 			got, _ := run(t, path, "return")
 			compare(t, got, map[string]int{"client GET(server GET)": 1})
 			if out := output(t, clew(t, ".", "doctor", "-binary", path)); !strings.Contains(out, "was built by clew go, with go1.") {
 				t.Errorf("clew doctor -binary says %q", out)
+			}
+			if out := output(t, exec.CommandContext(t.Context(), "go", "version", "-m", path)); strings.Contains(out, "\tbuild\t-pgo=") != slices.Contains(args, "-pgo=auto") {
+				t.Errorf("the build has the settings\n%s", out)
 			}
 			if out, err := clew(t, ".", "doctor", "-binary", buildPlain(t, module(t, "exits"))).CombinedOutput(); err == nil {
 				t.Errorf("clew doctor -binary of a plain program says %q", out)

@@ -1,26 +1,6 @@
 package auto_test
 
-import (
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"testing"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
-// TestProfile builds with a profile of the program.
-func TestProfile(t *testing.T) {
-	dir := module(t, "exits")
-	profile := filepath.Join(dir, "default.pgo")
-	write(t, profile, string(cpuProfile("main.main", "net/http.Get")))
-	path := build(t, dir)
-	if out := output(t, exec.CommandContext(t.Context(), "go", "version", "-m", path)); !strings.Contains(out, "\tbuild\t-pgo="+profile+"\n") {
-		t.Errorf("the build has not used the profile:\n%s", out)
-	}
-	got, _ := run(t, path, "return")
-	compare(t, got, map[string]int{"client GET(server GET)": 1})
-}
+import "google.golang.org/protobuf/encoding/protowire"
 
 // cpuProfile is a profile with one sample, of a function that calls another one.
 // It is the same each time, so that what is built with it stays in the build

@@ -1,31 +1,23 @@
 package auto_test
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// stdSuite are packages of the standard library that are tested in one go.
-type stdSuite struct {
-	name     string
-	packages []string
-	skip     string // tests
+// stdPackages have hooks, or behaviour that the scopes touch.
+var stdPackages = []string{
+	"context", "database/sql", "log", "log/slog", "net/http", "net/http/httptest", "net/http/httputil", "os/signal", "runtime", "time",
 }
 
-// stdSuites have the packages that have hooks, or whose behaviour the scopes
-// touch.
-var stdSuites = []stdSuite{
-	{"packages", []string{
-		"context", "database/sql", "log", "log/slog", "net/http", "net/http/httptest", "net/http/httputil", "os/signal", "time",
-	}, ""},
-	{"runtime", []string{"runtime"}, "Pprof|^TestGdb|^TestFakeTime$"},
-}
+// notTested are tests that need GDB, a C profiler or the playground.
+const notTested = "Pprof|^TestGdb|^TestFakeTime$"
 
 const (
 	sendsContext = "compares the whole header of a request, which has a traceparent now"
@@ -52,42 +44,32 @@ var allowed = map[string]map[string]string{
 // TestStandardLibrary runs the standard library's own tests over the patched
 // one: with no hook set, and with all of them set and every span recorded.
 func TestStandardLibrary(t *testing.T) {
-	testStd(t, stdSuites, "hooks nil", "hooks active")
+	goroot := withTests(t, stdPackages)
+	t.Run("hooks nil", func(t *testing.T) { testStd(t, goroot, stdPackages, "hooks nil") })
+	t.Run("hooks active", func(t *testing.T) { testStd(t, goroot, stdPackages, "hooks active") })
 }
 
-func testStd(t *testing.T, suites []stdSuite, hooks ...string) {
+func testStd(t *testing.T, goroot string, packages []string, hooks string) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("compiles the tests of the standard library")
-	}
-	goroot := withTests(t)
-	for _, h := range hooks {
-		if h == "hooks active" {
-			activate(t, goroot)
-		}
-		for _, s := range suites {
-			t.Run(h+"/"+s.name, func(t *testing.T) {
-				c := newCollector(t)
-				checkStd(t, s, s.run(t, goroot, c.env), allowed[h])
-				if got, want := len(c.Spans()) > 1000, h == "hooks active" && s.name == "packages"; got != want {
-					t.Errorf("%d spans arrive", len(c.Spans()))
-				}
-			})
-		}
+	c := newCollector(t)
+	env := append(os.Environ(), "GOROOT="+goroot, "GOTOOLCHAIN=local", "GOFLAGS=", "OTEL_SDK_DISABLED="+strconv.FormatBool(hooks == "hooks nil"))
+	checkStd(t, packages, runStd(t, goroot, packages, append(env, c.env...)), allowed[hooks])
+	if got, want := len(c.Spans()) > 1000, hooks == "hooks active"; got != want {
+		t.Errorf("%d spans arrive", len(c.Spans()))
 	}
 }
 
-// run returns what go test says.
-func (s stdSuite) run(t *testing.T, goroot string, env []string) string {
+// runStd returns what go test says.
+func runStd(t *testing.T, goroot string, packages, env []string) string {
 	t.Helper()
 	path, err := clewCommand()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"test", "-short", "-vet=off", "-skip=" + s.skip, "-toolexec='" + path + "' go-toolexec '" + goroot + "' ="}, s.packages...)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(goroot, "bin", "go"), args...)
+	args := []string{"test", "-count=1", "-short", "-vet=off", "-skip=" + notTested, "-toolexec='" + path + "' go-toolexec '" + goroot + "' ="}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(goroot, "bin", "go"), append(args, packages...)...)
 	cmd.Dir = filepath.Join(goroot, "src")
-	cmd.Env = append(append(os.Environ(), "GOROOT="+goroot, "GOTOOLCHAIN=local", "GOFLAGS="), env...)
+	cmd.Env = env
 	out, _ := cmd.CombinedOutput() //nolint:errcheck // the output says it
 	return string(out)
 }
@@ -95,7 +77,7 @@ func (s stdSuite) run(t *testing.T, goroot string, env []string) string {
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // checkStd looks for tests that fail and may not.
-func checkStd(t *testing.T, s stdSuite, out string, allowed map[string]string) {
+func checkStd(t *testing.T, packages []string, out string, allowed map[string]string) {
 	t.Helper()
 	passed := 0
 	for line := range strings.SplitSeq(out, "\n") {
@@ -111,8 +93,8 @@ func checkStd(t *testing.T, s stdSuite, out string, allowed map[string]string) {
 			wrong = true
 		}
 	}
-	if len(failures) == 0 && passed != len(s.packages) {
-		t.Errorf("%d packages of %d pass", passed, len(s.packages))
+	if len(failures) == 0 && passed != len(packages) {
+		t.Errorf("%d packages of %d pass", passed, len(packages))
 		wrong = true
 	}
 	if wrong || strings.Contains(out, "build failed") || strings.Contains(out, "\npanic: ") {
@@ -120,9 +102,13 @@ func checkStd(t *testing.T, s stdSuite, out string, allowed map[string]string) {
 	}
 }
 
-// withTests is the GOROOT that clew go has made, with the tests of the packages.
-func withTests(t *testing.T) string {
+// withTests is the GOROOT that clew go has made, with the tests of the packages,
+// each of which has what clew go adds to tests.
+func withTests(t *testing.T, packages []string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles the tests of the standard library")
+	}
 	build(t, module(t, "exits")) // makes it
 	out, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -130,7 +116,8 @@ func withTests(t *testing.T) string {
 	}
 	toolchain, goroot := strings.TrimSpace(string(out)), t.TempDir()
 	link(t, made(t, toolchain), goroot)
-	for _, p := range stdPackages() {
+	for _, p := range packages {
+		write(t, filepath.Join(goroot, "src", p, "zz_clew_auto_test.go"), "package "+filepath.Base(p)+"_test\n\nimport _ \"clew/auto\"\n")
 		from := filepath.Join(toolchain, "src", p)
 		err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
@@ -217,22 +204,5 @@ func link(t *testing.T, from, to string) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func stdPackages() []string {
-	var all []string
-	for _, s := range stdSuites {
-		all = append(all, s.packages...)
-	}
-	return all
-}
-
-// activate adds what clew go adds to tests.
-func activate(t *testing.T, goroot string) {
-	t.Helper()
-	for _, p := range stdPackages() {
-		name := filepath.Base(p)
-		write(t, filepath.Join(goroot, "src", p, "zz_clew_auto_test.go"), fmt.Sprintf("package %s_test\n\nimport _ \"clew/auto\"\n", name))
 	}
 }
