@@ -91,7 +91,7 @@ type Config struct {
 	Resource *resource.Resource
 
 	// RefusedTimeout is how long after its beginning Shutdown gives up if the connection
-	// is refused, or if the name of the host does not exist, after two attempts at least.
+	// is refused then, or if the name of the host does not exist.
 	// Zero means 1 s.
 	RefusedTimeout time.Duration
 

@@ -30,7 +30,7 @@ type destination struct {
 	serverAsked bool      // until comes from Retry-After
 	since       time.Time // of the first failure in a row
 	err         error     // of the last failure
-	refusals    int       // attempts in a row for which nothing listened at the address, since the last flush began
+	refusals    int       // attempts in a row for which nothing listened at the address, since pauses were skipped
 
 	divisions     int // how many more refused requests are divided
 	nextDivisions time.Time

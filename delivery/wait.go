@@ -65,10 +65,6 @@ func without(waiters []*waiter, w *waiter) []*waiter {
 	return others
 }
 
-// refusedTries is how often a connection must be refused, since the final flush began,
-// before that gives up.
-const refusedTries = 2
-
 // await waits until nothing is left for w, and reports whether that is so. It gives up
 // when the context ends. The final flush also gives up when it is hopeless to go on.
 func (t *Transport) await(ctx context.Context, w *waiter, final bool) bool {
@@ -93,7 +89,12 @@ func (t *Transport) await(ctx context.Context, w *waiter, final bool) bool {
 			return true
 		case <-failed:
 		case <-patience:
+			// One more attempt at once: the server may have started since the last one.
 			impatient = true
+			t.mu.Lock()
+			t.skipPauses()
+			t.mu.Unlock()
+			t.wakeDispatcher()
 		case <-ctx.Done():
 			return false
 		}
@@ -111,7 +112,7 @@ func (t *Transport) hopeless(w *waiter, impatient bool) bool {
 		d := r.dest
 		switch {
 		case !hopeless || !w.counts(r):
-		case impatient && d.refusals >= refusedTries:
+		case impatient && d.refusals > 0:
 		case (d.failures > 0 || d.url == "") && inSpool(r.ref):
 		default:
 			hopeless = false

@@ -56,8 +56,8 @@ func flush() {
 }
 
 // watchRefusals lets the end of the program not wait for a collector that is
-// not there. Delivery by itself, with RefusedTimeout, tries twice with a
-// pause of up to 100 ms, which is too long for a command.
+// not there. Delivery by itself waits for RefusedTimeout, since it may be about to
+// start, which is too long for a command.
 // It also sends in no span, whoever has started the goroutine.
 func watchRefusals(_ string, next http.RoundTripper) http.RoundTripper { return &watched{next} }
 
