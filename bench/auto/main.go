@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 15, "rounds per row")
+	rounds := flag.Int("rounds", 30, "rounds per row")
 	builds := flag.Bool("builds", false, "measure the first build too")
 	out := flag.String("out", "results.md", "file for the tables")
 	flag.Parse()
@@ -134,8 +134,8 @@ var rows = []struct {
 	name, what string
 	n          int
 }{
-	{"server", "a request that is served", 1500},
-	{"both", "a request that is sent and served", 700},
+	{"server", "a request that is served", 5000},
+	{"both", "a request that is sent and served", 3000},
 	{"go", "a go statement", 20000},
 	{"slog", "a line of log/slog", 5000},
 	{"afterfunc", "time.AfterFunc", 20000},

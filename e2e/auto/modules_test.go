@@ -64,11 +64,19 @@ func TestProgramsOwnSpans(t *testing.T) {
 			dir := module(t, "otelapi")
 			require(t, dir, "go.opentelemetry.io/otel "+version[0], "go.opentelemetry.io/otel/trace "+version[0],
 				"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp "+version[1])
-			got, _ := run(t, build(t, dir))
-			compare(t, got, map[string]int{
+			c := newCollector(t)
+			if p := c.start(t, build(t, dir), nil); p.Wait(t, limit) != 0 {
+				t.Errorf("the program failed:\n%s", p.Stderr())
+			}
+			compare(t, shapes(c.Spans()), map[string]int{
 				"client GET(server GET(internal inner(client GET(server GET)), internal without a context))": 1,
 				"client GET(server GET(client HTTP GET(server GET)))":                                        1,
 			})
+			for _, s := range c.Spans() {
+				if s.GetName() == "inner" && (len(s.GetAttributes()) != 2 || attribute(s, "n") != "3" || attribute(s, "m") != "2") {
+					t.Errorf("the span has the attributes %v", s.GetAttributes())
+				}
+			}
 		})
 	}
 }

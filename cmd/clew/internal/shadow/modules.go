@@ -10,7 +10,8 @@ type modulePatch struct {
 
 // modulePatches are the changes to packages of modules: routers tell net/http
 // the route that they have found, h2c the requests that it serves past net/http,
-// and grpc its calls.
+// and grpc its calls. The SDK that telemetry uses looks for equal keys among the
+// few attributes of a span without a map, which is three allocations less.
 var modulePatches = map[string]modulePatch{
 	"github.com/gin-gonic/gin": routes("gin.go",
 		before("func (engine *Engine) handleHTTPRequest(c *Context)", "c.fullPath = value.fullPath", "http.ClewRoute(c.Request, value.fullPath)")),
@@ -42,6 +43,13 @@ var modulePatches = map[string]modulePatch{
 		},
 		added: "grpc",
 		lost:  "spans of its calls",
+	},
+	prefix + "go.opentelemetry.io/otel/sdk/trace": {
+		files: [][]filePatch{{{"span.go", []step{
+			before("func (s *recordingSpan) dedupeAttrs()", "exists := make(map[attribute.Key]int, len(s.attributes))", "if s.clewUnique() { return }"),
+		}}}},
+		added: "sdktrace",
+		lost:  "fast end of its spans",
 	},
 }
 

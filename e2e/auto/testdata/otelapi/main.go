@@ -32,7 +32,8 @@ func main() {
 	instrumented := &http.Client{Transport: otelhttp.NewTransport(http.DefaultTransport)}
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("program.attribute", "on the server's span"))
-		ctx, span := tracer.Start(r.Context(), "inner", trace.WithAttributes(attribute.Int("n", 1)))
+		ctx, span := tracer.Start(r.Context(), "inner", trace.WithAttributes(attribute.Int("n", 1), attribute.Int("m", 2)))
+		span.SetAttributes(attribute.Int("n", 3))
 		get(ctx, http.DefaultClient, up.URL)
 		span.End()
 		_, span = tracer.Start(context.Background(), "without a context")
