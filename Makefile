@@ -27,9 +27,8 @@ check: ## formatting, tidy modules and vet, in every module
 lint: ## golangci-lint at its pinned version, in every module but the Collector's, which is one list
 	$(call in_each,$(filter-out e2e/stack/collector/,$(MODULES)),go run $(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
-# Four packages at a time, because the tests of many mostly wait.
 race: ## the tests of the released modules under the race detector, and those of the others that need nothing but Go
-	$(call in_each,$(RELEASED),go test -race -p 4 ./...)
+	$(call in_each,$(RELEASED),go test -race ./...)
 	$(call in_each,$(filter-out $(RELEASED) $(BACKENDS),$(MODULES)),go test ./...)
 
 # What docs/hostile.md says is tested. The tests of the last line have names of
