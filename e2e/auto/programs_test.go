@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,10 +139,15 @@ func TestDisabled(t *testing.T) {
 // have writers of their own.
 func TestProtocols(t *testing.T) {
 	c := newCollector(t)
-	p := c.start(t, build(t, module(t, "protocols")), nil)
-	if code := p.Wait(t, limit); code != 0 || p.Stdout() != "503 Service Unavailable HTTP/2.0\necho hi\n" {
-		t.Errorf("exit code %d, output %q", code, p.Stdout())
-	}
+	p := c.start(t, build(t, module(t, "protocols")), nil, "OTEL_BSP_SCHEDULE_DELAY=50")
+	process.Eventually(t, limit, func() error {
+		upgraded := slices.ContainsFunc(c.Spans(), func(s otlpreceiver.Span) bool { return s.GetName() == "GET /upgrade" })
+		if out := p.Stdout(); !upgraded || out != "503 Service Unavailable HTTP/2.0\necho hi\n" {
+			return fmt.Errorf("the upgraded request has ended: %v; output %q", upgraded, out)
+		}
+		return nil
+	})
+	terminate(t, p)
 	compare(t, shapes(c.Spans()), map[string]int{
 		"client GET(server GET(client GET(server GET /http2)))": 1, "client GET(server GET /upgrade)": 1,
 	})

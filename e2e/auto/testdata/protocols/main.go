@@ -1,5 +1,6 @@
 // Command protocols serves by HTTP/2 behind a reverse proxy, and takes over a
-// connection.
+// connection. It runs until a signal ends it, because who has taken a connection
+// over reads what it needs before the handler returns.
 package main
 
 import (
@@ -73,4 +74,5 @@ func main() {
 	if _, ok := resp.Body.(io.ReadWriteCloser); !ok || resp.Request != req {
 		log.Fatal("the response is not that of net/http")
 	}
+	select {}
 }
