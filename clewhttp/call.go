@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/clewtrace/clew/internal/clientspan"
@@ -34,9 +33,6 @@ type call struct {
 	returned  bool          // base did not panic
 	body      io.ReadCloser // the response's
 	ended     atomic.Bool
-
-	options [2]trace.SpanStartOption
-	attrs   [7]attribute.KeyValue // of the end
 }
 
 // Sent implements [clientspan.Mark].

@@ -75,8 +75,8 @@ func (c *call) answered(resp *http.Response, err error) {
 		}
 	}
 	if c.recording {
-		u := c.request.URL
-		a := append(c.attrs[:0], semconv.URLScheme(u.Scheme), semconv.URLPath(redact.Path(u.Path, c.transport.hide)))
+		u, given := c.request.URL, scratches.Get().(*scratch)
+		a := append(given.attrs[:0], semconv.URLScheme(u.Scheme), semconv.URLPath(redact.Path(u.Path, c.transport.hide)))
 		if c.method == otherMethod {
 			a = append(a, semconv.HTTPRequestMethodOriginal(c.request.Method))
 		}
@@ -94,6 +94,7 @@ func (c *call) answered(resp *http.Response, err error) {
 			c.span.SetStatus(codes.Error, description)
 		}
 		c.span.SetAttributes(a...)
+		scratches.Put(given)
 	}
 	c.transport.metrics.record(c, status, protocol, failure)
 }

@@ -45,16 +45,16 @@ type exchange struct {
 	read     atomic.Int64
 	hijacked atomic.Bool
 	pattern  atomic.Pointer[string] // from Route and SetPattern
-
-	options [2]trace.SpanStartOption
-	attrs   [10]attribute.KeyValue // of the end
 }
 
-// scratch holds the attributes of the start of a span. What is made of options
-// copies them, so that it can be used again.
-type scratch [8]attribute.KeyValue
+// scratch holds what a span is given, at its start or at its end. Spans copy it,
+// so that it can be used again.
+type scratch struct {
+	attrs   [10]attribute.KeyValue
+	options [2]trace.SpanStartOption
+}
 
-var startScratch = sync.Pool{New: func() any { return new(scratch) }}
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // exchangeContext is the context of a request, in which its exchange is found.
 type exchangeContext exchange

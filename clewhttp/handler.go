@@ -100,11 +100,10 @@ func (x *exchange) start() {
 	x.method = knownMethod(r.Method)
 	x.began = time.Now()
 	ctx := s.propagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	x.options[0] = kindServer
-	attrs := startScratch.Get().(*scratch)
-	x.options[1] = trace.WithAttributes(x.startAttributes(attrs[:0])...)
-	x.ctx, x.span = s.tracer.get().Start(ctx, methodName(x.method), x.options[:]...)
-	startScratch.Put(attrs)
+	given := scratches.Get().(*scratch)
+	given.options = [...]trace.SpanStartOption{kindServer, trace.WithAttributes(x.startAttributes(given.attrs[:0])...)}
+	x.ctx, x.span = s.tracer.get().Start(ctx, methodName(x.method), given.options[:]...)
+	scratches.Put(given)
 	x.recording = x.span.IsRecording()
 	if x.recording {
 		trust.Link(x.ctx, x.span)

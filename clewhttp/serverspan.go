@@ -91,7 +91,8 @@ func (x *exchange) fullURL() string {
 // endSpan adds the attributes that a recorded span has besides.
 func (x *exchange) endSpan(status int, route, failure, description string) {
 	r := x.request
-	a := append(x.attrs[:0], semconv.URLFull(x.fullURL()))
+	given := scratches.Get().(*scratch)
+	a := append(given.attrs[:0], semconv.URLFull(x.fullURL()))
 	if x.method == otherMethod {
 		a = append(a, semconv.HTTPRequestMethodOriginal(r.Method))
 	}
@@ -124,6 +125,7 @@ func (x *exchange) endSpan(status int, route, failure, description string) {
 		x.span.SetStatus(codes.Error, description)
 	}
 	x.span.SetAttributes(a...)
+	scratches.Put(given)
 }
 
 // nameCache keeps the names of spans, which are few: one for each method and

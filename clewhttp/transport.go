@@ -89,11 +89,10 @@ func (c *call) start() {
 	c.method = knownMethod(r.Method)
 	c.began = time.Now()
 	c.host, c.port = serverOf(r.URL)
-	c.options[0] = kindClient
-	attrs := startScratch.Get().(*scratch)
-	c.options[1] = trace.WithAttributes(c.startAttributes(attrs[:0])...)
-	c.ctx, c.span = t.tracer.get().Start(r.Context(), methodName(c.method), c.options[:]...)
-	startScratch.Put(attrs)
+	given := scratches.Get().(*scratch)
+	given.options = [...]trace.SpanStartOption{kindClient, trace.WithAttributes(c.startAttributes(given.attrs[:0])...)}
+	c.ctx, c.span = t.tracer.get().Start(r.Context(), methodName(c.method), given.options[:]...)
+	scratches.Put(given)
 	c.recording = c.span.IsRecording()
 	// The request is not changed, for it is the caller's, and it stays itself as
 	// far as it can: body and trailers are the same ones.

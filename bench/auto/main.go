@@ -4,8 +4,10 @@
 //	cd bench/auto && go run . [-builds]
 //
 // The contenders are processes of their own that work in turns, many short
-// rounds each; a row shows medians of processor time. With -builds, the first
-// build on empty caches is measured too, which takes minutes.
+// rounds each; a row shows medians of processor time. Two processes of one program
+// differ by some percent for as long as they run, so that they are started several
+// times. With -builds, the first build on empty caches is measured too, which takes
+// minutes.
 package main
 
 import (
@@ -24,17 +26,18 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 30, "rounds per row")
+	starts := flag.Int("starts", 12, "how often the contenders are started")
+	rounds := flag.Int("rounds", 6, "rounds per row after each start")
 	builds := flag.Bool("builds", false, "measure the first build too")
 	out := flag.String("out", "results.md", "file for the tables")
 	flag.Parse()
-	if err := run(*rounds, *builds, *out); err != nil {
+	if err := run(*starts, *rounds, *builds, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "auto:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, first bool, out string) error {
+func run(starts, rounds int, first bool, out string) error {
 	dir, err := os.MkdirTemp("", "clew-bench-auto-")
 	if err != nil {
 		return err
@@ -44,7 +47,7 @@ func run(rounds int, first bool, out string) error {
 	if err := p.build(); err != nil {
 		return err
 	}
-	requests, err := measureRequests(p, rounds)
+	requests, err := measureRequests(p, starts, rounds)
 	if err != nil {
 		return err
 	}
@@ -52,7 +55,8 @@ func run(rounds int, first bool, out string) error {
 	if err != nil {
 		return err
 	}
-	text := "# What clew go costs\n\n`go run .` in this directory writes this file. Ratios are to plain go.\n\n" + requests + "\n" + builds
+	text := "# What clew go costs\n\n`go run .` in this directory writes this file. Ratios are to plain go. The program that is instrumented by hand\n" +
+		"records its requests, and not the lines of a logger of its own.\n\n" + requests + "\n" + builds
 	fmt.Print(text)
 	return os.WriteFile(out, []byte(text), 0o600)
 }
@@ -83,14 +87,12 @@ func command(env []string, args ...string) error {
 	return nil
 }
 
-// worker is a contender.
+// worker is a process of a contender.
 type worker struct {
 	name string
 	cmd  *exec.Cmd
 	in   io.WriteCloser
 	out  *bufio.Scanner
-	ns   []float64
-	made []float64
 }
 
 func start(name, path string, env ...string) (*worker, error) {
@@ -109,19 +111,16 @@ func start(name, path string, env ...string) (*worker, error) {
 	return w, w.cmd.Start()
 }
 
-func (w *worker) round(name string, n int) error {
+// round returns the nanoseconds and the allocations of an operation.
+func (w *worker) round(name string, n int) (ns, made float64, err error) {
 	if _, err := fmt.Fprintln(w.in, name, n); err != nil {
-		return err
+		return 0, 0, err
 	}
-	var ns, made float64
 	if !w.out.Scan() {
-		return fmt.Errorf("%s has ended", w.name)
+		return 0, 0, fmt.Errorf("%s has ended", w.name)
 	}
-	if _, err := fmt.Sscan(w.out.Text(), &ns, &made); err != nil {
-		return err
-	}
-	w.ns, w.made = append(w.ns, ns), append(w.made, made)
-	return nil
+	_, err = fmt.Sscan(w.out.Text(), &ns, &made)
+	return ns, made, err
 }
 
 func (w *worker) end() {
@@ -141,56 +140,69 @@ var rows = []struct {
 	{"afterfunc", "time.AfterFunc", 20000},
 }
 
-func measureRequests(p paths, rounds int) (string, error) {
+// contenders are what is compared, and sample what was measured of one: its
+// nanoseconds and its allocations.
+var contenders = [...]string{"plain go", "hooks nil", "recorded", "by hand"}
+
+type sample struct{ ns, made []float64 }
+
+func measureRequests(p paths, starts, rounds int) (string, error) {
 	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })) //nolint:errcheck // a sink
 	defer sink.Close()
-	sends := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + sink.URL}
-	var workers []*worker
-	for _, c := range []struct {
-		name, path string
-		env        []string
-	}{
-		{"plain go", p.plain, nil}, {"hooks nil", p.traced, []string{"OTEL_SDK_DISABLED=true"}}, {"recorded", p.traced, sends},
-		{"by hand", p.byhand, sends},
-	} {
-		w, err := start(c.name, c.path, c.env...)
-		if err != nil {
+	samples := make([][len(contenders)]sample, len(rows))
+	for range starts {
+		if err := measureStart(p, rounds, sink.URL, samples); err != nil {
 			return "", err
 		}
-		defer w.end()
-		workers = append(workers, w)
 	}
 	var b strings.Builder
-	fmt.Fprintln(&b, "| operation | plain go | hooks nil | recorded | by hand | allocations |\n|---|---|---|---|---|---|")
-	for _, r := range rows {
-		for range rounds {
-			// In any order: who comes after whom counts in short rounds.
-			for _, i := range rand.Perm(len(workers)) {
-				if err := workers[i].round(r.name, r.n); err != nil {
-					return "", err
-				}
-			}
-		}
-		writeRow(&b, r.what, workers)
+	fmt.Fprintln(&b, "| operation | plain go | hooks nil | recorded | by hand | recorded / by hand | allocations |\n|---|---|---|---|---|---|---|")
+	for i, r := range rows {
+		writeRow(&b, r.what, samples[i])
 	}
 	return b.String(), nil
 }
 
-// writeRow writes the medians, and forgets them.
-func writeRow(b *strings.Builder, what string, workers []*worker) {
-	base := median(workers[0].ns)
-	fmt.Fprintf(b, "| %s |", what)
-	var made []string
-	for i, w := range workers {
-		if i == 0 {
-			fmt.Fprintf(b, " %.0f ns |", base)
-		} else {
-			fmt.Fprintf(b, " %.2f x |", median(w.ns)/base)
+// measureStart starts the contenders once, and adds to the samples of each row.
+func measureStart(p paths, rounds int, endpoint string, samples [][len(contenders)]sample) error {
+	sends := "OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint
+	var workers [len(contenders)]*worker
+	for i, c := range [len(contenders)]struct{ path, env string }{
+		{p.plain, sends}, {p.traced, "OTEL_SDK_DISABLED=true"}, {p.traced, sends}, {p.byhand, sends},
+	} {
+		w, err := start(contenders[i], c.path, c.env)
+		if err != nil {
+			return err
 		}
-		made = append(made, fmt.Sprintf("%.0f", median(w.made)))
-		w.ns, w.made = nil, nil
+		defer w.end()
+		workers[i] = w
 	}
-	fmt.Fprintf(b, " %s |\n", strings.Join(made, ", "))
+	for at, r := range rows {
+		for round := range rounds + 1 {
+			// In any order: who comes after whom counts in short rounds.
+			for _, i := range rand.Perm(len(workers)) {
+				ns, made, err := workers[i].round(r.name, r.n)
+				if err != nil {
+					return err
+				}
+				if s := &samples[at][i]; round > 0 { // the first one fills caches
+					s.ns, s.made = append(s.ns, ns), append(s.made, made)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func writeRow(b *strings.Builder, what string, samples [len(contenders)]sample) {
+	var ns [len(contenders)]float64
+	var made []string
+	for i, s := range samples {
+		ns[i] = median(s.ns)
+		made = append(made, fmt.Sprintf("%.0f", median(s.made)))
+	}
+	fmt.Fprintf(b, "| %s | %.0f ns | %.2f x | %.2f x | %.2f x | %.2f | %s |\n",
+		what, ns[0], ns[1]/ns[0], ns[2]/ns[0], ns[3]/ns[0], ns[2]/ns[3], strings.Join(made, ", "))
 }
 
 func median(v []float64) float64 {

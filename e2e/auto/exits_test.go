@@ -3,6 +3,7 @@ package auto_test
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -23,6 +24,9 @@ var signalled = map[string]os.Signal{
 // TestExits ends a program in every way, and compares it with what plain go
 // builds: exit code and output are the same, and all spans arrive.
 func TestExits(t *testing.T) {
+	// Programs that are started under nohup, as this test may be, ignore hangups.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
 	dir := module(t, "exits")
 	plain, traced := buildPlain(t, dir), build(t, dir)
 	for _, how := range []string{"return", "exit", "fatal", "panic", "nested", "gopanic", "signal", "own", "stopped", "reset", "hangup", "ignored"} {

@@ -1,12 +1,17 @@
 package auto_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/clewtrace/clew/e2e/internal/process"
 )
 
 // require makes the program of dir a module that requires these versions.
@@ -79,6 +84,47 @@ func TestProgramsOwnSpans(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSpansAreThoseOfTheSDK compares the spans of a program with those that
+// OpenTelemetry's own SDK makes of them: clew's copy of it is changed.
+func TestSpansAreThoseOfTheSDK(t *testing.T) {
+	dir := module(t, "spans")
+	require(t, dir, "go.opentelemetry.io/otel v1.47.0", "go.opentelemetry.io/otel/trace v1.47.0", "go.opentelemetry.io/otel/sdk v1.47.0")
+	path, c := build(t, dir), newCollector(t)
+	limits := []string{"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=40", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=20", "OTEL_SPAN_EVENT_COUNT_LIMIT=6", "OTEL_SPAN_LINK_COUNT_LIMIT=2"}
+	sdk := process.Start(t, path, []string{"sdk"}, append(limits, "OTEL_SDK_DISABLED=true"))
+	if sdk.Wait(t, limit) != 0 || c.start(t, path, nil, limits...).Wait(t, limit) != 0 {
+		t.Fatal("the program failed")
+	}
+	var got strings.Builder
+	for _, s := range c.Spans() {
+		fmt.Fprintf(&got, "%s kind=%d time=%d-%d%s dropped=%d status=%d %s\n", s.GetName(), s.GetKind(), s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano(),
+			listed(s.GetAttributes()), s.GetDroppedAttributesCount(), s.GetStatus().GetCode(), s.GetStatus().GetMessage())
+		for _, e := range s.GetEvents() {
+			fmt.Fprintf(&got, "\tevent %s%s dropped=%d\n", e.GetName(), listed(e.GetAttributes()), e.GetDroppedAttributesCount())
+		}
+		for _, l := range s.GetLinks() {
+			fmt.Fprintf(&got, "\tlink %x%s dropped=%d\n", l.GetTraceId(), listed(l.GetAttributes()), l.GetDroppedAttributesCount())
+		}
+		fmt.Fprintf(&got, "\tdropped events=%d links=%d\n", s.GetDroppedEventsCount(), s.GetDroppedLinksCount())
+	}
+	if want := sdk.Stdout(); got.String() != want || strings.Count(want, "span ") != 45 {
+		t.Errorf("the spans are\n%s\nwant\n%s", &got, want)
+	}
+}
+
+// listed is the text of attributes, in their order.
+func listed(attrs []*commonpb.KeyValue) (text string) {
+	for _, kv := range attrs {
+		switch v := kv.GetValue().GetValue().(type) {
+		case *commonpb.AnyValue_IntValue:
+			text += fmt.Sprintf(" %s=%d", kv.GetKey(), v.IntValue)
+		case *commonpb.AnyValue_StringValue:
+			text += fmt.Sprintf(" %s=%s", kv.GetKey(), v.StringValue)
+		}
+	}
+	return text
 }
 
 // TestProgramsOwnSDK leaves a program alone that has one: there is no span twice.
