@@ -147,7 +147,8 @@ type tailer struct {
 type tailed struct {
 	spans   int
 	changed time.Time
-	printed bool
+	printed bool // or older than what is printed at the start
+	open    bool // older, but without its root, which may yet come
 }
 
 // one prints the trace that the flag -trace names.
@@ -233,20 +234,26 @@ func (t *tailer) poll(ctx context.Context) (again time.Duration, err error) {
 	for i, s := range slices.Backward(found) { // the oldest first
 		k := t.known[s.ID]
 		if k == nil {
-			k = &tailed{printed: !t.began && i >= t.latest}
+			older := !t.began && i >= t.latest
+			k = &tailed{spans: s.Spans, changed: now, printed: older, open: older && s.Partial}
 		}
 		known[s.ID] = k
-		if k.printed {
-			continue
-		}
 		if k.spans != s.Spans {
 			k.spans, k.changed = s.Spans, now
+			if k.open {
+				k.printed, k.open = false, false
+			}
+		}
+		if k.printed {
+			continue
 		}
 		wait := t.settle
 		if s.Partial {
 			wait *= 5
 		}
-		if left := wait - now.Sub(k.changed); left > 0 && t.began {
+		// Whether a trace has changed before the start is not known. One without its root
+		// may be under way.
+		if left := wait - now.Sub(k.changed); left > 0 && (t.began || s.Partial) {
 			if again == 0 || left < again {
 				again = left
 			}

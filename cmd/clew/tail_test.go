@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/clewtrace/clew/internal/view"
 )
@@ -102,6 +104,59 @@ func TestTailPrintsTracesAsTheyEnd(t *testing.T) {
 	tail.expect("hh:mm:ss  00000003     12.3ms  error  shop  GET /")
 	sendTrace(t, v, 4, "pay\x1b[2J", "line\nbreak \x07", "")
 	tail.expect(`hh:mm:ss  00000004     12.3ms  ok     pay\x1b[2J  line\nbreak \a`)
+}
+
+// A listing answers every request of clew tail with these traces.
+type listing []view.Summary
+
+func (l *listing) RoundTrip(*http.Request) (*http.Response, error) {
+	body, err := json.Marshal(map[string]any{"traces": *l})
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body))}, err
+}
+
+// TestTailPrintsWhatWasUnderWay: a trace whose root had not arrived when clew tail
+// started is printed when it has ended, and only then.
+func TestTailPrintsWhatWasUnderWay(t *testing.T) {
+	part := view.Summary{ID: traceIDOf(1), Service: "shop", Name: "SELECT", Start: "0", Duration: 5_000_000, Spans: 1, Partial: true}
+	whole := view.Summary{ID: traceIDOf(1), Service: "shop", Name: "GET /", Start: "0", Duration: 12_300_000, Spans: 2, Errors: 1}
+	for _, test := range []struct {
+		name   string
+		latest int
+		last   view.Summary
+		want   string
+	}{
+		{"among the latest", 10, whole, "hh:mm:ss  00000001     12.3ms  error  shop  GET /\n"},
+		{"older", 0, whole, "hh:mm:ss  00000001     12.3ms  error  shop  GET /\n"},
+		{"among the latest, without an end", 10, part, "hh:mm:ss  00000001      5.0ms  part   shop  SELECT\n"},
+		{"older, without an end", 0, part, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				found := listing{part}
+				var out bytes.Buffer
+				tail := &tailer{
+					tailConfig: tailConfig{latest: test.latest, settle: time.Second},
+					source:     &viewClient{"http://view", &http.Client{Transport: &found}},
+					out:        tailPrinter{printer{out: &out}},
+				}
+				for second := range 20 {
+					if second == 3 {
+						found = listing{test.last}
+					}
+					if _, err := tail.poll(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if out.Len() > 0 && second < 4 {
+						t.Errorf("after %d s: %q", second, &out)
+					}
+					time.Sleep(time.Second)
+				}
+				if got := times.ReplaceAllString(out.String(), "hh:mm:ss"); got != test.want {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestTailSelectsAsThePageDoes(t *testing.T) {
