@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -125,6 +126,30 @@ func TestASpanThatDoesNotEndFailsTheTest(t *testing.T) {
 		if len(v.failures) != 1 {
 			t.Errorf("after Reset: %q", v.failures)
 		}
+	})
+}
+
+func TestASpanThatStartsAsAnotherEndsIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &verdict{TB: t}
+		rec := clewtest.Record(v)
+		tracer := rec.TracerProvider().Tracer("")
+		_, span := tracer.Start(t.Context(), "first")
+		go func() {
+			for range 100 {
+				time.Sleep(time.Millisecond) // while the recorder waits
+				span.End()
+				_, span = tracer.Start(t.Context(), "next")
+			}
+			time.Sleep(time.Millisecond)
+			span.End()
+		}()
+		rec.Traces()
+		synctest.Wait()
+		if len(v.failures) > 0 {
+			t.Errorf("failures %q", v.failures)
+		}
+		time.Sleep(time.Second) // for the goroutine
 	})
 }
 

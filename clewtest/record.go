@@ -150,17 +150,20 @@ func (processor) ForceFlush(context.Context) error { return nil }
 // which they started. It fails the test for those that have not ended in time.
 func (r *Recorder) finished() (spans []sdktrace.ReadOnlySpan) {
 	r.t.Helper()
-	r.mu.Lock()
-	idle := r.idle
-	r.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case <-idle:
-	case <-timer.C:
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for late := false; r.open > 0 && !late; {
+		idle := r.idle
+		r.mu.Unlock()
+		select {
+		case <-idle: // but another span may have started since
+		case <-timer.C:
+			late = true
+		}
+		r.mu.Lock()
+	}
 	var open []string
 	for _, rec := range r.started {
 		if rec.ended == nil {
