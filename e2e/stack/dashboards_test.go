@@ -97,6 +97,9 @@ func checkNoValue(t *testing.T, file string, p panel) {
 	if !strings.HasSuffix(text, ".") && !strings.Contains(text, ": ") {
 		t.Errorf("%s: panel %q says %q when it is empty", file, p.Title, text)
 	}
+	if strings.Contains(text, "OTLP_PROTOCOL") {
+		t.Errorf("%s: panel %q asks for a protocol, and delivery does the same with all of them: %q", file, p.Title, text)
+	}
 	if _, rest, ok := strings.Cut(text, "--env-file "); ok {
 		if _, err := os.Stat(filepath.Join("../..", strings.Fields(rest)[0])); err != nil {
 			t.Errorf("%s: panel %q: %v", file, p.Title, err)
