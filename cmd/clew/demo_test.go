@@ -100,7 +100,7 @@ func TestPairInterrupted(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"dmeo"}, stdio{out: &stdout, err: &stderr}); code != 2 || !strings.Contains(stderr.String(), "clew <command>") {
+	if code := run(t.Context(), []string{"dmeo"}, stdio{out: &stdout, err: &stderr}); code != 2 || !strings.Contains(stderr.String(), "clew <command>") || !strings.Contains(stderr.String(), `no command "dmeo"`) {
 		t.Errorf("exit code %d, %q", code, &stderr)
 	}
 	if code := run(t.Context(), []string{"--help"}, stdio{out: &stdout, err: &stderr}); code != 0 || !strings.Contains(stdout.String(), "demo") {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -92,6 +93,9 @@ func run(ctx context.Context, args []string, std stdio) int {
 		cmd = commands()[args[0]]
 	}
 	if cmd.run == nil {
+		if len(args) > 0 {
+			fmt.Fprintf(std.err, "clew: there is no command %s\n\n", strconv.Quote(redact.Text(args[0])))
+		}
 		fmt.Fprint(std.err, usage)
 		return 2
 	}

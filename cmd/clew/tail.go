@@ -69,6 +69,9 @@ func parseTail(args []string) (tailConfig, error) {
 	if c.settle <= 0 {
 		return c, usageError{fmt.Errorf("-settle %v: must be more than 0", c.settle)}
 	}
+	if c.slow < 0 {
+		return c, usageError{fmt.Errorf("-slow %v: must be 0 or more", c.slow)}
+	}
 	if c.trace != "" && f.NArg() > 0 {
 		return c, usageError{fmt.Errorf("-trace takes no terms, but there is %q", f.Arg(0))}
 	}

@@ -261,6 +261,7 @@ func TestTailErrors(t *testing.T) {
 		{[]string{"-from", "ftp://x"}, 2, "such as http://127.0.0.1:4380"},
 		{[]string{"-n", "-1"}, 2, "must be 0 to 1000"},
 		{[]string{"-settle", "0"}, 2, "must be more than 0"},
+		{[]string{"-slow", "-1s"}, 2, "must be 0 or more"},
 		{[]string{"duration>x"}, 2, "must be a duration"},
 		{[]string{"-trace", "12345678", "error"}, 2, "takes no terms"},
 		{[]string{"error", "-tree"}, 2, `-tree stands behind the term "error": flags come first`},

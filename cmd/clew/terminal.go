@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -48,6 +49,11 @@ func wrap(first, rest, text string, width int) []string {
 		lines = append(lines, strings.TrimRight(prefix+text[:end], " "))
 		text, prefix = strings.TrimLeft(text[end:], " "), rest
 	}
+}
+
+// printWrapped prints text, broken between words where out is a terminal.
+func printWrapped(out io.Writer, text string) {
+	fmt.Fprintln(out, strings.Join(wrap("", "  ", text, terminalWidth(out)), "\n"))
 }
 
 // breakBefore returns where to break a text that has no more than room characters on

@@ -102,6 +102,7 @@ func TestTerminal(t *testing.T) {
 		{"tail", "GET", nil, []string{"tail", "-from", v.pageURL}, "error  shop  GET"},
 		{"tail -trace", "", nil, []string{"tail", "-from", v.pageURL, "-trace", traceIDOf(1)}, "└─ shop  last"},
 		{"view", "OTLP/gRPC", nil, []string{"view", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, "OTLP/HTTP  http://127.0.0.1:"},
+		{"view -expose", "loopback.", nil, []string{"view", "-expose", "-page", "127.0.0.1:0", "-http", "127.0.0.1:0", "-grpc", "127.0.0.1:0"}, "Other machines can reach the addresses that are not loopback."},
 	} {
 		for _, columns := range []int{40, 60, 80} {
 			t.Run(fmt.Sprintf("%s, %d columns", c.name, columns), func(t *testing.T) {

@@ -71,7 +71,13 @@ func parseView(args []string) (viewConfig, error) {
 		return c, usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
 	}
 	for _, address := range []string{c.page, c.http, c.grpc} {
-		if address != "" && !c.expose && !isLoopback(address) {
+		if address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return c, usageError{fmt.Errorf("%s must be a host and a port, such as 127.0.0.1:4380", strconv.Quote(address))}
+		}
+		if !c.expose && !isLoopback(address) {
 			return c, usageError{fmt.Errorf("%s is not a loopback address: other machines could read the traces; add -expose if that is wanted", address)}
 		}
 	}
@@ -224,7 +230,7 @@ func runView(ctx context.Context, c viewConfig, out, warn io.Writer) error {
 		fmt.Fprintf(out, "OTLP/gRPC  %s\n", v.grpc)
 	}
 	if c.expose {
-		fmt.Fprintln(out, "Other machines can reach the addresses that are not loopback.")
+		printWrapped(out, "Other machines can reach the addresses that are not loopback.")
 	}
 	if c.open {
 		openBrowser(ctx, v.pageURL, out)
@@ -249,6 +255,6 @@ func openBrowser(ctx context.Context, url string, out io.Writer) {
 		err = cmd.Process.Release()
 	}
 	if err != nil {
-		fmt.Fprintf(out, "The browser does not open: %v\n", err)
+		printWrapped(out, fmt.Sprintf("The browser does not open: %v", err))
 	}
 }
