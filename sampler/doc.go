@@ -64,7 +64,7 @@
 // until 1.4 times the target were kept in the last second, and falls to e^-6 when that
 // reaches twice the target. It is never 0, because a span that cannot be kept would be
 // missing from every sum. Targets below 10 have a flatter gate, because chance takes
-// them to their limit all the time.
+// them to their limit all the time; below about 6 it does not hold in every second.
 //
 // The rate of traffic is the mean over 10 seconds. That mean starts anew when the odds
 // that the number of spans in the current tenth of a second is chance are less than
