@@ -219,8 +219,8 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		for _, r := range group {
 			r.attempts++
 			r.notBefore = now.Add(backoff(&t.cfg, r.attempts))
-			d.waiting.insert(r)
 		}
+		d.waiting.insert(group...)
 		t.accounts[d.signal].retried++
 		close(t.failed)
 		t.failed = make(chan struct{})
@@ -266,9 +266,7 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 // takes none of them shows that with few requests.
 func (t *Transport) replace(d *destination, group, parts []*request) {
 	if parts[0] == group[0] { // the requests of the group, to be sent one by one
-		for _, r := range parts {
-			d.waiting.insert(r)
-		}
+		d.waiting.insert(parts...)
 		return
 	}
 	for _, r := range slices.Backward(parts) {
