@@ -99,6 +99,15 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Of a name that ends in .onion, Go says without asking anybody that it does not exist.
+func TestANameThatDoesNotExist(t *testing.T) {
+	s := sender(t, extend.OTLP{Signal: "traces", Target: "dns:///collector.onion:4317"})
+	_, err := s.Send(within(t, 10*time.Second), delivery.Traces, nil)
+	if got, ok := errors.AsType[*delivery.SendError](err); !ok || !got.Refused || got.Reason != "name_not_resolved" {
+		t.Error(err)
+	}
+}
+
 // The table is that of OpenTelemetry Protocol Specification, "Failures" of OTLP/gRPC.
 func TestWhatAStatusMeans(t *testing.T) {
 	after := &errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)}

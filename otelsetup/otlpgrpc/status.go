@@ -91,6 +91,8 @@ func unreachable(message string) *delivery.SendError {
 		e.Reason, e.Refused = "connection_refused", true
 	case says("no such host"):
 		e.Reason, e.Refused = "name_not_resolved", true
+	case says("produced zero addresses"): // which is all that gRPC's resolver says of a name that does not exist
+		e.Reason, e.Refused, e.Err = "name_not_resolved", true, errors.New("no such host")
 	case says("authentication handshake failed"):
 		e.Reason = "tls"
 	}
