@@ -81,6 +81,11 @@ func (via *route) post(ctx context.Context, to string, header http.Header, conte
 	}
 	resp, err := via.client.Do(req)
 	if err != nil {
+		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
+			// Whatever made this connection silent may have done so to the idle ones, and
+			// each of those would take an attempt, too.
+			via.client.CloseIdleConnections()
+		}
 		return unreachable(via.explain(ctx, err))
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
