@@ -91,7 +91,7 @@ func (via *route) post(ctx context.Context, to string, header http.Header, conte
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
 	hideSent(resp, answer)
-	out := judge(resp, answer)
+	out := judge(resp, answer, err == nil)
 	if err != nil && out.verdict != delivered {
 		out.err = errors.Join(out.err, err)
 	}
