@@ -43,10 +43,11 @@ func newRequest(via *route, body []byte, items int64) *request {
 	}
 }
 
-// requestList is a list of requests in the order of their seq. The zero value
-// is empty.
+// requestList is a list of requests in the order of their seq, which has those that were
+// recovered first. The zero value is empty.
 type requestList struct {
 	front, back *request
+	oldest      *request // the first that was not recovered; nil if there is none
 	len         int
 	raw         int   // sum of rawSize
 	items       int64 // of those that were not recovered
@@ -87,6 +88,9 @@ func (l *requestList) insertAfter(r, after *request) {
 	if !r.recovered {
 		l.items += r.items
 	}
+	if !r.recovered && (after == nil || after.recovered) {
+		l.oldest = r
+	}
 	r.prev = after
 	if after == nil {
 		r.next, l.front = l.front, r
@@ -100,20 +104,14 @@ func (l *requestList) insertAfter(r, after *request) {
 	}
 }
 
-// oldest returns the first request that was not recovered, or nil.
-func (l *requestList) oldest() *request {
-	r := l.front
-	for r != nil && r.recovered {
-		r = r.next
-	}
-	return r
-}
-
 func (l *requestList) remove(r *request) {
 	l.len--
 	l.raw -= r.rawSize
 	if !r.recovered {
 		l.items -= r.items
+	}
+	if l.oldest == r {
+		l.oldest = r.next
 	}
 	if r.prev == nil {
 		l.front = r.next
@@ -258,7 +256,7 @@ func (t *Transport) makeRoom() []*DroppedError {
 	}
 	for _, d := range t.dests {
 		for d.maxItems > 0 && d.waiting.items > d.maxItems {
-			drop(d.waiting.oldest(), fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
+			drop(d.waiting.oldest, fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
 		}
 	}
 	open := t.collected()

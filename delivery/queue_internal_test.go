@@ -53,6 +53,44 @@ func TestAGroupReturnsToItsPlace(t *testing.T) {
 	}
 }
 
+// TestTheOldestRequestOfThisProcess is known without a walk over what an earlier process
+// has left, because it is asked for whenever a span ends while the queue is full.
+func TestTheOldestRequestOfThisProcess(t *testing.T) {
+	for range 1000 {
+		l, waiting, away := new(requestList), []*request{}, []*request{}
+		recovered := rand.Uint64N(5)
+		for seq := range uint64(10) {
+			r := &request{seq: seq, items: 1, rawSize: 1, recovered: seq < recovered}
+			l.insert(r)
+			waiting = append(waiting, r)
+		}
+		for range 30 {
+			from, to := &waiting, &away
+			if rand.N(2) == 0 {
+				from, to = to, from
+			}
+			if len(*from) == 0 {
+				continue
+			}
+			i := rand.IntN(len(*from))
+			r := (*from)[i]
+			*from, *to = slices.Delete(*from, i, i+1), append(*to, r)
+			if to == &away {
+				l.remove(r)
+			} else {
+				l.insert(r)
+			}
+			want := l.front
+			for want != nil && want.recovered {
+				want = want.next
+			}
+			if l.oldest != want {
+				t.Fatalf("%+v, want %+v", l.oldest, want)
+			}
+		}
+	}
+}
+
 // TestAGroupReturnsInOneWalk: whoever ends a span with a journal waits for the lock that
 // is held meanwhile. The time is compared with that of one request.
 func TestAGroupReturnsInOneWalk(t *testing.T) {
