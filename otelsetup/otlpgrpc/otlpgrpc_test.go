@@ -3,7 +3,10 @@ package otlpgrpc_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -161,6 +164,30 @@ func TestWhatAStatusMeans(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v and %s", test.code, *got, test.want, test.reason)
 		}
 		stop()
+	}
+}
+
+// TestAWebPageIsNoAnswer: neither that of a captive portal nor that of a proxy says
+// anything about the request, as over HTTP.
+func TestAWebPageIsNoAnswer(t *testing.T) {
+	for code, want := range map[int]delivery.SendError{
+		http.StatusOK:                 {Reason: "not_otlp", Retry: true},
+		http.StatusServiceUnavailable: {Reason: "UNAVAILABLE", Retry: true},
+		http.StatusForbidden:          {Reason: "PERMISSION_DENIED"},
+	} {
+		page := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "<html>Log in</html>")
+		}))
+		page.Config.Protocols = new(http.Protocols)
+		page.Config.Protocols.SetUnencryptedHTTP2(true)
+		page.Start()
+		t.Cleanup(page.Close)
+		_, err := sender(t, endpoint(t, page.URL)).Send(t.Context(), delivery.Traces, nil)
+		if got, ok := errors.AsType[*delivery.SendError](err); !ok || got.Reason != want.Reason || got.Retry != want.Retry || got.Divide {
+			t.Errorf("%d: %v", code, err)
+		}
 	}
 }
 
