@@ -56,6 +56,38 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 	}
 }
 
+// TestDeadConnectionsTakeOneAttempt: that of the one, however many are idle.
+func TestDeadConnectionsTakeOneAttempt(t *testing.T) {
+	const connections = 4
+	s := newStoppedSink(t)
+	arrived, all := make(chan struct{}, connections+1), make(chan struct{})
+	s.fault = func(http.ResponseWriter, *http.Request, []byte) bool {
+		arrived <- struct{}{}
+		<-all
+		return false
+	}
+	s.Start()
+	between, err := balancer.New(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer between.Close()
+	tr := newTransport(t, quick(new(handled)))
+	p := tr.SpanProcessor(delivery.Route{URL: "http://" + between.Addr() + "/v1/traces", Timeout: time.Second}, delivery.Batch{MaxItems: 1})
+	endSpans(p, 0, connections)
+	for range connections {
+		<-arrived
+	}
+	close(all)
+	flush(t, tr)
+	between.Forget()
+	endSpans(p, connections, 1)
+	flush(t, tr)
+	if got := tr.Stats(delivery.Traces); got.Retried != 1 || got.Delivered != connections+1 || between.Made() != connections+1 {
+		t.Errorf("%d failed attempts, %d delivered, %d connections", got.Retried, got.Delivered, between.Made())
+	}
+}
+
 // TestAnAttemptWithoutALimit that gets no answer holds up no other request, and Shutdown
 // ends it.
 func TestAnAttemptWithoutALimit(t *testing.T) {

@@ -42,9 +42,9 @@ const (
 // gives.
 const reasonNoAnswer = "not_otlp"
 
-// judge decides what an HTTP answer means for the request: only 429, 502, 503 and 504
+// judge decides what an HTTP answer, which is whole or was cut off, means for the request: only 429, 502, 503 and 504
 // may be retried (OpenTelemetry Protocol Specification, "OTLP/HTTP Response").
-func judge(resp *http.Response, answer []byte) outcome {
+func judge(resp *http.Response, answer []byte, whole bool) outcome {
 	code := resp.StatusCode
 	reason := strconv.Itoa(code)
 	switch code {
@@ -69,7 +69,7 @@ func judge(resp *http.Response, answer []byte) outcome {
 		return outcome{verdict: discard, reason: reason, err: statusError(resp, answer)}
 	}
 	contentType := resp.Header.Get("Content-Type")
-	if what := notAnswer(contentType, answer); what != "" {
+	if what := notAnswer(contentType, answer, whole); what != "" {
 		return outcome{verdict: retry, reason: reasonNoAnswer, err: fmt.Errorf("not the answer of an OTLP server, but %s: %w", what, statusError(resp, answer))}
 	}
 	return taken(contentType, answer)
@@ -86,9 +86,9 @@ func taken(contentType string, answer []byte) outcome {
 // An OTLP server answers with a message in the encoding of the request (OpenTelemetry
 // Protocol Specification, "OTLP/HTTP Response"). What else is taken for an answer is
 // what servers are known to send: nothing, JSON in answer to protobuf, and a few words
-// of text.
-func notAnswer(contentType string, answer []byte) string {
-	if len(bytes.TrimSpace(answer)) == 0 {
+// of text. Of an answer that was cut off at its beginning, its type tells.
+func notAnswer(contentType string, answer []byte, whole bool) string {
+	if whole && len(bytes.TrimSpace(answer)) == 0 {
 		return ""
 	}
 	media := strings.ToLower(mediaType(contentType))

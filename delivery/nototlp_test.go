@@ -36,6 +36,30 @@ func TestAPortalIsNamedAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestAPageThatDoesNotComeIsNoEmptyAnswer: the connection ends before its first byte.
+func TestAPageThatDoesNotComeIsNoEmptyAnswer(t *testing.T) {
+	for contentType, counts := range map[string]bool{"text/html": false, "application/x-protobuf": true} {
+		s := newStoppedSink(t)
+		var requests atomic.Int64
+		s.fault = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
+			if requests.Add(1) > 1 {
+				return false
+			}
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Content-Length", "600")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		s.Start()
+		tr := newTransport(t, quick(new(handled)))
+		postSpans(t, tr, s.URL, 0, 1)
+		flush(t, tr)
+		if st := tr.Stats(delivery.Traces); st.Delivered != 1 || (st.Retried == 0) != counts {
+			t.Errorf("%s: %+v: want it to count as delivered: %v", contentType, st, counts)
+		}
+	}
+}
+
 // TestOnlyAnAnswerOfAnOTLPServerCounts: a 2xx of something else that listens at the
 // address is repeated as a server that cannot be reached is.
 func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {

@@ -43,31 +43,53 @@ func newRequest(via *route, body []byte, items int64) *request {
 	}
 }
 
-// requestList is a list of requests in the order of their seq. The zero value
-// is empty.
+// requestList is a list of requests in the order of their seq, which has those that were
+// recovered first. The zero value is empty.
 type requestList struct {
 	front, back *request
+	oldest      *request // the first that was not recovered; nil if there is none
 	len         int
 	raw         int   // sum of rawSize
 	items       int64 // of those that were not recovered
 }
 
-// insert adds r in the order of seq. New requests belong at the back. Those that return
-// after a failed attempt are among the oldest, so their place is searched from the
-// front.
-func (l *requestList) insert(r *request) {
+// insert adds requests, which are in the order of seq, to the list in that order. New
+// requests belong at the back. Those that return after a failed attempt are among the
+// oldest, so their place is searched from the front: once for all of them, because a group
+// may be of thousands of small requests.
+func (l *requestList) insert(requests ...*request) {
+	var after *request // the next one is inserted behind it, or at the front if it is nil
+	for _, r := range requests {
+		after = l.place(r, after)
+		l.insertAfter(r, after)
+		after = r
+	}
+}
+
+// place returns the request behind which r belongs, or nil if that is the front. It
+// searches behind from, or from the front if that is nil.
+func (l *requestList) place(r, from *request) *request {
+	if l.back != nil && l.back.seq < r.seq {
+		return l.back
+	}
+	at := l.front
+	if from != nil {
+		at = from.next
+	}
+	for ; at != nil && at.seq < r.seq; at = at.next {
+		from = at
+	}
+	return from
+}
+
+func (l *requestList) insertAfter(r, after *request) {
 	l.len++
 	l.raw += r.rawSize
 	if !r.recovered {
 		l.items += r.items
 	}
-	var after *request // r is inserted behind it, or at the front if it is nil
-	if l.back != nil && l.back.seq < r.seq {
-		after = l.back
-	} else {
-		for at := l.front; at != nil && at.seq < r.seq; at = at.next {
-			after = at
-		}
+	if !r.recovered && (after == nil || after.recovered) {
+		l.oldest = r
 	}
 	r.prev = after
 	if after == nil {
@@ -82,20 +104,14 @@ func (l *requestList) insert(r *request) {
 	}
 }
 
-// oldest returns the first request that was not recovered, or nil.
-func (l *requestList) oldest() *request {
-	r := l.front
-	for r != nil && r.recovered {
-		r = r.next
-	}
-	return r
-}
-
 func (l *requestList) remove(r *request) {
 	l.len--
 	l.raw -= r.rawSize
 	if !r.recovered {
 		l.items -= r.items
+	}
+	if l.oldest == r {
+		l.oldest = r.next
 	}
 	if r.prev == nil {
 		l.front = r.next
@@ -240,7 +256,7 @@ func (t *Transport) makeRoom() []*DroppedError {
 	}
 	for _, d := range t.dests {
 		for d.maxItems > 0 && d.waiting.items > d.maxItems {
-			drop(d.waiting.oldest(), fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
+			drop(d.waiting.oldest, fmt.Errorf("the queue of %d %s is full", d.maxItems, d.signal.items()))
 		}
 	}
 	open := t.collected()

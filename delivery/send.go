@@ -81,12 +81,17 @@ func (via *route) post(ctx context.Context, to string, header http.Header, conte
 	}
 	resp, err := via.client.Do(req)
 	if err != nil {
+		if context.Cause(ctx) == errAttemptTimeout { //nolint:errorlint // the cause is this error itself
+			// Whatever made this connection silent may have done so to the idle ones, and
+			// each of those would take an attempt, too.
+			via.client.CloseIdleConnections()
+		}
 		return unreachable(via.explain(ctx, err))
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
 	hideSent(resp, answer)
-	out := judge(resp, answer)
+	out := judge(resp, answer, err == nil)
 	if err != nil && out.verdict != delivered {
 		out.err = errors.Join(out.err, err)
 	}
@@ -219,8 +224,8 @@ func (t *Transport) finish(d *destination, round int, group []*request, out outc
 		for _, r := range group {
 			r.attempts++
 			r.notBefore = now.Add(backoff(&t.cfg, r.attempts))
-			d.waiting.insert(r)
 		}
+		d.waiting.insert(group...)
 		t.accounts[d.signal].retried++
 		close(t.failed)
 		t.failed = make(chan struct{})
@@ -266,9 +271,7 @@ func (t *Transport) deliver(group []*request, out outcome) *DroppedError {
 // takes none of them shows that with few requests.
 func (t *Transport) replace(d *destination, group, parts []*request) {
 	if parts[0] == group[0] { // the requests of the group, to be sent one by one
-		for _, r := range parts {
-			d.waiting.insert(r)
-		}
+		d.waiting.insert(parts...)
 		return
 	}
 	for _, r := range slices.Backward(parts) {

@@ -442,9 +442,7 @@ func (t *Transport) startSends(d *destination, now time.Time) time.Time {
 	for {
 		group, wake := d.next(now, &t.cfg, t.flushing > 0, t.maxInFlight(d))
 		if len(group) == 0 || t.ctx.Err() != nil {
-			for _, r := range group {
-				d.waiting.insert(r)
-			}
+			d.waiting.insert(group...)
 			return wake
 		}
 		d.sending++

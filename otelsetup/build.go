@@ -147,11 +147,15 @@ func (b *builder) buildHandler(exported bool) {
 	if !exported {
 		return
 	}
-	exporting := sloghandler.New(loggers, instrumentationName, b.exported())
-	if b.settings.PrintLogs {
-		b.handler = sloghandler.Both(b.handler, exporting)
-	} else {
+	enabled := b.exported()
+	exporting := sloghandler.New(loggers, instrumentationName, enabled)
+	switch {
+	case !b.settings.PrintLogs:
 		b.handler, b.printer = exporting, nil
+	case enabled == nil:
+		b.handler = sloghandler.AsPrinted(b.handler, exporting)
+	default:
+		b.handler = sloghandler.Both(b.handler, exporting)
 	}
 }
 

@@ -72,7 +72,11 @@ func (d *diagnostics) report(err error) {
 		return
 	}
 	if d.collecting {
-		d.collected = append(d.collected, err)
+		// The SDK stops its reader of metrics by a context. If that finds it about to collect,
+		// it says no more than this, and collects again for the last time.
+		if err != context.Canceled { //nolint:errorlint // only what is that and nothing else
+			d.collected = append(d.collected, err)
+		}
 		return
 	}
 	d.print(kindOf(err), slog.LevelError, "opentelemetry", slog.Any("error", err))

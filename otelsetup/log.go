@@ -22,15 +22,14 @@ const (
 func newPrinter() slog.Handler { return slog.NewTextHandler(os.Stderr, nil) }
 
 // exported says which records are exported: from the level that is set, or else
-// what the handler that prints lets through. Where nothing is printed, that is
-// what slog prints unless it is told otherwise.
+// what the handler that prints lets through, and then it is nil. Where nothing is
+// printed, that is what slog prints unless it is told otherwise.
 func (b *builder) exported() func(context.Context, slog.Level) bool {
 	if least := b.settings.LogExportLevel; least != nil {
 		return sloghandler.From(least)
 	}
-	printer := b.config.printer
-	if !b.settings.PrintLogs || !printer.Enabled(context.Background(), math.MaxInt) {
+	if !b.settings.PrintLogs || !b.config.printer.Enabled(context.Background(), math.MaxInt) {
 		return sloghandler.From(slog.LevelInfo)
 	}
-	return printer.Enabled
+	return nil
 }

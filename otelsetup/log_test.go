@@ -64,6 +64,53 @@ func TestWhatIsPrintedIsExported(t *testing.T) {
 	}
 }
 
+// verbose is a handler with another level for the loggers of one component, and for
+// those of a group.
+type verbose struct {
+	slog.Handler
+	least slog.Level
+}
+
+func (h verbose) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
+
+func (h verbose) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for _, a := range attrs {
+		if a.Key == "component" {
+			h.least = slog.LevelDebug
+		}
+	}
+	return verbose{h.Handler.WithAttrs(attrs), h.least}
+}
+
+func (h verbose) WithGroup(name string) slog.Handler {
+	return verbose{h.Handler.WithGroup(name), slog.LevelError}
+}
+
+func TestALevelOfALoggerIsThatOfWhatIsExported(t *testing.T) {
+	for level, want := range map[string]string{"": "db plain group", "info": "plain quiet group"} {
+		t.Setenv("CLEW_LOG_EXPORT_LEVEL", level)
+		var printed bytes.Buffer
+		text := slog.NewTextHandler(&printed, &slog.HandlerOptions{Level: slog.LevelDebug})
+		store, _, flush := start(t, otelsetup.WithLogHandler(verbose{text, slog.LevelInfo}))
+		slog.With("component", "db").DebugContext(parent(t, "01"), "db")
+		slog.Debug("silent")
+		slog.Info("plain")
+		slog.Default().WithGroup("g").Info("quiet", "a", 1)
+		slog.Default().WithGroup("g").Error("group", "a", 1)
+		flush()
+		var exported []string
+		for _, l := range store.Logs() {
+			exported = append(exported, l.GetBody().GetStringValue())
+		}
+		if got := strings.Join(exported, " "); got != want {
+			t.Errorf("level %q: exported %s, want %s; printed\n%s", level, got, want, &printed)
+		}
+		if got := strings.Count(printed.String(), "\n"); got != 3 {
+			t.Errorf("printed %d lines, want 3:\n%s", got, &printed)
+		}
+	}
+}
+
 func TestALoggerMadeBeforeStartKeepsItsLevel(t *testing.T) {
 	late := slog.With("k", "v") // slog's own, because the program is running already
 	for name, logger := range map[string]*slog.Logger{"by a package": earlyLogger, "by main": late} {

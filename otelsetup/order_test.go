@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/clewtrace/clew/delivery"
@@ -152,5 +153,31 @@ func TestShutdownLeavesBehindWhoIsStuck(t *testing.T) {
 	}
 	if got := sums(store)["stuck.counter"]; got != 1 {
 		t.Errorf("stuck.counter is %v, want 1", got)
+	}
+}
+
+// TestACollectionThatShutdownStopsIsNoError: the one that was due is stopped, and the
+// last one has everything.
+func TestACollectionThatShutdownStopsIsNoError(t *testing.T) {
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1")
+	for range 20 {
+		_, _, flush := start(t)
+		collecting := make(chan struct{}, 1000)
+		meter := otel.Meter("test")
+		gauge, err := meter.Int64ObservableGauge("gauge")
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, err := meter.RegisterCallback(func(context.Context, metric.Observer) error {
+			collecting <- struct{}{}
+			<-time.After(2 * time.Millisecond) // longer than the interval, so that the next one is due
+			return nil
+		}, gauge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-collecting
+		flush()
+		_ = slow.Unregister()
 	}
 }

@@ -131,6 +131,7 @@ func (f *file) zipkin(path string) {
 func (f *file) otlp(path string, grpc bool, signal string) *OTLP {
 	prefix := otlpPrefix + strings.ToUpper(signal) + "_"
 	c := &OTLP{Signal: signal, Protocol: ProtocolProtobuf}
+	f.value(path) // an empty one is understood
 	if f.text(path+".encoding") == "json" {
 		c.Protocol = ProtocolJSON
 	}

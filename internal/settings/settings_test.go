@@ -146,6 +146,18 @@ func parse(root map[string]any) settings.FileParser {
 	return func(string, func(string) (string, bool)) (map[string]any, error) { return root, nil }
 }
 
+// TestAnExporterOfAFileMayBeEmpty: everything has a default.
+func TestAnExporterOfAFileMayBeEmpty(t *testing.T) {
+	for name, empty := range map[string]any{"nothing": nil, "a map": map[string]any{}} {
+		batch := map[string]any{"batch": map[string]any{"exporter": map[string]any{"otlp_http": empty}}}
+		settings.RegisterFileParser(parse(map[string]any{"file_format": "1.0", "tracer_provider": map[string]any{"processors": []any{batch}}}))
+		s, problems := settings.Read(environ{"OTEL_CONFIG_FILE": "otel.yaml"}.lookup)
+		if len(problems) > 0 || len(s.Spans) != 1 || s.Spans[0].OTLP.Endpoint.String() != "http://localhost:4318/v1/traces" {
+			t.Errorf("%s: problems %v, %+v", name, problems, s.Spans)
+		}
+	}
+}
+
 func TestFileStandsInPlaceOfTheVariables(t *testing.T) {
 	settings.RegisterFileParser(parse(map[string]any{
 		"file_format": "1.0",

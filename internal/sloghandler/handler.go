@@ -3,7 +3,7 @@
 //
 //   - [New] returns the handler that exports.
 //   - [WithIDs] adds the ids of the span to what is printed.
-//   - [Both] joins the two.
+//   - [Both] joins the two, and so does [AsPrinted].
 //   - [SetDefault] makes the result the default of log/slog and of log.
 //
 // None of them panics because of what is logged, and none changes what the
@@ -167,11 +167,30 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 }
 
 // both hands records to two handlers.
-type both struct{ printed, exported slog.Handler }
+type both struct {
+	printed, exported slog.Handler
+	same              bool // as AsPrinted has it
+}
 
 // Both returns a handler that exports each record, then prints it: a handler
 // that blocks, or ends the goroutine, has kept nothing from being exported.
-func Both(printed, exported slog.Handler) slog.Handler { return &both{printed, exported} }
+func Both(printed, exported slog.Handler) slog.Handler { return &both{printed, exported, false} }
+
+// AsPrinted is [Both] where the printing handler alone says which records are
+// exported, those that its WithAttrs and WithGroup return included: a handler may
+// have another level for one component.
+func AsPrinted(printed slog.Handler, exported *Handler) slog.Handler {
+	return (&both{same: true}).with(printed, exported)
+}
+
+func (h *both) with(printed, exported slog.Handler) slog.Handler {
+	if to, ok := exported.(*Handler); ok && h.same {
+		as := *to
+		as.enabled = printed.Enabled
+		exported = &as
+	}
+	return &both{printed, exported, h.same}
+}
 
 func (h *both) Enabled(ctx context.Context, l slog.Level) bool {
 	return h.printed.Enabled(ctx, l) || h.exported.Enabled(ctx, l)
@@ -189,12 +208,12 @@ func (h *both) Handle(ctx context.Context, r slog.Record) error {
 
 func (h *both) WithAttrs(attrs []slog.Attr) slog.Handler {
 	own := slices.Clone(attrs) // a handler may change what it gets
-	return &both{h.printed.WithAttrs(attrs), h.exported.WithAttrs(own)}
+	return h.with(h.printed.WithAttrs(attrs), h.exported.WithAttrs(own))
 }
 
 func (h *both) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	return &both{h.printed.WithGroup(name), h.exported.WithGroup(name)}
+	return h.with(h.printed.WithGroup(name), h.exported.WithGroup(name))
 }

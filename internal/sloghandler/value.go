@@ -172,6 +172,17 @@ func (c *converter) any(v any, depth int) (attribute.Value, error) {
 	return c.reflected(reflect.ValueOf(v), depth)
 }
 
+// element is any for one of several values: what panics takes the place of that one
+// alone, as it does where fmt prints them.
+func (c *converter) element(v any, depth int) (result attribute.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			result, err = attribute.StringValue(panicked(v, r)), nil
+		}
+	}()
+	return c.any(v, depth)
+}
+
 // reflected converts by kind.
 func (c *converter) reflected(v reflect.Value, depth int) (attribute.Value, error) {
 	switch v.Kind() {
@@ -215,7 +226,7 @@ func (c *converter) list(v reflect.Value, depth int) (attribute.Value, error) {
 	}
 	entries := make([]attribute.Value, 0, min(v.Len(), maxValues))
 	for i := range v.Len() {
-		entry, err := c.any(v.Index(i).Interface(), depth+1)
+		entry, err := c.element(v.Index(i).Interface(), depth+1)
 		if err != nil {
 			return attribute.Value{}, err
 		}
@@ -234,7 +245,7 @@ func (c *converter) mapping(v reflect.Value, depth int) (attribute.Value, error)
 		if err != nil {
 			return attribute.Value{}, err
 		}
-		value, err := c.any(i.Value().Interface(), depth+1)
+		value, err := c.element(i.Value().Interface(), depth+1)
 		if err != nil {
 			return attribute.Value{}, err
 		}

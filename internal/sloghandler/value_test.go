@@ -233,6 +233,21 @@ func TestValuesAreWhatSlogPrints(t *testing.T) {
 	}
 }
 
+// TestAnElementThatPanicsIsOneOfSeveral: the others are exported.
+func TestAnElementThatPanicsIsOneOfSeveral(t *testing.T) {
+	for _, test := range []struct {
+		v    any
+		want string
+	}{
+		{[]error{errors.New("x"), (*nilError)(nil), badError{}}, `["x","<nil>","!PANIC: no text"]`},
+		{map[string]any{"a": 1, "b": (*url.URL)(nil)}, `{"a":1,"b":"<nil>"}`},
+	} {
+		if value, _, _ := exportedValue(t, test.v); value.String() != test.want {
+			t.Errorf("exported %s, want %s", value, test.want)
+		}
+	}
+}
+
 func TestValuesHaveABound(t *testing.T) {
 	list, mapping, p := cycles()
 	deep := slog.AnyValue(nested(1000))

@@ -3,7 +3,10 @@ package otlpgrpc_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -99,6 +102,15 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Of a name that ends in .onion, Go says without asking anybody that it does not exist.
+func TestANameThatDoesNotExist(t *testing.T) {
+	s := sender(t, extend.OTLP{Signal: "traces", Target: "dns:///collector.onion:4317"})
+	_, err := s.Send(within(t, 10*time.Second), delivery.Traces, nil)
+	if got, ok := errors.AsType[*delivery.SendError](err); !ok || !got.Refused || got.Reason != "name_not_resolved" {
+		t.Error(err)
+	}
+}
+
 // The table is that of OpenTelemetry Protocol Specification, "Failures" of OTLP/gRPC.
 func TestWhatAStatusMeans(t *testing.T) {
 	after := &errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)}
@@ -152,6 +164,30 @@ func TestWhatAStatusMeans(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v and %s", test.code, *got, test.want, test.reason)
 		}
 		stop()
+	}
+}
+
+// TestAWebPageIsNoAnswer: neither that of a captive portal nor that of a proxy says
+// anything about the request, as over HTTP.
+func TestAWebPageIsNoAnswer(t *testing.T) {
+	for code, want := range map[int]delivery.SendError{
+		http.StatusOK:                 {Reason: "not_otlp", Retry: true},
+		http.StatusServiceUnavailable: {Reason: "UNAVAILABLE", Retry: true},
+		http.StatusForbidden:          {Reason: "PERMISSION_DENIED"},
+	} {
+		page := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "<html>Log in</html>")
+		}))
+		page.Config.Protocols = new(http.Protocols)
+		page.Config.Protocols.SetUnencryptedHTTP2(true)
+		page.Start()
+		t.Cleanup(page.Close)
+		_, err := sender(t, endpoint(t, page.URL)).Send(t.Context(), delivery.Traces, nil)
+		if got, ok := errors.AsType[*delivery.SendError](err); !ok || got.Reason != want.Reason || got.Retry != want.Retry || got.Divide {
+			t.Errorf("%d: %v", code, err)
+		}
 	}
 }
 

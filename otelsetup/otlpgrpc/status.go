@@ -34,8 +34,16 @@ func sendError(ctx context.Context, sent redact.Sent, err error, connected bool)
 	if !connected && s.Code() == codes.Unavailable {
 		return unreachable(sent.Text(s.Message()))
 	}
+	if s.Code() == codes.Unknown && strings.HasPrefix(s.Message(), notGRPC) {
+		// As over HTTP, a page in place of an answer says nothing about the request.
+		return &delivery.SendError{Reason: "not_otlp", Retry: true, Err: said("not the answer of an OTLP server: " + sent.Text(s.Message()))}
+	}
 	return judge(s, said(sent.Text(s.Message())))
 }
+
+// notGRPC is what gRPC says, in words alone, of a 200 that has another content type: a
+// captive portal or a proxy has answered.
+const notGRPC = "unexpected HTTP status code received from server: 200 (OK); transport: received unexpected content-type"
 
 // said returns a message as an error, or nil if it is empty.
 func said(message string) error {
@@ -91,6 +99,8 @@ func unreachable(message string) *delivery.SendError {
 		e.Reason, e.Refused = "connection_refused", true
 	case says("no such host"):
 		e.Reason, e.Refused = "name_not_resolved", true
+	case says("produced zero addresses"): // which is all that gRPC's resolver says of a name that does not exist
+		e.Reason, e.Refused, e.Err = "name_not_resolved", true, errors.New("no such host")
 	case says("authentication handshake failed"):
 		e.Reason = "tls"
 	}
