@@ -35,7 +35,7 @@ var (
 // use is what [Use] was called with.
 type use struct {
 	lines *slog.Logger
-	to    func() *slog.Logger
+	to    func(context.Context) *slog.Logger
 }
 
 // output is where package log wrote before [slog.SetDefault] was called.
@@ -67,13 +67,13 @@ func isOwn(h slog.Handler) bool {
 }
 
 // Use has the loggers that were made of the default one while the program was
-// initialised hand their records to the logger that to returns for each call,
-// until stop is called. If it returns nil, slog's own handler gets the record: to
-// must do so for what that logger calls in order to print.
+// initialised hand their records to the logger that to returns for the context of
+// each call, until stop is called. If it returns nil, slog's own handler gets the
+// record: to must do so for what that logger calls in order to print.
 //
 // Lines of package log that reach the handler of such a logger go to the logger
 // lines. writer and flags are what package log had before, and will have again.
-func Use(lines *slog.Logger, to func() *slog.Logger, writer io.Writer, flags int) (stop func()) {
+func Use(lines *slog.Logger, to func(context.Context) *slog.Logger, writer io.Writer, flags int) (stop func()) {
 	if before.Load() == nil {
 		return func() {}
 	}
@@ -150,9 +150,9 @@ func (h *defaultHandler) in(l *slog.Logger) slog.Handler {
 }
 
 // handler returns slog's own unless another is in use.
-func (h *defaultHandler) handler() slog.Handler {
+func (h *defaultHandler) handler(ctx context.Context) slog.Handler {
 	if u := current.Load(); u != nil {
-		if l := u.to(); l != nil {
+		if l := u.to(ctx); l != nil {
 			return h.in(l)
 		}
 	}
@@ -161,7 +161,7 @@ func (h *defaultHandler) handler() slog.Handler {
 
 // Enabled implements [slog.Handler].
 func (h *defaultHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return h.handler().Enabled(ctx, l)
+	return h.handler(ctx).Enabled(ctx, l)
 }
 
 // Handle implements [slog.Handler].
@@ -173,7 +173,7 @@ func (h *defaultHandler) Handle(ctx context.Context, r slog.Record) error {
 		return printLine(r)
 	}
 	Undo()
-	return h.handler().Handle(ctx, r)
+	return h.handler(ctx).Handle(ctx, r)
 }
 
 // WithAttrs implements [slog.Handler]. What is made after the program was
@@ -181,7 +181,7 @@ func (h *defaultHandler) Handle(ctx context.Context, r slog.Record) error {
 // only if it is given that.
 func (h *defaultHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if current.Load() != nil || !initialising() {
-		return h.handler().WithAttrs(attrs)
+		return h.handler(context.Background()).WithAttrs(attrs)
 	}
 	kept := slices.Clone(attrs) // a handler may change what it gets
 	return &defaultHandler{own: h.own.WithAttrs(attrs), from: h, step: func(to slog.Handler) slog.Handler {
@@ -192,7 +192,7 @@ func (h *defaultHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements [slog.Handler].
 func (h *defaultHandler) WithGroup(name string) slog.Handler {
 	if current.Load() != nil || !initialising() {
-		return h.handler().WithGroup(name)
+		return h.handler(context.Background()).WithGroup(name)
 	}
 	return &defaultHandler{own: h.own.WithGroup(name), from: h, step: func(to slog.Handler) slog.Handler {
 		return to.WithGroup(name)

@@ -20,6 +20,7 @@ type origin struct {
 const (
 	self         = "github.com/clewtrace/clew/internal/sloghandler."
 	earlyFuncs   = "github.com/clewtrace/clew/internal/slog."
+	earlyHandle  = earlyFuncs + "(*defaultHandler).Handle"
 	printingFunc = self + "(*ids).Handle"
 	watchFunc    = self + "(*probe).watch"
 	defaultFunc  = "log/slog.(*defaultHandler).Handle"
@@ -29,7 +30,7 @@ const (
 
 // earlyMethods are the ways into the handler of internal/slog.
 var earlyMethods = []string{
-	earlyFuncs + "(*defaultHandler).Enabled", earlyFuncs + "(*defaultHandler).Handle",
+	earlyFuncs + "(*defaultHandler).Enabled", earlyHandle,
 	earlyFuncs + "(*defaultHandler).WithAttrs", earlyFuncs + "(*defaultHandler).WithGroup",
 }
 
@@ -38,10 +39,15 @@ var earlyMethods = []string{
 // called those in turn.
 func whence() origin {
 	var o origin
-	frames := runtime.CallersFrames(stack(2))
+	frames, inner := runtime.CallersFrames(stack(2)), ""
 	for depth := 0; ; depth++ {
 		frame, more := frames.Next()
 		switch frame.Function {
+		case earlyHandle:
+			// The handler of internal/slog hands on to slog's own what is being printed.
+			if inner == defaultFunc {
+				o.printing, o.pc = true, 0
+			}
 		case defaultFunc, defaultAttrs:
 			o.slogDefault = true
 		case printingFunc:
@@ -57,6 +63,7 @@ func whence() origin {
 		if !more {
 			return o
 		}
+		inner = frame.Function
 	}
 }
 

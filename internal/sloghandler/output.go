@@ -47,7 +47,7 @@ func SetDefault(h, printer slog.Handler) (restore func()) {
 	logger := slog.New(&standard{h, o})
 	slog.SetDefault(logger)
 	log.SetOutput(toLines)
-	stop := early.Use(logger, func() *slog.Logger { return o.takesEarly(logger) }, writer, flags)
+	stop := early.Use(logger, func(ctx context.Context) *slog.Logger { return o.takesEarly(ctx, logger) }, writer, flags)
 	return func() {
 		stop()
 		set, ok := slog.Default().Handler().(*standard)
@@ -81,8 +81,8 @@ type output struct {
 // takesEarly returns the logger for a record of one that was made while the
 // program was initialised: that of [SetDefault], or what the program has made the
 // default one since. It is nil for what is called in order to print.
-func (o *output) takesEarly(ours *slog.Logger) *slog.Logger {
-	if !o.direct && passed().here {
+func (o *output) takesEarly(ctx context.Context, ours *slog.Logger) *slog.Logger {
+	if !o.direct && (ctx.Value(printingKey{}) == o || passed().here) {
 		return nil
 	}
 	set := slog.Default()
@@ -94,6 +94,17 @@ func (o *output) takesEarly(ours *slog.Logger) *slog.Logger {
 		return ours
 	}
 	return set
+}
+
+// printingKey is the key of the output that a record is being printed to. A handler
+// may hand records to a goroutine of its own, where the stack does not tell that.
+type printingKey struct{}
+
+func (o *output) printing(ctx context.Context) context.Context {
+	if o.direct {
+		return ctx
+	}
+	return context.WithValue(ctx, printingKey{}, o)
 }
 
 // lines is the handler of the lines that package log writes.
@@ -123,7 +134,7 @@ func (h *standard) Handle(ctx context.Context, r slog.Record) error {
 	if ctx == context.Background() && r.NumAttrs() == 0 && h.mayBeLine(r) && whence().line {
 		return h.line(ctx, r, h.Handler)
 	}
-	return h.Handler.Handle(ctx, r)
+	return h.Handler.Handle(h.printing(ctx), r)
 }
 
 // mayBeLine keeps the stack from being read for most records.
@@ -164,6 +175,7 @@ func (o *output) line(ctx context.Context, r slog.Record, to slog.Handler) error
 	if o.direct {
 		return to.Handle(ctx, r)
 	}
+	ctx = o.printing(ctx)
 	if !o.loops.Load() {
 		if o.guarded(ctx, r, to); !o.loops.Load() {
 			return nil

@@ -345,6 +345,66 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 	}
 }
 
+// queueing is a handler that has a goroutine of its own handle records.
+type queueing struct {
+	slog.Handler
+	queue chan<- func()
+}
+
+func (h queueing) Handle(ctx context.Context, r slog.Record) error {
+	r = r.Clone()
+	h.queue <- func() { h.Handler.Handle(ctx, r) } //nolint:errcheck // nobody waits for it
+	return nil
+}
+
+func (h queueing) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return queueing{h.Handler.WithAttrs(attrs), h.queue}
+}
+
+func (h queueing) WithGroup(name string) slog.Handler {
+	return queueing{h.Handler.WithGroup(name), h.queue}
+}
+
+// TestThePrinterMayHandRecordsToAnotherGoroutine, and lead to slog's default
+// handler there.
+func TestThePrinterMayHandRecordsToAnotherGoroutine(t *testing.T) {
+	for name, size := range map[string]int{"one at a time": 0, "several": 16} {
+		t.Run(name, func(t *testing.T) {
+			var printed buffer
+			writeTo(t, &printed, "", 0)
+			queue := make(chan func(), size)
+			var worker sync.WaitGroup
+			worker.Go(func() {
+				for do := range queue {
+					do()
+				}
+			})
+			exported := setUp(t, queueing{defaultHandler, queue})
+			finishes(func() {
+				slog.Info("record", "a", 1)
+				early.Warn("early")
+				slog.With("b", 2).Error("with")
+				log.Print("line")
+				close(queue)
+				worker.Wait()
+			})
+			want := sorted("INFO record a=1\nWARN early k=\"v w\"\nERROR with b=2\nline\n")
+			if got := sorted(printed.take()); got != want {
+				t.Errorf("printed\n%s\nwant\n%s", got, want)
+			}
+			// What slog's own handler prints there cannot be told from a record of a logger
+			// that has it: the ones with attributes are exported once more.
+			count := map[string]int{}
+			for _, r := range exported.take() {
+				count[r.Body().AsString()]++
+			}
+			if count["record"] != 1 || count["line"] != 1 || count["early"] == 0 || count["with"] == 0 {
+				t.Errorf("exported %v", count)
+			}
+		})
+	}
+}
+
 // sorted makes the order of lines not matter, nor the lines of this file.
 func sorted(lines string) string {
 	all := strings.Split(regexp.MustCompile(`\.go:\d+`).ReplaceAllString(lines, ".go"), "\n")
