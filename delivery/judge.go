@@ -42,8 +42,9 @@ const (
 // gives.
 const reasonNoAnswer = "not_otlp"
 
-// judge decides what an HTTP answer, which is whole or was cut off, means for the request: only 429, 502, 503 and 504
-// may be retried (OpenTelemetry Protocol Specification, "OTLP/HTTP Response").
+// judge decides what an HTTP answer, which is whole or was cut off, means for the
+// request. Of what an OTLP server answers, only 429, 502, 503 and 504 may be retried
+// (OpenTelemetry Protocol Specification, "OTLP/HTTP Response").
 func judge(resp *http.Response, answer []byte, whole bool) outcome {
 	code := resp.StatusCode
 	reason := strconv.Itoa(code)
@@ -60,6 +61,8 @@ func judge(resp *http.Response, answer []byte, whole bool) outcome {
 		// request, and a loop of redirects may be repaired, so the request is sent again
 		// later.
 		return outcome{verdict: retry, reason: reason, err: fmt.Errorf("%w: redirected too often, or to nowhere", statusError(resp, nil))}
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusNetworkAuthenticationRequired:
+		return notOTLP(reason, "where to log in, or another address", statusError(resp, answer))
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		// One item may be the reason, or the size: collectors answer 400 to a body that
 		// is too large.
@@ -70,9 +73,14 @@ func judge(resp *http.Response, answer []byte, whole bool) outcome {
 	}
 	contentType := resp.Header.Get("Content-Type")
 	if what := notAnswer(contentType, answer, whole); what != "" {
-		return outcome{verdict: retry, reason: reasonNoAnswer, err: fmt.Errorf("not the answer of an OTLP server, but %s: %w", what, statusError(resp, answer))}
+		return notOTLP(reasonNoAnswer, what, statusError(resp, answer))
 	}
 	return taken(contentType, answer)
+}
+
+// notOTLP returns the outcome of an answer by something else than an OTLP server.
+func notOTLP(reason, what string, err error) outcome {
+	return outcome{verdict: retry, reason: reason, err: fmt.Errorf("not the answer of an OTLP server, but %s: %w", what, err)}
 }
 
 // taken returns the outcome of a request that the server took.

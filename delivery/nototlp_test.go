@@ -60,8 +60,8 @@ func TestAPageThatDoesNotComeIsNoEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestOnlyAnAnswerOfAnOTLPServerCounts: a 2xx of something else that listens at the
-// address is repeated as a server that cannot be reached is.
+// TestOnlyAnAnswerOfAnOTLPServerCounts: after that of something else that listens at
+// the address, a request is repeated as if the server could not be reached.
 func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {
 	const page = "<!DOCTYPE html>\n<html><head><title>Log in</title></head></html>"
 	for _, tc := range []struct {
@@ -87,6 +87,10 @@ func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {
 
 		{"a page", "text/html; charset=utf-8", page, 200, false},
 		{"a page with another code", "text/html", page, 202, false},
+		{"a page that has moved", "text/html", page, 301, false},
+		{"a redirect to a page", "text/html", page, 302, false},
+		{"a redirect to see something else", "text/plain", "", 303, false},
+		{"a network that wants a login", "text/html", page, 511, false},
 		{"XHTML", "application/xhtml+xml", page, 200, false},
 		{"a page without a type", "none", page, 200, false},
 		{"a page that says it is JSON", "application/json", page, 200, false},
