@@ -18,7 +18,7 @@ const limit = time.Minute
 // signalled are the ends that wait for a signal.
 var signalled = map[string]os.Signal{
 	"signal": syscall.SIGTERM, "own": syscall.SIGTERM, "stopped": syscall.SIGTERM, "reset": syscall.SIGTERM, "hangup": syscall.SIGHUP,
-	"ignored": syscall.SIGTERM,
+	"ignored": syscall.SIGTERM, "blocked": syscall.SIGTERM,
 }
 
 // TestExits ends a program in every way, and compares it with what plain go
@@ -48,6 +48,24 @@ func TestExits(t *testing.T) {
 				t.Errorf("spans: %v", names)
 			}
 			checkLogs(t, c, how)
+		})
+	}
+}
+
+// TestExitsInsidePackageLog ends a program while package log holds its lock.
+func TestExitsInsidePackageLog(t *testing.T) {
+	path := build(t, module(t, "exits"))
+	for how, want := range map[string]int{"last": 3, "blocked": -1} {
+		t.Run(how, func(t *testing.T) {
+			c := newCollector(t)
+			p := c.start(t, path, []string{how}, "CLEW_AUTO_EXIT_TIMEOUT=1000")
+			if code, _ := end(t, p, how); code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+			compare(t, shapes(c.Spans()), map[string]int{"client GET(server GET)": 1})
+			if l := c.Logs(); len(l) != 1 || l[0].GetBody().GetStringValue() != how {
+				t.Errorf("log records %v", l)
+			}
 		})
 	}
 }

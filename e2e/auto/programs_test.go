@@ -43,7 +43,7 @@ func TestTwoPrograms(t *testing.T) {
 	c := newCollector(t)
 	server := c.start(t, serverPath, nil, "OTEL_SERVICE_NAME=server")
 	url := urlOf(t, server)
-	for _, path := range []string{"/healthz", "/greet/ada"} {
+	for _, path := range []string{"/healthz", "/greet/ada", "/driver/nil", "/driver/panics"} {
 		client := c.start(t, clientPath, []string{url + path}, "OTEL_SERVICE_NAME=client")
 		if code := client.Wait(t, limit); code != 0 {
 			t.Fatalf("the client ends with %d", code)
@@ -52,7 +52,8 @@ func TestTwoPrograms(t *testing.T) {
 	terminate(t, server)
 	want := map[string]int{
 		"client GET": 1, // of the health check, which has no span in the server
-		"client GET(server GET /greet/{name}(client INSERT))": 1,
+		"client GET(server GET /greet/{name}(client INSERT))":  1,
+		"client GET(server GET /driver/{what}(client DELETE))": 2,
 	}
 	got := shapes(c.Spans())
 	for _, shape := range slices.Sorted(keys(got, want)) {

@@ -1,6 +1,7 @@
 package auto_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -76,29 +77,61 @@ func runStd(t *testing.T, goroot string, packages, env []string) string {
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// checkStd looks for tests that fail and may not.
+// checkStd looks for tests that fail and may not, and for packages whose tests
+// have not come to their end.
 func checkStd(t *testing.T, packages []string, out string, allowed map[string]string) {
 	t.Helper()
-	passed := 0
-	for line := range strings.SplitSeq(out, "\n") {
-		if strings.HasPrefix(line, "ok  \t") {
-			passed++
-		}
+	wrong := wrongIn(packages, out, allowed)
+	for _, w := range wrong {
+		t.Error(w)
 	}
-	wrong, failures := false, failed.FindAllStringSubmatch(out, -1)
-	for _, m := range failures {
-		test, _, _ := strings.Cut(m[1], "/")
-		if allowed[test] == "" {
-			t.Errorf("%s fails", m[1])
-			wrong = true
-		}
-	}
-	if len(failures) == 0 && passed != len(packages) {
-		t.Errorf("%d packages of %d pass", passed, len(packages))
-		wrong = true
-	}
-	if wrong || strings.Contains(out, "build failed") || strings.Contains(out, "\npanic: ") {
+	if len(wrong) > 0 {
 		t.Error(out)
+	}
+}
+
+func wrongIn(packages []string, out string, allowed map[string]string) (wrong []string) {
+	ended, reported := 0, false
+	for line := range strings.SplitSeq(out, "\n") {
+		switch {
+		case line == "FAIL": // by the tests themselves
+			reported = true
+		case strings.HasPrefix(line, "ok  \t"), strings.HasPrefix(line, "FAIL\t") && reported:
+			ended++
+			reported = false
+		case strings.HasPrefix(line, "FAIL\t"):
+			wrong = append(wrong, "a package has not come to its end: "+line)
+		case strings.HasPrefix(line, "panic: "):
+			wrong = append(wrong, line)
+		}
+	}
+	if ended != len(packages) {
+		wrong = append(wrong, fmt.Sprintf("%d packages of %d have come to their end", ended, len(packages)))
+	}
+	for _, m := range failed.FindAllStringSubmatch(out, -1) {
+		if test, _, _ := strings.Cut(m[1], "/"); allowed[test] == "" {
+			wrong = append(wrong, m[1]+" fails")
+		}
+	}
+	return wrong
+}
+
+// TestCrashesAreNotAllowed gives checkStd what go test says of tests that crash
+// while another package has a failure that is allowed.
+func TestCrashesAreNotAllowed(t *testing.T) {
+	const sizeof = "--- FAIL: TestSizeof (0.00s)\nFAIL\nFAIL\truntime\t9.0s\n"
+	allowed := map[string]string{"TestSizeof": pointer}
+	for out, want := range map[string]int{
+		"ok  \ttime\t1.0s\n" + sizeof + "FAIL\n": 0,
+		"fatal error: concurrent map writes\n\ngoroutine 1 [running]:\nFAIL\ttime\t1.0s\n" + sizeof + "FAIL\n": 2,
+		sizeof + "signal: killed\nFAIL\ttime\t1.0s\nFAIL\n":                                                    2,
+		"FAIL\ttime [build failed]\n" + sizeof + "FAIL\n":                                                      2,
+		sizeof + "FAIL\n": 1,
+		"--- FAIL: TestTicker (0.00s)\nFAIL\nFAIL\ttime\t1.0s\n" + sizeof + "FAIL\n": 1,
+	} {
+		if wrong := wrongIn([]string{"time", "runtime"}, out, allowed); len(wrong) != want {
+			t.Errorf("%q: %q, want %d", out, wrong, want)
+		}
 	}
 }
 

@@ -40,19 +40,49 @@ var (
 )
 
 // flush sends what is left, once, for at most as long as the program may take
-// to end.
+// to end. It does so in a goroutine of its own, because the program may end while
+// it holds a lock that this needs, as that of package log.
 func flush() {
 	flushed.Do(func() {
-		defer func() { _ = recover() }() // the program ends as it would have
+		ctx, cancel := context.WithTimeout(context.Background(), config.ExitTimeout)
+		defer cancel()
+		done := make(chan struct{})
 		within(suppressed, func() {
-			defer keepLoggers()()
-			ctx, cancel := context.WithTimeout(context.Background(), config.ExitTimeout)
-			defer cancel()
-			open.end(ctx)
-			refused.Store(&cancel)
-			telemetry.Shutdown(ctx) //nolint:errcheck // it has reported what was not delivered
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }() // the program ends as it would have
+				open.end(ctx)
+				refused.Store(&cancel)
+				defer keepLoggersUnlessHeld()()
+				telemetry.Shutdown(ctx) //nolint:errcheck // it has reported what was not delivered
+			}()
 		})
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		select {
+		case <-done:
+		case <-time.After(heldFor):
+		}
 	})
+}
+
+// heldFor is how long another goroutine may hold the lock of package log: one
+// that is writing to a pipe that nobody reads does not give it back.
+const heldFor = 100 * time.Millisecond
+
+// keepLoggersUnlessHeld is keepLoggers, if it is not kept waiting.
+func keepLoggersUnlessHeld() (restore func()) {
+	kept := make(chan func(), 1)
+	go func() { kept <- keepLoggers() }()
+	select {
+	case restore := <-kept:
+		return restore
+	case <-time.After(heldFor):
+		return func() {}
+	}
 }
 
 // watchRefusals lets the end of the program not wait for a collector that is

@@ -32,7 +32,7 @@ func query(ctx context.Context, text string, args int, d driver.Driver) (context
 	if !trace.SpanContextFromContext(parent).IsValid() {
 		return ctx, noEnd
 	}
-	operation, system := sqltext.Operation(text), systemOf(reflect.TypeOf(d).String())
+	operation, system := sqltext.Operation(text), systemOf(d)
 	if args == 0 { // with arguments, the values are not in the text
 		text = sqltext.Sanitize(text, system == "postgresql" || system == "oracle.db" || system == "microsoft.sql_server")
 	}
@@ -51,17 +51,23 @@ func query(ctx context.Context, text string, args int, d driver.Driver) (context
 	}
 }
 
+const otherSystem = "other_sql"
+
 // systems has what is in the type of a driver, and the name of its system.
 var systems = [][2]string{
 	{"sqlite", "sqlite"}, {"mysql", "mysql"}, {"pgx", "postgresql"}, {"pq.", "postgresql"}, {"stdlib.", "postgresql"}, {"postgres", "postgresql"},
 	{"mssql", "microsoft.sql_server"}, {"clickhouse", "clickhouse"}, {"oracle", "oracle.db"}, {"godror", "oracle.db"},
 }
 
-func systemOf(driverType string) string {
+func systemOf(d driver.Driver) string {
+	if d == nil {
+		return otherSystem
+	}
+	driverType := strings.ToLower(reflect.TypeOf(d).String())
 	for _, s := range systems {
-		if strings.Contains(strings.ToLower(driverType), s[0]) {
+		if strings.Contains(driverType, s[0]) {
 			return s[1]
 		}
 	}
-	return "other_sql"
+	return otherSystem
 }

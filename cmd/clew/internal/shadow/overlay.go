@@ -47,12 +47,28 @@ type program struct {
 	Deps         []string
 	TestGoFiles  []string
 	XTestGoFiles []string
+	Error        *struct{ Pos, Err string }
+}
+
+// noMain says why none of them is a program, as the go command does.
+func noMain(programs []program) error {
+	for _, p := range programs {
+		switch {
+		case p.Error == nil:
+			return fmt.Errorf("package %s is not a main package", p.ImportPath)
+		case p.Error.Pos != "" && !strings.HasPrefix(p.Error.Err, p.Error.Pos):
+			return errors.New(p.Error.Pos + ": " + p.Error.Err)
+		default:
+			return errors.New(p.Error.Err)
+		}
+	}
+	return errors.New("there is no main package to trace")
 }
 
 // listPrograms asks the go command which packages the arguments mean.
 func (b *build) listPrograms(ctx context.Context) ([]program, error) {
 	a := b.arguments
-	args := append([]string{"list", "-e", "-json=ImportPath,Dir,Name,Standard,Deps,TestGoFiles,XTestGoFiles"}, a.choosing()...)
+	args := append([]string{"list", "-e", "-json=ImportPath,Dir,Name,Standard,Deps,TestGoFiles,XTestGoFiles,Error"}, a.choosing()...)
 	if a.overlay != "" {
 		args = append(args, "-overlay="+a.overlay)
 	}
@@ -97,7 +113,7 @@ func (b *build) overlayOf(programs []program) (map[string]string, error) {
 		}
 	}
 	if len(replace) == 0 && b.arguments.command == "run" {
-		return nil, errors.New("there is no main package to trace")
+		return nil, noMain(programs)
 	}
 	return replace, nil
 }

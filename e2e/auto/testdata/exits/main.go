@@ -26,6 +26,22 @@ func main() {
 	ends[os.Args[1]]()
 }
 
+// blocked is a writer that does not come back.
+type blocked struct{}
+
+func (blocked) Write([]byte) (int, error) {
+	wait()
+	return 0, nil
+}
+
+// last is one that ends the program.
+type last struct{}
+
+func (last) Write([]byte) (int, error) {
+	os.Exit(3)
+	return 0, nil
+}
+
 // wait tells the test that a signal may come.
 func wait() {
 	fmt.Println("ready")
@@ -35,6 +51,8 @@ func wait() {
 var ends = map[string]func(){
 	"return":  func() {},
 	"exit":    func() { os.Exit(3) },
+	"blocked": func() { log.SetOutput(blocked{}); log.Print("blocked") },
+	"last":    func() { log.SetOutput(last{}); log.Print("last") },
 	"fatal":   func() { log.Fatal("fatal") },
 	"panic":   func() { panic(errors.New("main panics")) },
 	"nested":  func() { defer func() { panic("second") }(); panic("first") },

@@ -35,6 +35,11 @@ func main() {
 		}
 		io.WriteString(w, "Hello")
 	})
+	http.HandleFunc("GET /driver/{what}", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := sql.OpenDB(connector(r.PathValue("what"))).Exec("DELETE FROM greetings"); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	http.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,4 +61,16 @@ func (conn) Close() error                        { return nil }
 func (conn) Begin() (driver.Tx, error)           { return nil, driver.ErrSkip }
 func (conn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
 	return driver.RowsAffected(1), nil
+}
+
+// connector is without a driver, which database/sql does not ask for.
+type connector string
+
+func (connector) Connect(context.Context) (driver.Conn, error) { return conn{}, nil }
+
+func (c connector) Driver() driver.Driver {
+	if c == "panics" {
+		panic("there is no driver")
+	}
+	return nil
 }
