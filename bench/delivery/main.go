@@ -1,7 +1,7 @@
-// Command delivery measures what becomes of spans on their way to a collector
-// that is slow, restarting or gone, with the stock pipeline and with clew's. The
-// server that is traced and the collector are processes of their own; faults
-// happen at the collector's socket.
+// Command delivery measures what becomes of spans and log records on their way to
+// a collector that is slow, restarting or gone, with the stock pipeline and with
+// clew's. The server that is traced and the collector are processes of their own;
+// faults happen at the collector's socket.
 //
 //	go run . -rows 'outage' -scale 0.2
 package main
@@ -39,6 +39,7 @@ func main() {
 	flag.IntVar(&server.batch, "batch", 0, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE of the server; set by the command itself")
 	flag.BoolVar(&server.gzip, "gzip", false, "compress the requests of the server; set by the command itself")
 	flag.BoolVar(&server.metrics, "metrics", false, "the server exports metrics too; set by the command itself")
+	flag.BoolVar(&server.logs, "logs", false, "the server exports log records instead of spans; set by the command itself")
 	flag.DurationVar(&server.deadline, "deadline", 30*time.Second, "of the server's Shutdown; set by the command itself")
 	flag.StringVar(&server.profile, "profile", "", "file for a CPU profile of the server; set by the command itself")
 
@@ -130,6 +131,7 @@ type row struct {
 	outage   time.Duration // of which the fault lasts
 	flaps    bool          // the fault comes and goes every second
 	ends     bool          // the fault lasts to the end
+	logs     bool          // of log records, not of spans
 	kill     bool          // the server gets kill -9 at the end of the load, and a successor
 	latency  time.Duration
 	conns    int
@@ -159,7 +161,8 @@ func table() []row {
 	rows = append(rows,
 		row{name: "answers lost for 5 s at 1,000/s", fault: "answer lost", outage: 5 * time.Second, conns: 4, rate: 1000, load: 13 * time.Second, kinds: both},
 		row{name: "up 1 s, down 1 s for 60 s at 1,000/s", fault: "refused", flaps: true, outage: 60 * time.Second, conns: 4, rate: 1000, load: 65 * time.Second, kinds: both},
-		row{name: "big outage 60 s at 12,000/s, refused", fault: "refused", outage: 60 * time.Second, conns: 8, rate: 12000, load: 68 * time.Second, kinds: all})
+		row{name: "big outage 60 s at 12,000/s, refused", fault: "refused", outage: 60 * time.Second, conns: 8, rate: 12000, load: 68 * time.Second, kinds: all},
+		row{name: "log records, outage 60 s at 1,000/s, refused", logs: true, fault: "refused", outage: 60 * time.Second, conns: 4, rate: 1000, load: 68 * time.Second, kinds: all})
 	for _, fault := range []string{"refused", "black hole", "503"} {
 		rows = append(rows, row{name: "shutdown within 5 s, " + fault, fault: fault, ends: true, conns: 4, rate: 1000, load: 8 * time.Second, deadline: 5 * time.Second, kinds: both})
 	}
@@ -181,7 +184,7 @@ type result struct {
 }
 
 func run(t *text, s selection) error {
-	t.say("| test | pipeline | spans ended | lost | counted | twice | Shutdown | error | requests/s | CPU per request | rest MB | peak MB |\n")
+	t.say("| test | pipeline | ended | lost | counted | twice | Shutdown | error | requests/s | CPU per request | rest MB | peak MB |\n")
 	t.say("|---|---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|\n")
 	slots := make(chan struct{}, max(s.parallel, 1))
 	var done []chan string
@@ -270,7 +273,7 @@ func measure(r row, kind string, scale float64) (res result, err error) {
 		return res, err
 	}
 	defer os.RemoveAll(spool)
-	args := []string{"-role", "server", "-kind", kind, "-sink", addr, "-spool", spool, "-deadline", r.deadline.String()}
+	args := []string{"-role", "server", "-kind", kind, "-sink", addr, "-spool", spool, "-deadline", r.deadline.String(), fmt.Sprint("-logs=", r.logs)}
 	server, err := start(args...)
 	if err != nil {
 		return res, err

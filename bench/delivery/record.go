@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/trace"
@@ -83,13 +85,44 @@ func recorder(cfg serverConfig) (record func(), shutdown func(context.Context) e
 	if _, err := fmt.Sscan(cfg.kind, &pipeline, &what); err != nil {
 		return nil, nil, err
 	}
-	printed := slog.NewTextHandler(io.Discard, nil) //nolint:sloglint // formats each record, which the other does not
-	logger := slog.New(printed)
+	var logger *slog.Logger
+	shutdown = func(context.Context) error { return nil }
 	switch {
-	case pipeline == "clew":
-		for name, value := range map[string]string{
-			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + cfg.sink, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOG_LEVEL": "none",
-		} {
+	case what == "log" || pipeline == "clew":
+		logger, shutdown, err = logging(ctx, pipeline, cfg.sink)
+		if err != nil {
+			return nil, nil, err
+		}
+	case pipeline == "stock":
+		p, err := serverConfig{kind: "stock", sink: cfg.sink, ratio: 1}.stock(ctx, &endedCounter{})
+		if err != nil {
+			return nil, nil, err
+		}
+		shutdown = func(ctx context.Context) error { _, err := p.shutdown(ctx); return err }
+	}
+	if what == "log" {
+		return func() {
+			logger.LogAttrs(ctx, slog.LevelInfo, "order placed", slog.String("customer", "4711"), slog.Int("items", 3), slog.Duration("took", 1500*time.Microsecond))
+		}, shutdown, nil
+	}
+	return spans(otel.Tracer("bench")), shutdown, nil
+}
+
+// logging returns a logger that prints to nowhere, and exports with the pipeline:
+// stock, grpc, clew, clew grpc, or none.
+func logging(ctx context.Context, pipeline, sink string) (*slog.Logger, func(context.Context) error, error) {
+	printed := slog.NewTextHandler(io.Discard, nil) //nolint:sloglint // formats each record, which the other does not
+	var exporter sdklog.Exporter
+	var err error
+	switch pipeline {
+	case "clew", "clew grpc":
+		env := map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + sink, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOG_LEVEL": "none",
+		}
+		if pipeline == "clew grpc" {
+			env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
+		}
+		for name, value := range env {
 			if err := os.Setenv(name, value); err != nil {
 				return nil, nil, err
 			}
@@ -98,30 +131,38 @@ func recorder(cfg serverConfig) (record func(), shutdown func(context.Context) e
 		if err != nil {
 			return nil, nil, err
 		}
-		logger, shutdown = slog.Default(), telemetry.Shutdown
-	case what == "log" && pipeline == "stock":
-		exporter, err := otlploghttp.New(ctx, otlploghttp.WithInsecure(), otlploghttp.WithEndpoint(cfg.sink))
-		if err != nil {
-			return nil, nil, err
-		}
-		provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter)))
-		exported := otelslog.NewHandler("bench", otelslog.WithLoggerProvider(provider))
-		logger, shutdown = slog.New(slog.NewMultiHandler(printed, exported)), provider.Shutdown
-	case pipeline == "stock":
-		p, err := serverConfig{kind: "stock", sink: cfg.sink, ratio: 1}.stock(ctx, &endedCounter{})
-		if err != nil {
-			return nil, nil, err
-		}
-		shutdown = func(ctx context.Context) error { _, err := p.shutdown(ctx); return err }
+		return slog.Default(), telemetry.Shutdown, nil
+	case "stock":
+		exporter, err = otlploghttp.New(ctx, otlploghttp.WithInsecure(), otlploghttp.WithEndpoint(sink))
+	case "grpc":
+		exporter, err = otlploggrpc.New(ctx, otlploggrpc.WithInsecure(), otlploggrpc.WithEndpoint(sink))
 	default:
-		shutdown = func(context.Context) error { return nil }
+		return slog.New(printed), func(context.Context) error { return nil }, nil
 	}
-	if what == "log" {
-		return func() {
-			logger.LogAttrs(ctx, slog.LevelInfo, "order placed", slog.String("customer", "4711"), slog.Int("items", 3), slog.Duration("took", 1500*time.Microsecond))
-		}, shutdown, nil
+	if err != nil {
+		return nil, nil, err
 	}
-	return spans(otel.Tracer("bench")), shutdown, nil
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter)))
+	exported := otelslog.NewHandler("bench", otelslog.WithLoggerProvider(provider))
+	return slog.New(slog.NewMultiHandler(printed, exported)), provider.Shutdown, nil
+}
+
+// logPipeline makes each request log its number, by which the sink counts.
+func (c serverConfig) logPipeline(ctx context.Context, ended *endedCounter) (pipeline, error) {
+	logger, shutdown, err := logging(ctx, c.kind, c.sink)
+	if err != nil {
+		return pipeline{}, err
+	}
+	return pipeline{
+		wrap: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				logger.LogAttrs(r.Context(), slog.LevelInfo, fmt.Sprintf("%08d", ended.n.Add(1)))
+				h.ServeHTTP(w, r)
+			})
+		},
+		shutdown: counting(shutdown),
+	}, nil
 }
 
 // spans returns what records one span with 12 attributes.

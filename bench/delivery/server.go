@@ -31,7 +31,7 @@ import (
 
 // serverReport is what the server says about itself when it ends.
 type serverReport struct {
-	Ended    int64 // spans
+	Ended    int64 // spans, or log records
 	Counted  int64 // of those, said not to be delivered
 	Error    string
 	Shutdown time.Duration
@@ -61,12 +61,13 @@ type serverConfig struct {
 	batch    int     // clew's OTEL_BSP_MAX_EXPORT_BATCH_SIZE; zero: the default
 	gzip     bool    // requests are compressed
 	metrics  bool    // metrics are exported, too
+	logs     bool    // each request makes a log record and no span; only stock, clew, grpc and clew grpc
 	deadline time.Duration
 	profile  string // file for a CPU profile; empty: none
 }
 
-// pipeline is what makes a server traced. Its shutdown says how many spans were
-// said not to be delivered.
+// pipeline is what makes a server traced. Its shutdown says how many spans, or
+// log records, were said not to be delivered.
 type pipeline struct {
 	wrap     func(http.Handler) http.Handler
 	shutdown func(context.Context) (int64, error)
@@ -119,7 +120,10 @@ func runServer(cfg serverConfig) error {
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-func (c serverConfig) pipeline(ctx context.Context, ended sdktrace.SpanProcessor) (pipeline, error) {
+func (c serverConfig) pipeline(ctx context.Context, ended *endedCounter) (pipeline, error) {
+	if c.logs {
+		return c.logPipeline(ctx, ended)
+	}
 	switch c.kind {
 	case "bare":
 		return pipeline{
@@ -170,15 +174,20 @@ func (c serverConfig) clew(ctx context.Context, ended sdktrace.SpanProcessor) (p
 		return pipeline{}, err
 	}
 	return pipeline{
-		wrap: func(h http.Handler) http.Handler { return clewhttp.Handler(h) },
-		shutdown: func(ctx context.Context) (int64, error) {
-			err := telemetry.Shutdown(ctx)
-			if lost, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
-				return lost.Items, err
-			}
-			return 0, err
-		},
+		wrap:     func(h http.Handler) http.Handler { return clewhttp.Handler(h) },
+		shutdown: counting(telemetry.Shutdown),
 	}, nil
+}
+
+// counting returns a shutdown that says how many items the error is about.
+func counting(shutdown func(context.Context) error) func(context.Context) (int64, error) {
+	return func(ctx context.Context) (int64, error) {
+		err := shutdown(ctx)
+		if lost, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
+			return lost.Items, err
+		}
+		return 0, err
+	}
 }
 
 // stock is what the documentation of OpenTelemetry Go says.

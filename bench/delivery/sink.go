@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -20,7 +21,7 @@ import (
 
 // sinkStats is what a sink took.
 type sinkStats struct {
-	Unique, Duplicates int // spans
+	Unique, Duplicates int // spans, and log records that have a number
 	Records            int // of logs
 }
 
@@ -71,6 +72,7 @@ func (s *sink) up() (err error) {
 	s.server = &http.Server{Handler: s} //nolint:gosec // as above
 	s.grpcServer = grpc.NewServer()
 	coltracepb.RegisterTraceServiceServer(s.grpcServer, grpcSink{sink: s})
+	collogspb.RegisterLogsServiceServer(s.grpcServer, grpcLogSink{sink: s})
 	server, listener := s.server, s.listener
 	grpcServer, grpcListener := s.grpcServer, s.grpcListener
 	go func() { _ = server.Serve(listener) }()
@@ -167,7 +169,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	return io.ReadAll(zr)
 }
 
-// count counts a span by its id.
+// count counts a span by its id, or a log record by its number in eight digits.
 func (s *sink) count(id []byte) {
 	if len(id) != 8 {
 		return
@@ -202,7 +204,14 @@ func (s *sink) takeLogs(body []byte) {
 	defer s.mu.Unlock()
 	fields(body, 1, func(resource []byte) {
 		fields(resource, 2, func(scope []byte) {
-			fields(scope, 2, func([]byte) { s.stats.Records++ })
+			fields(scope, 2, func(record []byte) {
+				s.stats.Records++
+				fields(record, 5, func(body []byte) {
+					fields(body, 1, func(text []byte) {
+						s.count(text)
+					})
+				})
+			})
 		})
 	})
 }
