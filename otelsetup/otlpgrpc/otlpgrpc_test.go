@@ -177,6 +177,7 @@ func TestAWebPageIsNoAnswer(t *testing.T) {
 		http.StatusSeeOther:                      {Reason: "not_otlp", Retry: true},
 		http.StatusTemporaryRedirect:             {Reason: "not_otlp", Retry: true},
 		http.StatusPermanentRedirect:             {Reason: "not_otlp", Retry: true},
+		http.StatusProxyAuthRequired:             {Reason: "not_otlp", Retry: true},
 		http.StatusNetworkAuthenticationRequired: {Reason: "not_otlp", Retry: true},
 		http.StatusBadRequest:                    {Reason: "400", Divide: true},
 		http.StatusRequestEntityTooLarge:         {Reason: "413", Divide: true},

@@ -61,7 +61,7 @@ func notByService(s *status.Status, sent redact.Sent) *delivery.SendError {
 		return nil
 	}
 	switch code, _, _ = strings.Cut(code, " "); code {
-	case "200", "301", "302", "303", "307", "308", "511": // a captive portal, or a proxy
+	case "200", "301", "302", "303", "307", "308", "407", "511": // a captive portal, or a proxy
 		return &delivery.SendError{Reason: "not_otlp", Retry: true, Err: said("not the answer of an OTLP server: " + sent.Text(message))}
 	case "400", "413": // as a proxy answers to what is too large for it
 		return &delivery.SendError{Reason: code, Divide: true, Err: said(sent.Text(message))}
