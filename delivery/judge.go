@@ -61,7 +61,8 @@ func judge(resp *http.Response, answer []byte, whole bool) outcome {
 		// request, and a loop of redirects may be repaired, so the request is sent again
 		// later.
 		return outcome{verdict: retry, reason: reason, err: fmt.Errorf("%w: redirected too often, or to nowhere", statusError(resp, nil))}
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusNetworkAuthenticationRequired:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusProxyAuthRequired, http.StatusNetworkAuthenticationRequired:
 		return notOTLP(reason, "where to log in, or another address", statusError(resp, answer))
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		// One item may be the reason, or the size: collectors answer 400 to a body that

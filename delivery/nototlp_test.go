@@ -91,6 +91,7 @@ func TestOnlyAnAnswerOfAnOTLPServerCounts(t *testing.T) {
 		{"a redirect to a page", "text/html", page, 302, false},
 		{"a redirect to see something else", "text/plain", "", 303, false},
 		{"a network that wants a login", "text/html", page, 511, false},
+		{"a proxy that wants a login", "text/html", page, 407, false},
 		{"XHTML", "application/xhtml+xml", page, 200, false},
 		{"a page without a type", "none", page, 200, false},
 		{"a page that says it is JSON", "application/json", page, 200, false},

@@ -219,9 +219,12 @@ func (t *Transport) enqueue(d *destination, r *request, moved func(), told *news
 	a := &t.accounts[d.signal]
 	a.accepted += r.items
 	moved()
+	if t.closed && !r.ref.IsZero() { // Shutdown came between, and the next process sends it
+		a.kept += r.items
+		return nil
+	}
 	if t.closed {
 		a.drop(reasonShutdown, r.items)
-		t.removeFromSpool(r)
 		return ErrShutdown
 	}
 	t.seq++

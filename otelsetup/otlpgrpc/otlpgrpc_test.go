@@ -171,9 +171,19 @@ func TestWhatAStatusMeans(t *testing.T) {
 // anything about the request, as over HTTP.
 func TestAWebPageIsNoAnswer(t *testing.T) {
 	for code, want := range map[int]delivery.SendError{
-		http.StatusOK:                 {Reason: "not_otlp", Retry: true},
-		http.StatusServiceUnavailable: {Reason: "UNAVAILABLE", Retry: true},
-		http.StatusForbidden:          {Reason: "PERMISSION_DENIED"},
+		http.StatusOK:                            {Reason: "not_otlp", Retry: true},
+		http.StatusMovedPermanently:              {Reason: "not_otlp", Retry: true},
+		http.StatusFound:                         {Reason: "not_otlp", Retry: true},
+		http.StatusSeeOther:                      {Reason: "not_otlp", Retry: true},
+		http.StatusTemporaryRedirect:             {Reason: "not_otlp", Retry: true},
+		http.StatusPermanentRedirect:             {Reason: "not_otlp", Retry: true},
+		http.StatusProxyAuthRequired:             {Reason: "not_otlp", Retry: true},
+		http.StatusNetworkAuthenticationRequired: {Reason: "not_otlp", Retry: true},
+		http.StatusBadRequest:                    {Reason: "400", Divide: true},
+		http.StatusRequestEntityTooLarge:         {Reason: "413", Divide: true},
+		http.StatusServiceUnavailable:            {Reason: "UNAVAILABLE", Retry: true},
+		http.StatusForbidden:                     {Reason: "PERMISSION_DENIED"},
+		http.StatusInternalServerError:           {Reason: "UNKNOWN"},
 	} {
 		page := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
@@ -185,8 +195,35 @@ func TestAWebPageIsNoAnswer(t *testing.T) {
 		page.Start()
 		t.Cleanup(page.Close)
 		_, err := sender(t, endpoint(t, page.URL)).Send(t.Context(), delivery.Traces, nil)
-		if got, ok := errors.AsType[*delivery.SendError](err); !ok || got.Reason != want.Reason || got.Retry != want.Retry || got.Divide {
+		if got, ok := errors.AsType[*delivery.SendError](err); !ok || got.Reason != want.Reason || got.Retry != want.Retry || got.Divide != want.Divide {
 			t.Errorf("%d: %v", code, err)
+		}
+	}
+}
+
+// TestAStreamThatIsReset is a failure of the connection, as over HTTP: a proxy resets it
+// when the server behind it is gone.
+func TestAStreamThatIsReset(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"before the header": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"after the header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/grpc")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		"without a status": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/grpc")
+			_, _ = w.Write(make([]byte, 5)) // an empty message
+		},
+	} {
+		server := httptest.NewUnstartedServer(answer)
+		server.Config.Protocols = new(http.Protocols)
+		server.Config.Protocols.SetUnencryptedHTTP2(true)
+		server.Start()
+		t.Cleanup(server.Close)
+		_, err := sender(t, endpoint(t, server.URL)).Send(t.Context(), delivery.Traces, nil)
+		if got, ok := errors.AsType[*delivery.SendError](err); !ok || got.Reason != "network" || !got.Retry || got.Divide || got.Refused {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

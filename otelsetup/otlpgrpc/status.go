@@ -34,16 +34,40 @@ func sendError(ctx context.Context, sent redact.Sent, err error, connected bool)
 	if !connected && s.Code() == codes.Unavailable {
 		return unreachable(sent.Text(s.Message()))
 	}
-	if s.Code() == codes.Unknown && strings.HasPrefix(s.Message(), notGRPC) {
-		// As over HTTP, a page in place of an answer says nothing about the request.
-		return &delivery.SendError{Reason: "not_otlp", Retry: true, Err: said("not the answer of an OTLP server: " + sent.Text(s.Message()))}
+	if e := notByService(s, sent); e != nil {
+		return e
 	}
 	return judge(s, said(sent.Text(s.Message())))
 }
 
-// notGRPC is what gRPC says, in words alone, of a 200 that has another content type: a
-// captive portal or a proxy has answered.
-const notGRPC = "unexpected HTTP status code received from server: 200 (OK); transport: received unexpected content-type"
+// What gRPC says, in words alone, of an answer that the service has not given.
+const (
+	statusOfHTTP = "unexpected HTTP status code received from server: "
+	reset        = "stream terminated by RST_STREAM"
+	cutOff       = "server closed the stream without sending trailers"
+)
+
+// notByService says what it means that something in between has answered, or has ended
+// the call without an answer. It means the same as over HTTP. It returns nil for what
+// gRPC has a status of its own for.
+func notByService(s *status.Status, sent redact.Sent) *delivery.SendError {
+	message := s.Message()
+	if strings.HasPrefix(message, reset) || message == cutOff {
+		// Whatever the error is, it is that of a connection, and not of the request.
+		return &delivery.SendError{Reason: "network", Retry: true, Err: said(strings.Replace(message, " with error code:", "", 1))}
+	}
+	code, ok := strings.CutPrefix(message, statusOfHTTP)
+	if !ok {
+		return nil
+	}
+	switch code, _, _ = strings.Cut(code, " "); code {
+	case "200", "301", "302", "303", "307", "308", "407", "511": // a captive portal, or a proxy
+		return &delivery.SendError{Reason: "not_otlp", Retry: true, Err: said("not the answer of an OTLP server: " + sent.Text(message))}
+	case "400", "413": // as a proxy answers to what is too large for it
+		return &delivery.SendError{Reason: code, Divide: true, Err: said(sent.Text(message))}
+	}
+	return nil
+}
 
 // said returns a message as an error, or nil if it is empty.
 func said(message string) error {

@@ -236,6 +236,26 @@ func (r *timedReader) ReadAt(p []byte, at int64) (int, error) {
 func (s *Spool) Append(meta, body []byte) (Ref, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ref, err := s.append(meta, body)
+	if err != nil && s.clear() {
+		ref, err = s.append(meta, body)
+	}
+	return ref, err
+}
+
+// clear deletes the segment that is written to if all of its records are removed. It
+// reports whether that has made room.
+func (s *Spool) clear() bool {
+	seg := s.active
+	if seg == nil || seg.live > 0 || seg.size == int64(segmentHead) {
+		return false
+	}
+	s.active = nil
+	s.tidy(seg)
+	return true
+}
+
+func (s *Spool) append(meta, body []byte) (Ref, error) {
 	if err := s.writable(); err != nil {
 		return Ref{}, err
 	}
