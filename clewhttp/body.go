@@ -13,6 +13,11 @@ type requestBody exchange
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.read.Add(int64(n))
+	if err == io.EOF && b.inner.Trailer == nil {
+		// The server puts trailers that no header has announced into its own
+		// request, in a map that was not there when that was copied.
+		b.inner.Trailer = b.request.Trailer
+	}
 	return n, err
 }
 

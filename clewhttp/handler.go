@@ -74,6 +74,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{request: r, untraced: true}
 		x.ctx = r.Context()
 		x.copyRequest()
+		x.wrapBody()
 		defer x.giveBack()
 		s.next.ServeHTTP(w, x.inner)
 		return
@@ -110,11 +111,15 @@ func (x *exchange) start() {
 	}
 
 	x.copyRequest()
-	if r.Body != nil && r.Body != http.NoBody {
-		x.body = r.Body
+	x.wrapBody()
+	x.out = x.wrapWriter()
+}
+
+func (x *exchange) wrapBody() {
+	if body := x.request.Body; body != nil && body != http.NoBody {
+		x.body = body
 		x.inner.Body = (*requestBody)(x)
 	}
-	x.out = x.wrapWriter()
 }
 
 // copyRequest makes the request that the handler is given, inside the exchange.

@@ -61,6 +61,10 @@ var exchanges = []struct {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprint(w, string(body), err, r.Trailer)
 	}},
+	{"a chunked request with a trailer that is not announced", []string{"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\nX-End: yes\r\n\r\n"}, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, string(body), err, r.Trailer)
+	}},
 	{"trailers", get("/"), func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
 		io.WriteString(w, "hello")

@@ -81,7 +81,11 @@ func TestWorkspaceAndDirectory(t *testing.T) {
 func TestRunTestAndVet(t *testing.T) {
 	c := newCollector(t)
 	dir := module(t, "exits")
-	for _, args := range [][]string{{"."}, {"main.go"}} {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"."}, {"main.go"}, {"-C", link, "main.go"}} {
 		cmd := clew(t, dir, append(append([]string{"go", "run"}, args...), "exit")...)
 		cmd.Env = append(os.Environ(), c.env...)
 		out, err := cmd.CombinedOutput()
@@ -89,8 +93,9 @@ func TestRunTestAndVet(t *testing.T) {
 			t.Errorf("go run %v: %v\n%s", args, err, out)
 		}
 	}
-	compare(t, shapes(c.Spans()), map[string]int{"client GET(server GET)": 2})
+	compare(t, shapes(c.Spans()), map[string]int{"client GET(server GET)": 3})
 	output(t, clew(t, dir, "go", "vet", "./..."))
+	output(t, clew(t, ".", "go", "vet", "-C", dir, "./..."))
 
 	c = newCollector(t)
 	write(t, filepath.Join(dir, "lib", "lib_test.go"), `package lib

@@ -70,12 +70,14 @@ func TestProgramsOwnSpans(t *testing.T) {
 			require(t, dir, "go.opentelemetry.io/otel "+version[0], "go.opentelemetry.io/otel/trace "+version[0],
 				"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp "+version[1])
 			c := newCollector(t)
-			if p := c.start(t, build(t, dir), nil); p.Wait(t, limit) != 0 {
-				t.Errorf("the program failed:\n%s", p.Stderr())
+			p := c.start(t, build(t, dir), nil)
+			if p.Wait(t, limit) != 0 || p.Stdout() != "map[X-End:[yes]] <nil>\n" {
+				t.Errorf("the program prints %q\n%s", p.Stdout(), p.Stderr())
 			}
 			compare(t, shapes(c.Spans()), map[string]int{
 				"client GET(server GET(internal inner(client GET(server GET)), internal without a context))": 1,
 				"client GET(server GET(client HTTP GET(server GET)))":                                        1,
+				"server POST": 1,
 			})
 			for _, s := range c.Spans() {
 				if s.GetName() == "inner" && (len(s.GetAttributes()) != 2 || attribute(s, "n") != "3" || attribute(s, "m") != "2") {

@@ -85,13 +85,11 @@ func serveTraced(w http.ResponseWriter, r *http.Request) {
 	s.serves = nil
 	s.span, s.baggage = trace.SpanContextFromContext(ctx), baggage.FromContext(ctx)
 	defer s.ended.Store(true)
-	if bridge == nil {
-		h.ServeHTTP(w, r)
-		return
+	if bridge != nil {
+		// Not a copy of it: what handlers find out about it, the server has to know.
+		*r = *r.WithContext(bridge.Serve(ctx, trace.SpanFromContext(ctx)))
 	}
-	joined := r.WithContext(bridge.Serve(ctx, trace.SpanFromContext(ctx)))
-	defer func() { r.Pattern, r.MultipartForm = joined.Pattern, joined.MultipartForm }()
-	h.ServeHTTP(w, joined)
+	h.ServeHTTP(w, r)
 }
 
 // isHealthCheck reports whether a request asks only whether the program is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"io"
 	"net/http"
 	"net/netip"
 
@@ -44,10 +45,28 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	inner := r.WithContext(boundary.Untrusted(r.Context(), h.callerOf(r.Header)))
 	inner.Header = boundary.WithoutContext(r.Header)
+	if r.Trailer == nil && r.Body != nil && r.ContentLength < 0 { // chunked
+		inner.Body = &trailing{r.Body, r, inner}
+	}
 	// The server removes the temporary files of the form in its own request when
 	// that is done, and what is around this handler looks for the pattern there.
 	defer func() { r.MultipartForm, r.Pattern = inner.MultipartForm, inner.Pattern }()
 	h.next.ServeHTTP(w, inner)
+}
+
+// trailing is the body of a request whose header announces no trailers. If there
+// are some, the server puts them into its own request at the end of the body.
+type trailing struct {
+	io.ReadCloser
+	server, inner *http.Request
+}
+
+func (b *trailing) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.inner.Trailer = b.server.Trailer
+	}
+	return n, err
 }
 
 // callerOf returns the span context that a request came with, in the W3C format

@@ -45,11 +45,21 @@ func parseArguments(args []string) (*arguments, error) {
 		return nil, fmt.Errorf("%q: must be one of %s", strings.Join(args[:min(1, len(args))], ""), strings.Join(Commands, ", "))
 	}
 	a := &arguments{command: args[0]}
-	if a.command == "vet" { // its flags are those of its checks
-		a.packages = args[1:]
+	left := args[1:]
+	if a.command == "vet" { // its flags are those of its checks, and -C has to be the first one
+		if name, value, given := flagName(strings.Join(left[:min(1, len(left))], "")); name == "C" {
+			switch {
+			case given:
+				a.chdir, left = value, left[1:]
+			case len(left) == 1:
+				return nil, noValue(left[0])
+			default:
+				a.chdir, left = left[1], left[2:]
+			}
+		}
+		a.packages = left
 		return a, nil
 	}
-	left := args[1:]
 	for len(left) > 0 {
 		name, value, given := flagName(left[0])
 		switch {
@@ -72,7 +82,7 @@ func parseArguments(args []string) (*arguments, error) {
 		taken := 1
 		if valueFlags[name] && !given {
 			if len(left) == 1 {
-				return nil, fmt.Errorf("%s: there is no value", left[0])
+				return nil, noValue(left[0])
 			}
 			value, taken = left[1], 2
 		}
@@ -81,6 +91,8 @@ func parseArguments(args []string) (*arguments, error) {
 	}
 	return a, nil
 }
+
+func noValue(flag string) error { return fmt.Errorf("%s: there is no value", flag) }
 
 // flagName is "" for what is not a flag. Those of go test may begin with "test.".
 func flagName(arg string) (name, value string, given bool) {

@@ -27,6 +27,8 @@ func TestArguments(t *testing.T) {
 		"test -update ./b":                          "test [] [] [-update ./b]",
 		"build -overlay o.json -toolexec x .":       "build -overlay=o.json -toolexec=x [] [.] []",
 		"vet -printf=false ./...":                   "vet [] [-printf=false ./...] []",
+		"vet -C dir -printf=false .":                "vet -C=dir [] [-printf=false .] []",
+		"vet -C=dir":                                "vet -C=dir [] [] []",
 		"build -buildvcs=false --tags x .":          "build [-buildvcs=false --tags x] [.] []",
 	} {
 		a, err := parseArguments(strings.Fields(line))
@@ -48,7 +50,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
 	}
-	for _, line := range []string{"", "get x", "mod tidy", "build -o"} {
+	for _, line := range []string{"", "get x", "mod tidy", "build -o", "vet -C"} {
 		if a, err := parseArguments(strings.Fields(line)); err == nil {
 			t.Errorf("%q is taken: %v", line, a)
 		}

@@ -245,11 +245,15 @@ func environment(dir string) []string {
 // keep is how long a Goroot is kept that no build uses.
 const keep = 7 * 24 * time.Hour
 
-// removeOld removes the Goroots that have not been used for long.
+// removeOld removes the Goroots that have not been used for long, and what is left
+// of those that were never finished.
 func removeOld(root string) {
 	entries, _ := os.ReadDir(root) //nolint:errcheck // then there is nothing to remove
 	for _, e := range entries {
 		info, err := os.Stat(filepath.Join(root, e.Name(), identityFile))
+		if err != nil {
+			info, err = e.Info()
+		}
 		if err == nil && time.Since(info.ModTime()) > keep {
 			os.RemoveAll(filepath.Join(root, e.Name()))
 		}

@@ -91,21 +91,13 @@ func (b *build) command(ctx context.Context) ([]string, error) {
 	command = append(command, "-overlay="+overlay)
 	packages := slices.Clone(a.packages)
 	if a.areFiles() {
-		for _, name := range mainFiles {
-			if file := filepath.Join(filepath.Dir(a.packages[0]), name); b.overlaid(replace, file) {
-				packages = append(packages, file)
+		for _, p := range programs {
+			for _, name := range mainFiles {
+				if replace[filepath.Join(p.Dir, name)] != "" {
+					packages = append(packages, filepath.Join(filepath.Dir(a.packages[0]), name))
+				}
 			}
 		}
 	}
 	return slices.Concat(command, a.flags, packages, a.rest), nil
-}
-
-// overlaid reports whether the overlay has a file, whose name is as the user has
-// given its directory.
-func (b *build) overlaid(replace map[string]string, file string) bool {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(b.arguments.chdir, file)
-	}
-	abs, err := filepath.Abs(file)
-	return err == nil && replace[abs] != ""
 }

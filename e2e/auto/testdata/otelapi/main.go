@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 
@@ -26,6 +28,17 @@ func get(ctx context.Context, client *http.Client, url string) {
 	resp.Body.Close()
 }
 
+// post sends a trailer that the header does not announce.
+func post(address string) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\nX-End: yes\r\n\r\n")
+	io.Copy(io.Discard, conn)
+	conn.Close()
+}
+
 func main() {
 	tracer := otel.Tracer("program")
 	up := httptest.NewServer(http.NotFoundHandler())
@@ -44,5 +57,9 @@ func main() {
 	}), "named by the program"))
 	get(context.Background(), http.DefaultClient, plain.URL)
 	get(context.Background(), http.DefaultClient, twice.URL)
-	fmt.Println("done")
+	trailers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		fmt.Println(r.Trailer, err)
+	}))
+	post(trailers.Listener.Addr().String())
 }
