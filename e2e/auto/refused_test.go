@@ -71,7 +71,7 @@ func TestChangedStandardLibraryIsRefused(t *testing.T) {
 // tracing.
 func TestWhatCannotBeTracedIsRefused(t *testing.T) {
 	dir := module(t, "client")
-	write(t, filepath.Join(dir, "unreadable", "main.go"), "packge main\n")
+	write(t, filepath.Join(dir, "unreadable", "main.go"), "module main\n")
 	write(t, filepath.Join(dir, "lib", "lib.go"), "package lib\n")
 	for _, c := range []struct {
 		args []string
@@ -82,7 +82,7 @@ func TestWhatCannotBeTracedIsRefused(t *testing.T) {
 		{[]string{"check"}, "GOARCH=386", "GOARCH=386"},
 		{[]string{"go", "install", "plain.example/x@latest"}, "", "plain.example/x@latest is built outside of the module cache only"},
 		{[]string{"go", "run", "./missing"}, "", "missing: directory not found"},
-		{[]string{"go", "run", "./unreadable"}, "", "main.go:1:1: expected 'package', found packge"},
+		{[]string{"go", "run", "./unreadable"}, "", "main.go:1:1: expected 'package', found module"},
 		{[]string{"go", "run", "./lib"}, "", "lib is not a main package"},
 		{[]string{"go", "run", "cmd/gofmt"}, "", "cmd/gofmt is in "},
 		{[]string{"go", "test", "a_test.go"}, "", "give a directory"},
