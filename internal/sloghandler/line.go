@@ -36,27 +36,19 @@ func split(line string) (message string, attrs []slog.Attr) {
 	if len(line) > maxSplit {
 		return line, nil
 	}
-	for at := 0; ; at++ {
-		space := strings.IndexByte(line[at:], ' ')
-		if space < 0 {
-			return line, nil
+	start, from := len(line), make([]bool, len(line)+1) // from where there are only attributes
+	from[start] = true
+	for at := strings.LastIndexByte(line, ' '); at >= 0; at = strings.LastIndexByte(line[:at], ' ') {
+		if _, n := attribution(line[at+1:]); n > 0 && from[at+1+n] {
+			start, from[at] = at, true
 		}
-		at += space
-		attrs = attrs[:0]
-		next := at // of the space before an attribute
-		for next < len(line) {
-			a, n := attribution(line[next+1:])
-			if n == 0 {
-				break
-			}
-			attrs = append(attrs, a)
-			next += 1 + n
-		}
-		if next == len(line) {
-			return line[:at], attrs
-		}
-		at = next // no attributes begin between: they would end here as well
 	}
+	for at := start; at < len(line); {
+		a, n := attribution(line[at+1:])
+		attrs = append(attrs, a)
+		at += 1 + n
+	}
+	return line[:start], attrs
 }
 
 // attribution reads key=value, up to the end or a space. n is 0 if that is not
