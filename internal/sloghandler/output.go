@@ -82,7 +82,7 @@ type output struct {
 // program was initialised: that of [SetDefault], or what the program has made the
 // default one since. It is nil for what is called in order to print.
 func (o *output) takesEarly(ctx context.Context, ours *slog.Logger) *slog.Logger {
-	if !o.direct && (ctx.Value(printingKey{}) == o || passed().here) {
+	if !o.direct && (ctx != nil && ctx.Value(printingKey{}) == o || passed().here) {
 		return nil
 	}
 	set := slog.Default()
@@ -103,6 +103,9 @@ type printingKey struct{}
 func (o *output) printing(ctx context.Context) context.Context {
 	if o.direct {
 		return ctx
+	}
+	if ctx == nil { // a logger does the same
+		ctx = context.Background()
 	}
 	return context.WithValue(ctx, printingKey{}, o)
 }

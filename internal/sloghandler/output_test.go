@@ -345,6 +345,28 @@ func TestThePrinterMayBeSlogsDefaultHandler(t *testing.T) {
 	}
 }
 
+// TestAContextMayBeNil, since a handler that calls another one need not go through
+// a logger, which makes it [context.Background].
+func TestAContextMayBeNil(t *testing.T) {
+	for name, handler := range map[string]slog.Handler{"the default one": nil, "one made before": early.Handler()} {
+		t.Run(name, func(t *testing.T) {
+			var printed buffer
+			writeTo(t, &printed, "", 0)
+			exported := setUp(t, embedding{defaultHandler})
+			if handler == nil {
+				handler = slog.Default().Handler()
+			}
+			finishes(func() {
+				handler.Enabled(nil, slog.LevelInfo)                                     //nolint:staticcheck // what is tested
+				handler.Handle(nil, slog.NewRecord(time.Time{}, slog.LevelInfo, "m", 0)) //nolint:staticcheck,errcheck // the same
+			})
+			if got := printed.take(); !strings.HasPrefix(got, "INFO m") || len(exported.take()) != 1 {
+				t.Errorf("printed %q", got)
+			}
+		})
+	}
+}
+
 // queueing is a handler that has a goroutine of its own handle records.
 type queueing struct {
 	slog.Handler
