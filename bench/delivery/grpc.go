@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -18,12 +19,7 @@ type grpcSink struct {
 	*sink
 }
 
-func (s grpcSink) Export(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
-	if err := s.spoilCall(ctx); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s grpcSink) Export(_ context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
 	for _, rs := range req.ResourceSpans {
 		for _, ss := range rs.ScopeSpans {
 			for _, span := range ss.Spans {
@@ -40,12 +36,7 @@ type grpcLogSink struct {
 	*sink
 }
 
-func (s grpcLogSink) Export(ctx context.Context, req *collogspb.ExportLogsServiceRequest) (*collogspb.ExportLogsServiceResponse, error) {
-	if err := s.spoilCall(ctx); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s grpcLogSink) Export(_ context.Context, req *collogspb.ExportLogsServiceRequest) (*collogspb.ExportLogsServiceResponse, error) {
 	for _, rl := range req.ResourceLogs {
 		for _, sl := range rl.ScopeLogs {
 			for _, record := range sl.LogRecords {
@@ -56,8 +47,9 @@ func (s grpcLogSink) Export(ctx context.Context, req *collogspb.ExportLogsServic
 	return new(collogspb.ExportLogsServiceResponse), nil
 }
 
-// spoilCall does to a call what the fault is. It knows the faults that gRPC has.
-func (s *sink) spoilCall(ctx context.Context) error {
+// answer is around the services: it does to a call what the fault is, of those that
+// gRPC has, and holds the lock while one is counted.
+func (s *sink) answer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, count grpc.UnaryHandler) (any, error) {
 	s.mu.Lock()
 	fault, changed, latency := s.fault, s.changed, s.latency
 	s.mu.Unlock()
@@ -67,12 +59,14 @@ func (s *sink) spoilCall(ctx context.Context) error {
 		case <-changed:
 		case <-ctx.Done():
 		}
-		return status.Error(codes.Unavailable, "restarted")
+		return nil, status.Error(codes.Unavailable, "restarted")
 	case "503":
-		return status.Error(codes.Unavailable, "overloaded")
+		return nil, status.Error(codes.Unavailable, "overloaded")
 	}
 	time.Sleep(latency)
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return count(ctx, req)
 }
 
 func grpcProcessor(ctx context.Context, cfg serverConfig) (sdktrace.SpanProcessor, error) {

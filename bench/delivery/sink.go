@@ -70,7 +70,7 @@ func (s *sink) up() (err error) {
 		return err
 	}
 	s.server = &http.Server{Handler: s} //nolint:gosec // as above
-	s.grpcServer = grpc.NewServer()
+	s.grpcServer = grpc.NewServer(grpc.UnaryInterceptor(s.answer))
 	coltracepb.RegisterTraceServiceServer(s.grpcServer, grpcSink{sink: s})
 	collogspb.RegisterLogsServiceServer(s.grpcServer, grpcLogSink{sink: s})
 	server, listener := s.server, s.listener
